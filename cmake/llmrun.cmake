@@ -1,0 +1,29 @@
+# The rules every target of this project is built by. No machine-specific flags: ISA-specific
+# files ask for theirs one by one in compute/CMakeLists.txt.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing)
+pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+
+add_library(llmrun_options INTERFACE)
+target_compile_options(llmrun_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align
+  -Werror -fno-strict-aliasing -ffp-contract=off)
+target_include_directories(llmrun_options INTERFACE ${PROJECT_SOURCE_DIR})
+if(LLMRUN_SANITIZE)
+  target_compile_options(llmrun_options INTERFACE
+    -fsanitize=${LLMRUN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(llmrun_options INTERFACE -fsanitize=${LLMRUN_SANITIZE})
+endif()
+
+# llmrun_library(NAME [deps...]): the static library of this folder, from every .cc below it.
+function(llmrun_library name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  add_library(${name} STATIC ${sources})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  target_link_libraries(${name} PUBLIC llmrun_options ${ARGN})
+endfunction()

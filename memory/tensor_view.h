@@ -1,0 +1,25 @@
+// A typed look at a tensor's bytes. Not an owner: Weights (loader/weights.h) must outlive it.
+// Layout: rows of dims[0] elements, `row_bytes` apart, no padding between rows.
+// Threads: a value; the bytes are constant once their layer's latch has fired.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "memory/dtype.h"
+
+namespace llmrun {
+
+struct TensorView {
+  DType dtype = DType::kF32;
+  int n_dims = 1;
+  Dims dims = {1, 1, 1, 1};
+  const std::byte* data = nullptr;  // may be aligned to 32 bytes only (GGUF's default alignment)
+  uint64_t bytes = 0;
+
+  uint64_t row_elems() const { return dims[0]; }
+  uint64_t rows() const { return dims[1] * dims[2] * dims[3]; }
+  uint64_t row_bytes() const { return RowBytes(dtype, dims[0]); }
+};
+
+}  // namespace llmrun
