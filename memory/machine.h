@@ -1,0 +1,58 @@
+// The machine as a value: what a plan needs to know, and nothing that changes behind its back.
+// Built from the live machine by hwloc (honouring affinity, cpuset, cgroup limits), or from an hwloc
+// synthetic description, so that plans for machines we do not own can be made and tested.
+//
+// Threads: values. Detection reads /proc, /sys and hwloc; it changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "memory/page_kind.h"
+
+namespace llmrun {
+
+struct HugePool {
+  uint64_t total_pages = 0;
+  uint64_t free_pages = 0;  // free and not promised to another mapping
+};
+
+struct NumaNode {
+  unsigned os_index = 0;
+  uint64_t total_bytes = 0;
+  uint64_t free_bytes = 0;  // without the hugetlb pools
+  HugePool pool_2m;
+  HugePool pool_1g;
+};
+
+struct Cpu {
+  unsigned os_index = 0;
+  unsigned core = 0;  // logical number of its core; SMT siblings share it
+  unsigned package = 0;
+  unsigned node = 0;  // os_index of its NUMA node
+};
+
+struct Machine {
+  std::string cpu_model;
+  std::vector<NumaNode> nodes;  // ascending os_index; at least one
+  std::vector<Cpu> cpus;        // those this process may run on; at least one
+  int effective_cpus = 1;       // |cpus| capped by floor(cgroup cpu.max), at least 1
+  uint64_t total_bytes = 0;
+  uint64_t available_bytes = 0;  // MemAvailable, capped by what the cgroup's memory.max leaves
+  bool supports_2m = false;      // the kernel has such a hugetlb size
+  bool supports_1g = false;
+  std::string thp_mode;  // "always", "madvise", "never", or "" where the kernel has none
+};
+
+Result<Machine> DetectMachine();
+// e.g. "pack:2 numa:1 core:4 pu:2". Pools are empty and sizes those hwloc gives.
+Result<Machine> SyntheticMachine(const std::string& description);
+
+// One CPU a core, in the order threads should be pinned (own cores first, SMT siblings after all
+// cores have one thread). As long as `cpus`.
+std::vector<unsigned> PinOrder(const Machine& machine);
+
+}  // namespace llmrun

@@ -1,0 +1,50 @@
+// A persistent team of threads that runs one region at a time, in lockstep where the region asks for
+// it. The caller is member 0; the others are pinned and wait between regions, first spinning briefly
+// and then asleep on a futex (no wake-up call is made when nobody sleeps).
+//
+// Threads: Run() is Single-thread (one caller at a time). Barrier() may be called only from inside a
+// region, by all members the same number of times.
+// Failure: Create() fails with kOs when threads cannot be made; pinning that is refused (EPERM,
+// EINVAL in containers) is kept in pin_failures() and otherwise harmless.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+#include "base/function_ref.h"
+
+namespace llmrun {
+
+struct ThreadPoolOptions {
+  int threads = 1;             // members, the caller included; 1..kMaxThreads
+  std::vector<unsigned> cpus;  // member i is pinned to cpus[i % size]; empty: not pinned
+  bool pin_caller = false;     // pin member 0 too; its affinity is restored on destruction
+  uint32_t spin_ns = 20'000;   // how long a waiter spins before it sleeps; 0: sleep at once.
+                               // Forced to 0 when threads exceed the effective CPUs given below.
+  int effective_cpus = 1;
+};
+
+class ThreadPool {
+ public:
+  static constexpr int kMaxThreads = 1024;
+  static Result<std::unique_ptr<ThreadPool>> Create(const ThreadPoolOptions& options);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const;
+  // Calls region(member) once on every member, member in [0, size()); returns when all are done.
+  void Run(FunctionRef<void(int)> region);
+  // Every member waits until all have arrived.
+  void Barrier();
+  int pin_failures() const;
+
+ private:
+  struct Impl;
+  explicit ThreadPool(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace llmrun
