@@ -1,0 +1,54 @@
+// Carries out reads on a backend and finishes each of them: short reads are continued (realigned
+// where O_DIRECT wants it), EINTR and EAGAIN are repeated, EINVAL from O_DIRECT is repeated through
+// the page cache (one Fallback for the file), end of file before `must_bytes` is an error that says
+// the file was truncated. On return nothing is in flight, whatever happened.
+//
+// Threads: Run() is Single-thread and blocks; `landed` is called on that thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fallback.h"
+#include "loader/io/read_backend.h"
+
+namespace llmrun {
+
+// One read to be finished. `id` is the caller's.
+struct ReadJob {
+  uint64_t id = 0;
+  uint32_t file = 0;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;       // to ask for
+  uint64_t must_bytes = 0;  // to have in the end; the rest lies past the end of the file
+  std::byte* destination = nullptr;
+};
+
+struct ExecutorOptions {
+  bool direct = false;               // start with O_DIRECT
+  uint64_t direct_alignment = 4096;  // of offset, length and address when direct
+  int max_retries = 64;              // EINTR/EAGAIN in a row for one job before it is an error
+};
+
+struct ExecutorResult {
+  uint64_t read_bytes = 0;    // of must_bytes
+  uint64_t direct_bytes = 0;  // of these, how many came without a copy
+  uint64_t requests = 0;
+  uint64_t retries = 0;
+  std::vector<Fallback> fallbacks;
+};
+
+// `file_labels` name the files in errors. `landed(id)` is called once a finished job.
+// `cancelled`, when set and true, ends the run with kResource "cancelled" after draining.
+Result<ExecutorResult> RunReads(ReadBackend& backend, std::span<const ReadJob> jobs,
+                                const ExecutorOptions& options,
+                                std::span<const std::string> file_labels,
+                                const std::function<void(uint64_t id)>& landed,
+                                const std::atomic<bool>* cancelled = nullptr);
+
+}  // namespace llmrun

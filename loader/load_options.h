@@ -1,0 +1,43 @@
+// What a user may choose about loading. Two independent choices: how bytes travel (loader) and
+// where they land (hugepages); both are visible in the plan and in the report.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "memory/page_kind.h"
+
+namespace llmrun {
+
+enum class LoaderKind : uint8_t { kAuto, kMmap, kRead, kIoUring, kSplice };
+std::optional<LoaderKind> ParseLoaderKind(std::string_view text);  // "auto", "io_uring", ...
+std::string_view NameOf(LoaderKind kind);
+
+// --numa=: off (no binding) or bind:N. The other policies arrive with the placement issue.
+struct NumaPolicy {
+  std::optional<unsigned> bind_node;
+};
+
+struct LoadProgress {
+  uint64_t bytes_done = 0;
+  uint64_t bytes_total = 0;
+  double seconds = 0;
+};
+
+struct LoadOptions {
+  LoaderKind loader = LoaderKind::kAuto;
+  HugePages hugepages = HugePages::kAuto;
+  HugePagesPolicy policy = HugePagesPolicy::kTry;
+  NumaPolicy numa;
+  bool mlock = false;
+  bool hash = false;                  // XXH3 over every tensor once loaded (LoadReport::xxh3)
+  int io_threads = 0;                 // readers of `read` and `splice`; 0: chosen
+  uint32_t queue_depth = 16;          // requests in flight with io_uring
+  uint64_t chunk_bytes = 4ULL << 20;  // largest single request
+  // Called from the loading thread, at most every 50 ms and once at the end. May be empty.
+  std::function<void(const LoadProgress&)> progress;
+};
+
+}  // namespace llmrun

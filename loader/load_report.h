@@ -1,0 +1,44 @@
+// What a load did, as evidence: sizes and places are read back from the kernel, times are measured,
+// copies are counted. The fields are those of `--report` (docs/ARCHITECTURE.md#load-report).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/fallback.h"
+#include "memory/residency.h"
+
+namespace llmrun {
+
+struct LoadReport {
+  std::string loader;     // what was used: "io_uring"
+  std::string requested;  // what was asked: "auto"
+  std::string hugepages_requested;
+  std::vector<Fallback> fallbacks;
+  uint64_t file_bytes = 0;  // all parts, headers included
+  uint64_t read_bytes = 0;  // tensor bytes brought in (or mapped)
+  double seconds = 0;       // from the start of Load to the last byte in place
+  double plan_seconds = 0;
+  double populate_seconds = 0;             // of that: mapping and touching the arenas
+  double read_seconds = 0;                 // of that: first request to last completion
+  double time_to_first_layer_seconds = 0;  // until groups 0 and 1 were usable
+  double cpu_seconds = 0;                  // user + system of this process during the load
+  double hash_seconds = 0;                 // not part of `seconds`
+  double copies = 0;  // how often the kernel or we copied each byte: 0 with O_DIRECT and mmap
+  uint64_t cached_bytes_before = 0;  // of the files, in the page cache when the load began
+  Residency residency;
+  uint64_t minor_faults = 0;
+  uint64_t major_faults = 0;
+  uint64_t xxh3 = 0;  // over the tensors' own hashes in index order; 0 when not asked for
+  bool hashed = false;
+
+  double BytesPerSecond() const {
+    return seconds > 0 ? static_cast<double>(read_bytes) / seconds : 0;
+  }
+  // Share of bytes outside the node that holds most of them; 0..1.
+  double RemoteFraction() const;
+};
+
+}  // namespace llmrun

@@ -1,0 +1,66 @@
+// Which bytes of which file go where. Pure: values in, values out, no system calls. A plan can be
+// printed (`llm-run plan`), compared and tested for machines we do not own.
+//
+// Arena plans work in image mode: a segment is a run of file bytes, and its place in the arena is
+// congruent to its place in the file modulo kImageAlignment, so that O_DIRECT reads of whole
+// aligned file blocks land exactly where the tensors are to be: no bounce buffer, no copy. What
+// lies between two tensors of a segment (padding) is read along.
+//
+// Mapped plans place nothing: tensors are views into a mapping of the file.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fallback.h"
+#include "loader/index/tensor_index.h"
+#include "loader/load_options.h"
+#include "memory/machine.h"
+#include "memory/page_kind.h"
+
+namespace llmrun {
+
+inline constexpr uint64_t kImageAlignment = 4096;
+
+struct ArenaPlan {
+  uint64_t bytes = 0;  // sum of tiles
+  std::vector<PageTile> tiles;
+  std::optional<unsigned> node;
+};
+
+struct Segment {
+  FileExtent extent;  // from the first tensor's first byte to the last one's last
+  uint32_t arena = 0;
+  uint64_t arena_offset = 0;  // where extent.offset lands; congruent to it mod kImageAlignment
+};
+
+struct TensorPlacement {
+  TensorId tensor{};
+  uint32_t segment = 0;  // meaningless in a mapped plan
+};
+
+struct PlacementPlan {
+  LoaderKind loader = LoaderKind::kRead;  // never kAuto
+  bool mapped = false;
+  std::vector<ArenaPlan> arenas;         // empty when mapped
+  std::vector<Segment> segments;         // ascending (file, offset); empty when mapped
+  std::vector<TensorPlacement> tensors;  // index = TensorId
+  std::vector<Fallback> fallbacks;       // steps down that were decided while planning
+};
+
+// What the plan may know about the outside; the caller gathers it.
+struct PlanInputs {
+  uint64_t cached_bytes = 0;  // of the model's files, in the page cache
+};
+
+// Failure: kResource with numbers and a fix when the weights cannot fit into memory; kUsage for a
+// node that is not there.
+Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& machine,
+                                    const LoadOptions& options, const PlanInputs& inputs);
+
+// Where a tensor's first byte is in its arena. Requires: !plan.mapped.
+uint64_t ArenaOffset(const PlacementPlan& plan, const TensorIndex& index, TensorId tensor);
+
+}  // namespace llmrun

@@ -1,0 +1,43 @@
+// The reads that carry out a PlacementPlan: aligned, coalesced, capped in size and in the order in
+// which the layers are needed. Pure.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "loader/plan/placement_plan.h"
+
+namespace llmrun {
+
+// What a backend wants of its requests.
+struct BackendLimits {
+  uint64_t offset_alignment = 1;  // of file offset and length (statx DIO offset alignment)
+  uint64_t max_request_bytes = 4ULL << 20;
+};
+
+// Read `bytes` of `file` at `file_offset` to `arena` + `arena_offset`. Offset and length are
+// multiples of the limits' alignment, so the head may begin before the first tensor and the tail
+// end after the last, even past the end of the file: the arena has room for both.
+struct PlannedRead {
+  uint32_t file = 0;
+  uint64_t file_offset = 0;
+  uint64_t bytes = 0;
+  uint64_t must_bytes = 0;  // of these, how many lie before the end of the file
+  uint32_t arena = 0;
+  uint64_t arena_offset = 0;
+  GroupId first_group = 0;  // lowest and highest group with a byte in this read
+  GroupId last_group = 0;
+};
+
+struct ReadPlan {
+  std::vector<PlannedRead> reads;     // in the order of submission: by first group, then offset
+  std::vector<uint32_t> group_reads;  // [group_count] how many reads touch each group
+  std::vector<std::vector<GroupId>> groups_of_read;  // [reads] every group a read touches
+  uint64_t total_bytes = 0;
+};
+
+// Requires: !plan.mapped.
+ReadPlan PlanReads(const TensorIndex& index, const PlacementPlan& plan,
+                   const BackendLimits& limits);
+
+}  // namespace llmrun

@@ -1,0 +1,62 @@
+// The weights of a model: owns the arenas or mappings, gives views of tensors, and tells when each
+// group (see GroupId in loader/index/tensor_index.h) has arrived.
+//
+//   ASSIGN_OR_RETURN(auto weights, StartLoad(index, machine, options));  // returns at once
+//   RETURN_IF_ERROR(weights->WaitGroup(0));        // embeddings are there
+//   RETURN_IF_ERROR(weights->WaitGroup(1));        // layer 0; the rest is still being read
+//   ASSIGN_OR_RETURN(LoadReport report, weights->Finish());
+//
+// Addresses are final when StartLoad returns; bytes of a group may be read once its wait returned
+// Ok. Threads: View(), GroupReady() and WaitGroup() are Thread-safe; Finish() is for one thread.
+// Owner: `index` must outlive the Weights; views must not outlive it. Destruction cancels and
+// drains. Failure: a load that fails opens every latch, and each wait from then on returns the
+// error.
+#pragma once
+
+#include <memory>
+
+#include "base/error.h"
+#include "loader/index/tensor_index.h"
+#include "loader/load_options.h"
+#include "loader/load_report.h"
+#include "loader/plan/placement_plan.h"
+#include "memory/machine.h"
+#include "memory/tensor_view.h"
+
+namespace llmrun {
+
+class Weights {
+ public:
+  ~Weights();
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+
+  TensorView View(TensorId id) const;
+  const TensorIndex& index() const;
+  const PlacementPlan& plan() const;
+
+  bool GroupReady(GroupId group) const;
+  Status WaitGroup(GroupId group) const;
+  // Waits for everything, seals the arenas, gathers the evidence. The second call returns the same.
+  Result<LoadReport> Finish();
+
+ private:
+  friend Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex&, const Machine&,
+                                                    const LoadOptions&);
+  struct Impl;
+  explicit Weights(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Plans, reserves, and begins reading on a thread of its own.
+// Failure: as PlanPlacement and Arena::Reserve; kUnavailable when what was required is not to be
+// had.
+Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex& index, const Machine& machine,
+                                           const LoadOptions& options);
+
+// XXH3-64 of one tensor's bytes, and over all tensors of a model (the hash of their hashes, little
+// endian, in index order). Source: xxHash, XXH3 family.
+uint64_t HashTensor(const TensorView& view);
+uint64_t HashAll(const Weights& weights, int threads);
+
+}  // namespace llmrun
