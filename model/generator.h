@@ -1,0 +1,37 @@
+// Prompt in, tokens out: the loop that cli and serve share.
+// Threads: Single-thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "base/error.h"
+#include "model/session.h"
+#include "text/sampler.h"
+#include "text/tokenizer.h"
+
+namespace llmrun {
+
+enum class StopReason : uint8_t { kLimit, kEndOfText, kContextFull, kInterrupted };
+
+struct GenerateOptions {
+  int64_t max_tokens = -1;  // < 0: until the end of text or of the context; 0: prompt only
+  bool ignore_eos = false;
+  // Shows text as it comes, whole UTF-8 characters only. Returns false to stop. May be empty.
+  std::function<bool(std::string_view text)> on_text;
+};
+
+struct GenerateResult {
+  int64_t prompt_tokens = 0;
+  int64_t generated_tokens = 0;
+  double prompt_seconds = 0;    // until the logits of the last prompt token
+  double generate_seconds = 0;  // all tokens after the first
+  double first_token_seconds = 0;  // from the call to the first token
+  StopReason stop = StopReason::kLimit;
+};
+
+Result<GenerateResult> Generate(Session& session, const Tokenizer& tokenizer, Sampler& sampler,
+                                std::span<const TokenId> prompt, const GenerateOptions& options);
+
+}  // namespace llmrun

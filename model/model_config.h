@@ -1,0 +1,51 @@
+// The numbers of a model, read from GGUF metadata and checked against each other and against the
+// tensors' shapes before anything is computed with them.
+//
+// Failure: kUnavailable for an architecture that is not supported (named, with the list of those that
+// are); kBadData for missing keys, values outside the limits below, and shapes that disagree.
+// Threads: a value.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "loader/index/tensor_index.h"
+
+namespace llmrun {
+
+// No model comes near these; a file that asks for more is damaged or hostile.
+inline constexpr uint64_t kMaxLayers = 1024;
+inline constexpr uint64_t kMaxEmbedding = 1 << 18;
+inline constexpr uint64_t kMaxFeedForward = 1 << 20;
+inline constexpr uint64_t kMaxHeads = 4096;
+inline constexpr uint64_t kMaxHeadDim = 1024;
+inline constexpr uint64_t kMaxVocab = 1 << 22;
+inline constexpr uint64_t kMaxContext = 1 << 27;
+
+struct ModelConfig {
+  std::string architecture;  // "llama"
+  std::string name;          // general.name, may be empty
+  int64_t n_layers = 0;
+  int64_t d_model = 0;
+  int64_t d_ff = 0;
+  int64_t n_heads = 0;
+  int64_t n_kv_heads = 0;  // divides n_heads
+  int64_t head_dim = 0;
+  int64_t n_rot = 0;  // dimensions of a head that RoPE turns, even, <= head_dim
+  int64_t n_vocab = 0;
+  int64_t n_ctx_train = 0;
+  float norm_eps = 1e-5F;
+  float rope_base = 10000.0F;
+  float rope_scale = 1.0F;         // linear scaling: positions are multiplied by this
+  bool rope_interleaved = true;    // pairs (2i, 2i+1), as arch llama stores its weights
+  int64_t kv_dim() const { return n_kv_heads * head_dim; }
+};
+
+Result<ModelConfig> ReadModelConfig(const TensorIndex& index);
+
+// Architectures that run, for messages and help.
+std::vector<std::string> SupportedArchitectures();
+
+}  // namespace llmrun
