@@ -1,0 +1,24 @@
+// The exact values that a row of weights stands for, in portable C++: for embeddings, for looking
+// for NaN and Inf in a file, and as the truth that the kernels are tested against. Layouts are
+// those of the GGUF specification and of the block structures of ggml.
+//
+// Threads: pure functions. Reads exactly RowBytes(type, n) bytes, at any alignment.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/error.h"
+#include "memory/dtype.h"
+
+namespace llmrun {
+
+// Whether DequantizeRow knows the type: F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K.
+bool HasCodec(DType type);
+
+// The n values of one row as float32. Half-precision infinities and NaNs come through as such.
+// Failure: kUnavailable for a type without codec, kBadData when n is not a multiple of its block
+// (neither names file or tensor: the caller adds them).
+Status DequantizeRow(DType type, const std::byte* row, int64_t n, float* out);
+
+}  // namespace llmrun

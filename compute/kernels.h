@@ -1,0 +1,106 @@
+// The arithmetic of a transformer layer, once per instruction set, chosen at run time.
+//
+// Every function computes on the calling thread, allocates nothing and keeps no state; callers
+// split the work (rows, tokens, heads) over threads as they like. Results do not depend on how it
+// is split: one row times one token gives the same bits in any row range, beside any number of
+// tokens, and on every instruction set.
+//
+// Weights are read in place, at any alignment and never past their last byte, so that they may
+// live in a mapped file. Float arrays have their natural alignment only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "memory/dtype.h"
+
+namespace llmrun {
+
+enum class IsaLevel : uint8_t {
+  kPortable,  // any x86-64 (or other) processor
+  kAvx2,      // AVX2 + FMA + F16C
+  kAvx512,    // AVX-512 F/BW/DQ/VL + VNNI, and what kAvx2 needs
+};
+
+std::string_view NameOf(IsaLevel level);  // "portable", "avx2", "avx512vnni"
+
+// The level to run with: the best of this machine when `override` (the value of LLM_RUN_ISA) is
+// empty, else the named one. kUsage for an unknown name, kUnavailable when the processor or the
+// operating system lacks it.
+Result<IsaLevel> ChooseIsa(std::string_view override);
+
+// Activations as int8, one scale per 32 values. The same bytes on every level.
+inline constexpr int64_t kQuantBlock = 32;
+inline constexpr int64_t kSumBlock = 16;
+
+struct QuantizedRows {
+  const int8_t* q = nullptr;      // [n_tokens][n_cols], in -127..127
+  const float* scale = nullptr;   // [n_tokens][n_cols / kQuantBlock]; value = q * scale
+  const int16_t* sums = nullptr;  // [n_tokens][n_cols / kSumBlock], sums of q
+};
+
+// out[t * out_stride + r] = dot(row r, token t) for r in [row_begin, row_end), t in [0, n_tokens).
+struct MatmulArgs {
+  DType dtype = DType::kF32;
+  const std::byte* weights = nullptr;  // row 0
+  uint64_t row_bytes = 0;              // from one row to the next
+  int64_t n_cols = 0;
+  int64_t row_begin = 0;
+  int64_t row_end = 0;
+  int64_t n_tokens = 0;
+  const float* x = nullptr;  // [n_tokens][n_cols], read unless UsesQuantizedActivations(dtype)
+  QuantizedRows xq;          // read if UsesQuantizedActivations(dtype)
+  float* out = nullptr;
+  int64_t out_stride = 0;  // floats from one token to the next
+};
+
+// One query head against the n_pos >= 1 first positions of its key and value head:
+// scores = softmax(scale * q . k[p]), out = sum of scores[p] * v[p].
+struct AttentionArgs {
+  const float* q = nullptr;      // [head_dim]
+  const std::byte* k = nullptr;  // head_dim elements of kv_dtype per position
+  const std::byte* v = nullptr;
+  DType kv_dtype = DType::kF32;  // F32 or F16
+  uint64_t k_stride_bytes = 0;   // from one position to the next
+  uint64_t v_stride_bytes = 0;
+  int64_t head_dim = 0;
+  int64_t n_pos = 0;
+  float scale = 1;
+  float* scores = nullptr;  // scratch [n_pos]
+  float* out = nullptr;     // [head_dim]
+};
+
+struct Kernels {
+  IsaLevel isa;
+  // x [n_tokens][n_cols] into the arrays of QuantizedRows. Per block: scale = amax / 127, q =
+  // x / scale rounded to nearest, ties to even. A block of zeros has scale 0. A block with a NaN or
+  // an infinity has scale NaN and q 0. Requires: n_cols % kQuantBlock == 0.
+  void (*quantize_rows)(const float* x, int64_t n_tokens, int64_t n_cols, int8_t* q, float* scale,
+                        int16_t* sums);
+  // False, with nothing written, when it declines: a type without kernel or n_cols not a multiple
+  // of its block.
+  bool (*matmul)(const MatmulArgs& args);
+  // out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). out may be x.
+  void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);
+  // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
+  void (*silu_mul)(float* gate, const float* up, int64_t n);
+  void (*add)(float* x, const float* y, int64_t n);  // x += y
+  // Rotates n_rot (even) elements by the angles given as cos and sin [n_rot / 2]: pairs are
+  // (2i, 2i + 1) when interleaved, else (i, i + n_rot / 2).
+  void (*rope)(float* head, const float* cos, const float* sin, int64_t n_rot, bool interleaved);
+  void (*attention)(const AttentionArgs& args);
+  // Stores n values as kv_dtype (F32, or F16 rounded to nearest even).
+  void (*store_kv)(const float* x, int64_t n, DType kv_dtype, std::byte* out);
+};
+
+// Requires: a level that ChooseIsa returned.
+const Kernels& KernelsFor(IsaLevel level);
+
+// Whether matmul knows the type: F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K.
+bool HasMatmul(DType type);
+// Whether it takes its activations from MatmulArgs::xq rather than x. Requires: HasMatmul(type).
+bool UsesQuantizedActivations(DType type);
+
+}  // namespace llmrun
