@@ -22,13 +22,13 @@
 namespace llmrun {
 
 struct GgufLimits {
-  uint64_t max_kv = 2'000'000;
+  uint64_t max_kv = uint64_t{1} << 20;
   uint64_t max_tensors = 1'000'000;
-  uint64_t max_key_bytes = 65'535;               // the specification's limit
-  uint64_t max_tensor_name_bytes = 256;          // specification: 64; some models exceed it
-  uint64_t max_string_bytes = 64ULL << 20;       // chat templates are the long ones
-  uint64_t max_array_elems = 64ULL << 20;        // vocabularies stay far below
-  uint64_t max_header_bytes = 1ULL << 30;        // all metadata and tensor descriptions
+  uint64_t max_key_bytes = 65'535;          // the specification's limit
+  uint64_t max_tensor_name_bytes = 256;     // specification: 64; some models exceed it
+  uint64_t max_string_bytes = 64ULL << 20;  // chat templates are the long ones
+  uint64_t max_array_elems = 64ULL << 20;   // vocabularies stay far below
+  uint64_t max_header_bytes = 1ULL << 30;   // all metadata and tensor descriptions
   uint64_t max_alignment = 64ULL << 10;
 };
 

@@ -16,8 +16,10 @@ namespace llmrun {
 
 class GgufWriter {
  public:
-  explicit GgufWriter(uint32_t alignment = 32) : alignment_(alignment) {}
+  // Adds general.alignment when it is not the default. Requires: a power of two.
+  explicit GgufWriter(uint32_t alignment = 32);
 
+  // Requires: the alternative of `value` is that of `type`; keys and tensor names are given once.
   void Add(std::string key, MetaType type, MetaScalar value);
   void AddString(std::string key, std::string value);
   void AddUint32(std::string key, uint32_t value);

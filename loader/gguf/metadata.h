@@ -4,15 +4,16 @@
 // Getters never abort on a wrong type: they say which key, what was wanted and what the file has.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "base/error.h"
+#include "loader/gguf/name_table.h"
 
 namespace llmrun {
 
@@ -34,7 +35,8 @@ enum class MetaType : uint32_t {
 };
 std::string_view NameOf(MetaType type);  // "u32", "string", ...
 
-// Elements of an array; std::vector<uint8_t> for both u8 and bool. Arrays of arrays are not accepted.
+// Elements of an array; std::vector<uint8_t> for both u8 and bool. Arrays of arrays are not
+// accepted.
 using MetaArrayData =
     std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>,
                  std::vector<int16_t>, std::vector<uint32_t>, std::vector<int32_t>,
@@ -57,9 +59,14 @@ struct MetaEntry {
 
 class Metadata {
  public:
+  // `label` names the file in the errors of the getters; without one they begin with the key.
+  explicit Metadata(std::string label = {}) : label_(std::move(label)) {}
+
+  void Reserve(size_t entries);
   // False (and no change) when the key is there already.
   bool Add(MetaEntry entry);
 
+  const std::string& label() const { return label_; }
   const std::vector<MetaEntry>& entries() const { return entries_; }
   const MetaEntry* Find(std::string_view key) const;  // nullptr when absent
 
@@ -73,12 +80,12 @@ class Metadata {
   Result<const MetaArray*> GetArray(std::string_view key) const;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }
-  };
+  Result<const MetaEntry*> Require(std::string_view key) const;
+  tl::unexpected<Error> WrongValue(const MetaEntry& entry, std::string_view expected) const;
+
+  std::string label_;
   std::vector<MetaEntry> entries_;
-  std::unordered_map<std::string, size_t, Hash, std::equal_to<>> index_;
+  NameTable index_;
 };
 
 }  // namespace llmrun
