@@ -1,0 +1,120 @@
+"""Write MODEL_CARD.md from the facts of a training run."""
+import check_gguf
+from reference import Reference
+
+SAMPLES = [("Once upon a time", 160, 0.0, 0), ("Once upon a time", 200, 0.8, 1), ("Question: What color is the sky?\nAnswer:", 24, 0.0, 0),
+           ("The weather today", 80, 0.8, 2), ("The server loads the weights", 80, 0.8, 3),
+           ("Question: What is 7 + 8?\nAnswer:", 24, 0.0, 0)]
+
+TEMPLATE = """# llm-run-tiny
+
+A small English language model of our own, trained from scratch, so that a fresh
+clone can load something and produce readable text. It is a toy and a test
+object: it tells short children's stories, answers very simple questions and
+writes about the weather and about computers. It knows nothing else.
+
+| file | tensors | bytes | held-out perplexity |
+|---|---|---|---|
+| `llm-run-tiny-f16.gguf` | F16 matrices, F32 norms | {bytes_f16:,} | {ppl_f16:.4f} |
+| `llm-run-tiny-q8_0.gguf` | Q8_0 matrices, F32 norms | {bytes_q8_0:,} | {ppl_q8_0:.4f} |
+
+Licence: MIT (weights, text and scripts).
+
+## Architecture
+
+GGUF architecture `llama`: {parameters:,} parameters, {layers} layers, width 256,
+4 heads of 64 (4 key/value heads), SwiGLU width 768, RMSNorm (eps 1e-5), rotary
+embedding on neighbouring pairs (base 10000), context 512, vocabulary 2048,
+output matrix tied to the embedding (there is no `output.weight`). Every matrix
+dimension is a multiple of 256.
+
+## Tokenizer
+
+Byte-level BPE learned by the same script from the training text: 256 bytes, 1791
+merges, and `<|endoftext|>` (id 2047), which is both BOS and EOS. The pre-tokenizer
+is the GPT-2 pattern. BOS stands in front of every document.
+
+## Data
+
+All text comes from the grammar in `train/` (`corpus.py`, `stories.py`, `facts.py`,
+`prose.py`, `words.py`); no outside text was used. {documents:,} documents,
+{data_bytes:,} bytes, {tokens:,} tokens:
+
+- about 52 % stories from 14 plots with remembered state (who has what, where, when,
+  weather), a third of them followed by questions about the story;
+- about 16 % question blocks about simple facts (colours, days, months, animals,
+  opposites, counting, arithmetic up to 22, capitals), 7 % facts as plain sentences
+  or small lessons;
+- about 25 % descriptions, weather reports, letters, dialogues, instructions and
+  short texts about computers.
+
+`heldout.txt` ({heldout_bytes:,} bytes) comes from the same grammar with another
+seed; no document of it is in the training text. Because both come from one
+grammar, the perplexity says how well the grammar was learned, not how well the
+model knows English.
+
+## Training
+
+{step:,} of {steps:,} steps of 2048 tokens ({seen:,} tokens), AdamW (betas 0.9 and 0.95,
+weight decay 0.1), peak learning rate {peak_lr:g} with 150 warm-up steps and cosine
+decay, gradient norm clipped at 1. Rows of 256 tokens, and of 512 tokens in the
+last 12 % of the steps. bfloat16 matrix products, float32 parameters. Seed {seed}.
+{minutes:.0f} minutes on a shared machine with two CPU cores ({rate:.0f} tokens/s), PyTorch {torch}.
+
+| step | training loss (mean of 50 steps) |
+|---|---|
+{history}
+
+## Held-out perplexity
+
+Method: {method}. {chunks} chunks. The weights are those stored in the file
+(dequantized), and the evaluation is done in float64.
+
+F16: **{ppl_f16:.4f}**. Q8_0: **{ppl_q8_0:.4f}**. On the first 48 held-out tokens, the logits of
+the Q8_0 file differ from those of the F16 file by {q_rms:.4f} (root mean square;
+the logits have a standard deviation of {q_std:.2f}), and the best token is the same at
+{q_same} of 48 positions.
+
+## Samples
+
+Taken as they came, from the F16 weights; the prompt is in bold.
+
+{samples}
+
+## Limits
+
+- The vocabulary of ideas is that of the grammar: some hundred nouns, 14 plots, a
+  few hundred facts. Other prompts give fluent but wrong or unrelated text.
+- It mixes up names, colours and places now and then, mostly in long stories, and
+  arithmetic beyond small numbers is a guess.
+- Text in other languages is tokenized (byte by byte) but not understood.
+- It must not be used for anything where a wrong answer matters.
+"""
+
+
+def _sample(reference, prompt, count, temperature, seed):
+    ids = [reference.tokenizer.bos] + reference.tokenizer.encode(prompt)
+    new, _ = reference.generate(ids, count, temperature, seed)
+    text = reference.tokenizer.decode(new)
+    how = "greedy" if temperature == 0 else f"temperature {temperature}, seed {seed}"
+    end = "" if len(new) < count else " [...]"
+    quoted = "\n".join("> " + line if line else ">" for line in (f"**{prompt}**{text}{end}").split("\n"))
+    return f"{how}, at most {count} tokens:\n\n{quoted.replace(chr(10) + 'Answer:**', '**' + chr(10) + '> **Answer:**')}"
+
+
+def write(models, facts, meta):
+    """Write models/MODEL_CARD.md."""
+    reference = Reference(models / check_gguf.NAMES["f16"])
+    every = max(1, len(facts["history"]) // 9)
+    rows = facts["history"][every - 1::every]
+    quant = meta["q8_0_vs_f16_logits"]
+    text = TEMPLATE.format(
+        bytes_f16=(models / check_gguf.NAMES["f16"]).stat().st_size, bytes_q8_0=(models / check_gguf.NAMES["q8_0"]).stat().st_size,
+        ppl_f16=meta["perplexity"]["f16"], ppl_q8_0=meta["perplexity"]["q8_0"], parameters=facts["parameters"], layers=facts["layers"],
+        documents=facts["documents"], data_bytes=facts["bytes"], tokens=facts["tokens"], heldout_bytes=(models / "heldout.txt").stat().st_size,
+        step=facts["step"], steps=facts["steps"], seen=facts["step"] * 2048, peak_lr=facts["peak_lr"], seed=facts["seed"],
+        minutes=facts["seconds"] / 60, rate=facts["step"] * 2048 / facts["seconds"], torch=facts["torch"],
+        history="\n".join(f"| {s} | {x:.3f} |" for s, x in rows), method=meta["perplexity_method"], chunks=meta["perplexity_chunks"],
+        q_rms=quant["rms"], q_std=quant["logit_std"], q_same=quant["same_argmax"],
+        samples="\n\n".join(_sample(reference, *s) for s in SAMPLES))
+    (models / "MODEL_CARD.md").write_text(text, encoding="utf-8")
