@@ -2,18 +2,18 @@
 //
 // Threads: immutable after Build(); Thread-safe.
 // Failure: Build() rejects (kBadData) the same tensor name in two parts, split.* keys that disagree
-// with the number or order of parts, and a part missing.
+// with the number or order of parts, a part missing, and layers that are not numbered 0, 1, 2, ...
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
 #include "loader/gguf/gguf.h"
+#include "loader/gguf/name_table.h"
 
 namespace llmrun {
 
@@ -42,6 +42,7 @@ struct IndexedTensor {
 
 class TensorIndex {
  public:
+  // Requires: at least one file; the parts of a split model in their order.
   static Result<TensorIndex> Build(std::vector<GgufFile> files);
 
   const std::vector<GgufFile>& files() const { return files_; }
@@ -49,13 +50,16 @@ class TensorIndex {
   const std::vector<IndexedTensor>& tensors() const { return tensors_; }
   const IndexedTensor& at(TensorId id) const { return tensors_[static_cast<uint32_t>(id)]; }
   std::optional<TensorId> Find(std::string_view name) const;
-  GroupId group_count() const { return group_count_; }  // layers + 2
+  GroupId group_count() const { return group_count_; }   // layers + 2
   uint64_t total_bytes() const { return total_bytes_; }  // sum over the tensors
 
  private:
+  Status AddTensors(uint32_t file);
+  Status AssignGroups();
+
   std::vector<GgufFile> files_;
   std::vector<IndexedTensor> tensors_;
-  std::unordered_map<std::string, TensorId> by_name_;
+  NameTable by_name_;
   GroupId group_count_ = 2;
   uint64_t total_bytes_ = 0;
 };
