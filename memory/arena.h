@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "base/error.h"
@@ -35,8 +34,10 @@ struct ArenaSpec {
 // Tiles for `bytes`: whole pages of the wanted kind, then the next smaller, 4K last.
 //   kOff: 4K. kThp: 2 MiB multiples of THP, 4K rest. k2M: 2M pages, 4K rest. k1G: 1G, 2M, 4K.
 //   kAuto: as many 1G and 2M pages as the pools have free, the rest THP, then 4K.
-//   With kRequire the last page is rounded up, so that every byte lies in the wanted kind.
-// Pure: `free_1g`/`free_2m` are read by kAuto only.
+//   With kRequire the last page is rounded up, so that every byte lies in the wanted kind; for kAuto
+//   that is any pool: 1G while there are some, 2M for the rest, or one more 1G page where the 2M
+//   pool is too small for the rest.
+// Pure: `free_1g`/`free_2m` are read by kAuto only. Requires: bytes <= 2^62. No bytes, no tiles.
 struct TileRequest {
   uint64_t bytes = 0;
   HugePages pages = HugePages::kOff;
@@ -46,9 +47,16 @@ struct TileRequest {
 };
 std::vector<PageTile> PlanTiles(const TileRequest& request);
 
+class PageCalls;
+
 class Arena {
  public:
+  // Errors: kUnavailable (kRequire and not to be had), kResource (memory is short, with numbers;
+  // found out before a page is touched, so that the OOM killer never comes), kUsage (no such node),
+  // kOs. Without permission to bind (EPERM) pages go where the populating threads run: a Fallback.
   static Result<Arena> Reserve(const ArenaSpec& spec);
+  // The same with other system calls, for tests. `calls` is used during the call only.
+  static Result<Arena> Reserve(const ArenaSpec& spec, PageCalls& calls);
   ~Arena();
   Arena(Arena&&) noexcept;
   Arena& operator=(Arena&&) noexcept;
@@ -61,11 +69,14 @@ class Arena {
   const std::vector<Fallback>& fallbacks() const { return fallbacks_; }
   double populate_seconds() const { return populate_seconds_; }
 
-  Status Lock();  // mlock(2); a no-op for hugetlb pages, which are never swapped
+  // mlock(2); a no-op for hugetlb pages, which are never swapped. kResource where the limit
+  // (RLIMIT_MEMLOCK) forbids it.
+  Status Lock();
   Status Seal();  // PROT_READ from here on
 
  private:
   Arena() = default;
+  Status Map(uint64_t size_bytes, uint64_t alignment);
   void Release();
 
   std::byte* data_ = nullptr;
