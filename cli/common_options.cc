@@ -1,0 +1,240 @@
+#include "cli/common_options.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "base/checked.h"
+#include "base/units.h"
+#include "cli/output.h"
+#include "sched/thread_pool.h"
+
+namespace llmrun {
+namespace {
+
+constexpr char kGroupLoading[] = "Loading";
+constexpr char kShippedModel[] = "llm-run-tiny-q8_0.gguf";
+
+std::optional<std::string> ShippedModelPath() {
+  std::error_code ignored;
+  const std::filesystem::path exe = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  const std::filesystem::path places[] = {
+      exe.parent_path().parent_path() / "share/llm-run/models" / kShippedModel,
+      std::filesystem::path(LLMRUN_SOURCE_DIR) / "models" / kShippedModel,
+  };
+  for (const auto& place : places) {
+    if (std::filesystem::exists(place, ignored)) return place.string();
+  }
+  return std::nullopt;
+}
+
+bool IsSet(const char* variable) {
+  const char* value = std::getenv(variable);
+  if (value == nullptr) return false;
+  const std::string_view text = value;
+  return !text.empty() && text != "0" && text != "false" && text != "off";
+}
+
+// What the flags ask for, each of them alone.
+struct LoaderWish {
+  std::string flag;
+  LoaderKind kind;
+};
+
+Result<std::vector<LoaderWish>> LoaderWishes(const LoaderFlags& flags) {
+  std::vector<LoaderWish> wishes;
+  if (!flags.loader.empty()) {
+    const std::optional<LoaderKind> kind = ParseLoaderKind(flags.loader);
+    if (!kind) {
+      return MakeError(ErrorCode::kUsage,
+                       "--loader={}: expected auto, mmap, read, io_uring or splice", flags.loader);
+    }
+    wishes.push_back({"--loader=" + flags.loader, *kind});
+  }
+  if (!flags.load_mode.empty()) {
+    constexpr std::pair<std::string_view, LoaderKind> kModes[] = {
+        {"auto", LoaderKind::kAuto},   {"none", LoaderKind::kRead},
+        {"mmap", LoaderKind::kMmap},   {"mlock", LoaderKind::kRead},
+        {"dio", LoaderKind::kIoUring}, {"mmap+mlock", LoaderKind::kMmap},
+    };
+    const auto* mode =
+        std::ranges::find(kModes, flags.load_mode, [](const auto& pair) { return pair.first; });
+    if (mode == std::end(kModes)) {
+      return MakeError(ErrorCode::kUsage,
+                       "--load-mode={}: expected auto, none, mmap, mlock, mmap+mlock or dio",
+                       flags.load_mode);
+    }
+    wishes.push_back({"--load-mode=" + flags.load_mode, mode->second});
+  }
+  if (flags.mmap) wishes.push_back({"--mmap", LoaderKind::kMmap});
+  if (flags.no_mmap) wishes.push_back({"--no-mmap", LoaderKind::kRead});
+  if (flags.direct_io) wishes.push_back({"--direct-io", LoaderKind::kIoUring});
+  return wishes;
+}
+
+Result<LoaderKind> ChooseLoader(const LoaderFlags& flags) {
+  ASSIGN_OR_RETURN(const std::vector<LoaderWish> wishes, LoaderWishes(flags));
+  for (const LoaderWish& wish : wishes) {
+    // "not mmap" does not contradict the other ways of reading.
+    const bool agrees = wish.kind == wishes.front().kind ||
+                        (wish.flag == "--no-mmap" && wishes.front().kind != LoaderKind::kMmap);
+    if (!agrees) {
+      return MakeFixableError(ErrorCode::kUsage, "give one of them",
+                              "{} and {} contradict each other", wishes.front().flag, wish.flag);
+    }
+  }
+  if (!wishes.empty()) return wishes.front().kind;
+  return IsSet("LLAMA_ARG_NO_MMAP") ? LoaderKind::kRead : LoaderKind::kAuto;
+}
+
+Result<NumaPolicy> ParseNuma(const std::string& text) {
+  if (text == "off") return NumaPolicy{};
+  constexpr std::string_view kBind = "bind:";
+  if (text.starts_with(kBind)) {
+    unsigned node = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + kBind.size(), end, node);
+    if (error == std::errc() && stop == end) return NumaPolicy{node};
+  }
+  for (const std::string_view later :
+       {"auto", "shard", "interleave", "mirror", "distribute", "isolate", "numactl"}) {
+    if (text == later) {
+      return MakeFixableError(ErrorCode::kUnavailable, "--numa=off or --numa=bind:0",
+                              "--numa={} is not there yet", text);
+    }
+  }
+  return MakeError(ErrorCode::kUsage, "--numa={}: expected off or bind:N", text);
+}
+
+}  // namespace
+
+void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> variables) {
+  for (const char* variable : variables) {
+    const char* value = std::getenv(variable);
+    if (value == nullptr || *value == '\0') continue;
+    option->envname(variable);
+    return;
+  }
+}
+
+Result<uint64_t> ParseBytes(std::string_view text) {
+  uint64_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string_view unit(stop, static_cast<size_t>(text.data() + text.size() - stop));
+  uint64_t factor = 0;
+  if (unit.empty() || unit == "B") factor = 1;
+  if (unit == "K" || unit == "k" || unit == "KiB") factor = kKiB;
+  if (unit == "M" || unit == "m" || unit == "MiB") factor = kMiB;
+  if (unit == "G" || unit == "g" || unit == "GiB") factor = kGiB;
+  uint64_t bytes = 0;
+  if (error != std::errc() || factor == 0 || !CheckedMul(number, factor, &bytes)) {
+    return MakeError(ErrorCode::kUsage, "'{}' is not a size: expected bytes, or 512K, 4M, 1G",
+                     text);
+  }
+  return bytes;
+}
+
+void AddModelOptions(CLI::App& command, ModelOptions& options) {
+  CLI::Option* model = command.add_option("-m,--model", options.path,
+                                          "GGUF file, any part of a split one\n"
+                                          "(default: the tiny model that comes with llm-run)");
+  model->type_name("FILE");
+  FromEnvironment(model, {"LLMRUN_MODEL", "LLAMA_ARG_MODEL"});
+}
+
+Result<std::string> ModelPath(const ModelOptions& options) {
+  if (!options.path.empty()) return options.path;
+  const std::optional<std::string> shipped = ShippedModelPath();
+  if (!shipped) {
+    return MakeFixableError(ErrorCode::kNoInput, "-m MODEL.gguf, or set LLMRUN_MODEL",
+                            "no model given, and the shipped {} is not installed", kShippedModel);
+  }
+  Note("model  no -m given, using the shipped {}", *shipped);
+  return *shipped;
+}
+
+void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
+  const auto add = [&](CLI::Option* option, const char* type) {
+    option->type_name(type)->group(kGroupLoading);
+    return option;
+  };
+  add(command.add_option("--loader", flags.loader,
+                         "how bytes travel: auto, mmap, read, io_uring, splice (default: auto)"),
+      "L");
+  add(command.add_option("--hugepages", flags.hugepages,
+                         "where they land: off, thp, 2M, 1G, auto (default: auto)"),
+      "H");
+  add(command.add_option("--hugepages-policy", flags.hugepages_policy,
+                         "try: the best there is (default); require: exactly that or an error"),
+      "P");
+  add(command.add_option("--numa", flags.numa, "off (default) or bind:N"), "N");
+  CLI::Option* mlock =
+      command.add_flag("--mlock", flags.mlock, "lock the weights in memory")->group(kGroupLoading);
+  FromEnvironment(mlock, {"LLMRUN_MLOCK", "LLAMA_ARG_MLOCK"});
+  add(command.add_option("--io-depth", flags.io_depth, "requests in flight with io_uring"), "N")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  add(command.add_option("--io-chunk", flags.io_chunk, "largest single request (default: 4M)"),
+      "BYTES");
+  command.add_flag("--mmap", flags.mmap, "as --loader=mmap")->group(kGroupLoading);
+  command.add_flag("--no-mmap", flags.no_mmap, "as --loader=read")->group(kGroupLoading);
+  command.add_flag("--direct-io", flags.direct_io, "as --loader=io_uring (also -dio)")
+      ->group(kGroupLoading);
+  add(command.add_option("--load-mode", flags.load_mode,
+                         "llama.cpp's names: auto, none, mmap, mlock, mmap+mlock, dio (also -lm)"),
+      "M");
+}
+
+void AddReportFlag(CLI::App& command, LoaderFlags& flags) {
+  command.add_option("--report", flags.report, "write the load report as JSON, '-' for stdout")
+      ->type_name("FILE")
+      ->group(kGroupLoading);
+}
+
+Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
+  LoadOptions options;
+  ASSIGN_OR_RETURN(options.loader, ChooseLoader(flags));
+  const std::optional<HugePages> pages = ParseHugePages(flags.hugepages);
+  if (!pages) {
+    return MakeError(ErrorCode::kUsage, "--hugepages={}: expected off, thp, 2M, 1G or auto",
+                     flags.hugepages);
+  }
+  const std::optional<HugePagesPolicy> policy = ParseHugePagesPolicy(flags.hugepages_policy);
+  if (!policy) {
+    return MakeError(ErrorCode::kUsage, "--hugepages-policy={}: expected try or require",
+                     flags.hugepages_policy);
+  }
+  options.hugepages = *pages;
+  options.policy = *policy;
+  ASSIGN_OR_RETURN(options.numa, ParseNuma(flags.numa));
+  options.mlock = flags.mlock || flags.load_mode.ends_with("mlock");
+  options.queue_depth = flags.io_depth;
+  if (!flags.io_chunk.empty()) {
+    ASSIGN_OR_RETURN(options.chunk_bytes, ParseBytes(flags.io_chunk));
+    constexpr uint64_t kLeast = 4 * kKiB;
+    if (options.chunk_bytes < kLeast || options.chunk_bytes > kGiB) {
+      return MakeError(ErrorCode::kUsage, "--io-chunk={}: expected 4K to 1G", flags.io_chunk);
+    }
+  }
+  return options;
+}
+
+void AddThreadOptions(CLI::App& command, ThreadOptions& options) {
+  const auto range = CLI::Range(1, ThreadPool::kMaxThreads);
+  CLI::Option* threads = command.add_option("-t,--threads", options.threads,
+                                            "threads that compute (default: every effective CPU)");
+  threads->type_name("N")->check(range);
+  FromEnvironment(threads, {"LLMRUN_THREADS", "LLAMA_ARG_THREADS"});
+  CLI::Option* batch = command.add_option("--threads-batch", options.threads_batch,
+                                          "threads for prompts (default: as -t; also -tb)");
+  batch->type_name("N")->check(range);
+  FromEnvironment(batch, {"LLMRUN_THREADS_BATCH", "LLAMA_ARG_THREADS_BATCH"});
+}
+
+}  // namespace llmrun

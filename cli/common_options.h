@@ -1,0 +1,59 @@
+// Options that several subcommands share, the environment variables behind them (LLMRUN_* first,
+// then those of llama.cpp), and how they become the options of the libraries. Flags beat the
+// environment, the environment beats the default.
+// Threads: before any thread is started.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "loader/load_options.h"
+
+namespace llmrun {
+
+// When the option is not given, its value is that of the first of these variables that is set.
+void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> variables);
+
+// "4096", "512K", "4M", "1G", "4MiB": binary units. kUsage otherwise.
+Result<uint64_t> ParseBytes(std::string_view text);
+
+struct ModelOptions {
+  std::string path;  // empty: the shipped tiny model
+};
+void AddModelOptions(CLI::App& command, ModelOptions& options);
+// The model to open. Says so on stderr when it is the shipped one; kNoInput when that is not there.
+Result<std::string> ModelPath(const ModelOptions& options);
+
+struct LoaderFlags {
+  std::string loader;  // empty: by load_mode, no_mmap, direct_io, else auto
+  std::string load_mode;
+  bool mmap = false;
+  bool no_mmap = false;
+  bool direct_io = false;
+  std::string hugepages = "auto";
+  std::string hugepages_policy = "try";
+  std::string numa = "off";
+  bool mlock = false;
+  uint32_t io_depth = LoadOptions{}.queue_depth;
+  std::string io_chunk;  // empty: LoadOptions' own
+  std::string report;    // path for the JSON report, "-" for stdout, empty for none
+};
+void AddLoaderFlags(CLI::App& command, LoaderFlags& flags);
+// --report, for the commands that load.
+void AddReportFlag(CLI::App& command, LoaderFlags& flags);
+// kUsage for values that mean nothing, kUnavailable for what is planned but not there yet.
+Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags);
+
+struct ThreadOptions {
+  int threads = 0;        // 0: every effective CPU
+  int threads_batch = 0;  // 0: as threads
+};
+void AddThreadOptions(CLI::App& command, ThreadOptions& options);
+// The number of threads that an option asks for, when `effective_cpus` may run at once.
+inline int ThreadCount(int asked, int effective_cpus) { return asked > 0 ? asked : effective_cpus; }
+
+}  // namespace llmrun

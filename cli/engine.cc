@@ -1,0 +1,55 @@
+#include "cli/engine.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+
+#include "loader/open_model.h"
+#include "model/tokenizer_spec.h"
+
+namespace llmrun {
+
+int Engine::DefaultThreads(const Machine& machine) {
+  std::set<unsigned> cores;
+  for (const Cpu& cpu : machine.cpus) cores.insert(cpu.core);
+  return std::clamp(static_cast<int>(cores.size()), 1, std::max(1, machine.effective_cpus));
+}
+
+Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, int threads) {
+  if (threads < 1 || threads > ThreadPool::kMaxThreads) {
+    return MakeFixableError(ErrorCode::kUsage, "-t 1 or more, or leave it out",
+                            "{} threads are outside 1..{}", threads, ThreadPool::kMaxThreads);
+  }
+  ThreadPoolOptions options;
+  options.threads = threads;
+  options.effective_cpus = machine.effective_cpus;
+  // More threads than CPUs share them as the kernel sees fit.
+  if (threads <= static_cast<int>(machine.cpus.size())) {
+    options.cpus = PinOrder(machine);
+    options.pin_caller = true;
+  }
+  return ThreadPool::Create(options);
+}
+
+Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
+  auto engine = std::make_unique<Engine>();
+  const char* isa = std::getenv("LLM_RUN_ISA");
+  ASSIGN_OR_RETURN(engine->isa, ChooseIsa(isa == nullptr ? "" : isa));
+  ASSIGN_OR_RETURN(engine->machine, DetectMachine());
+  ASSIGN_OR_RETURN(TensorIndex index, OpenModel(options.model_path));
+  engine->index = std::make_unique<TensorIndex>(std::move(index));
+  ASSIGN_OR_RETURN(engine->config, ReadModelConfig(*engine->index));
+  ASSIGN_OR_RETURN(engine->weights, StartLoad(*engine->index, engine->machine, options.load));
+  ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(engine->index->metadata()));
+  ASSIGN_OR_RETURN(engine->tokenizer, Tokenizer::Create(std::move(spec)));
+  const int threads = options.threads == 0 ? DefaultThreads(engine->machine) : options.threads;
+  ASSIGN_OR_RETURN(engine->pool, MakePool(engine->machine, threads));
+  return engine;
+}
+
+Result<std::unique_ptr<Session>> Engine::NewSession(SessionOptions options) {
+  options.isa = isa;
+  return Session::Create(config, *weights, *pool, options);
+}
+
+}  // namespace llmrun

@@ -1,0 +1,47 @@
+// Everything a command needs to run a model, made in the order in which it costs time: the machine
+// and the model's numbers first (so that bad input is refused before anything is read), then the
+// load in the background, and beside it the tokenizer and the threads.
+// Threads: Single-thread. Members are destroyed in the reverse order, as their uses demand.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "compute/kernels.h"
+#include "loader/load_options.h"
+#include "loader/weights.h"
+#include "memory/machine.h"
+#include "model/model_config.h"
+#include "model/session.h"
+#include "sched/thread_pool.h"
+#include "text/tokenizer.h"
+
+namespace llmrun {
+
+struct EngineOptions {
+  std::string model_path;
+  LoadOptions load;
+  int threads = 0;  // 0: one for each core that this process may use
+};
+
+struct Engine {
+  Machine machine;
+  IsaLevel isa = IsaLevel::kPortable;
+  std::unique_ptr<TensorIndex> index;
+  ModelConfig config;
+  std::unique_ptr<Weights> weights;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ThreadPool> pool;
+
+  // Threads that 0 stands for: cores of the machine this process may use, at most what its cgroup
+  // grants.
+  static int DefaultThreads(const Machine& machine);
+  // A pinned pool; kUsage when the count is outside 1..ThreadPool::kMaxThreads.
+  static Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, int threads);
+  static Result<std::unique_ptr<Engine>> Start(const EngineOptions& options);
+
+  Result<std::unique_ptr<Session>> NewSession(SessionOptions options);
+};
+
+}  // namespace llmrun

@@ -1,0 +1,14 @@
+// Ctrl-C as a question that long work asks, so that it ends cleanly: partial files are removed,
+// reports are printed, and the process exits with kInterruptedExit. A second Ctrl-C kills.
+// Threads: Interrupted() is Thread-safe.
+#pragma once
+
+namespace llmrun {
+
+inline constexpr int kInterruptedExit = 130;  // 128 + SIGINT, as shells report it
+
+// From here on SIGINT and SIGTERM set the flag (once each; the next one has its default effect).
+void CatchInterrupts();
+bool Interrupted();
+
+}  // namespace llmrun

@@ -1,0 +1,99 @@
+// llm-run: parses the command line, runs one subcommand, and turns its outcome into an exit code.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "cli/args.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "compute/kernels.h"
+
+namespace llmrun {
+namespace {
+
+constexpr char kDescription[] =
+    "llm-run: gets a model's weights into the right memory fast, proves it, and runs them on the "
+    "CPU.\n\n"
+    "  llm-run -p \"Once upon a time\" -n 64            the tiny model that comes with llm-run\n"
+    "  llm-run -m model.gguf --loader=io_uring --hugepages=1G -p \"Hello\"\n"
+    "  llm-run doctor                                 what this machine offers, and what to fix\n";
+constexpr char kFooter[] =
+    "Without a command, 'run' is meant. 'llm-run COMMAND --help' explains each of them.\n"
+    "Exit codes: 0 ok, 64 usage, 65 bad model data, 66 no input, 69 feature unavailable,\n"
+    "70 defect of llm-run, 71 operating system error, 75 out of memory or limits, 130 Ctrl-C.";
+
+std::string VersionText() {
+  const char* wish = std::getenv("LLM_RUN_ISA");
+  const Result<IsaLevel> isa = ChooseIsa(wish == nullptr ? "" : wish);
+  return fmt::format("llm-run {}\ncompiler {}\nisa {}\n", LLMRUN_VERSION, LLMRUN_COMPILER,
+                     isa ? std::string(NameOf(*isa)) : isa.error().OneLine());
+}
+
+void AddCommands(CLI::App& app, CommandContext& context) {
+  AddRunCommand(app, context);
+  AddTokenizeCommand(app, context);
+  AddInspectCommand(app, context);
+  AddPlanCommand(app, context);
+  AddVerifyCommand(app, context);
+  AddEvalCommand(app, context);
+  AddBenchCommand(app, context);
+  AddBenchLoadCommand(app, context);
+  AddSynthCommand(app, context);
+  AddDoctorCommand(app, context);
+  AddHugepagesCommand(app, context);
+}
+
+// The program and the chosen subcommands: "llm-run hugepages plan".
+std::string TypedCommand(const CLI::App& app) {
+  std::string name = app.get_name();
+  for (const CLI::App* sub : app.get_subcommands()) name += " " + TypedCommand(*sub);
+  return name;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(kDescription, "llm-run");
+  app.footer(kFooter);
+  app.get_formatter()->column_width(30);
+  app.set_version_flag("--version", VersionText, "version, compiler and instruction set in use");
+  app.require_subcommand(1, 1);
+  CommandContext context;
+  AddCommands(app, context);
+
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  std::vector<std::string> args = NormalizeArgs({argv + 1, argv + argc}, names);
+  std::ranges::reverse(args);  // as CLI11 wants a vector
+  try {
+    app.parse(std::move(args));
+  } catch (const CLI::CallForHelp&) {
+    const CLI::App* chosen = &app;
+    while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
+    return Finish(WriteStdout(chosen->help(chosen == &app ? "" : TypedCommand(app))));
+  } catch (const CLI::CallForVersion& version) {
+    return Finish(WriteStdout(version.what()));
+  } catch (const CLI::ParseError& error) {
+    return ReportError({ErrorCode::kUsage, error.what(), TypedCommand(app) + " --help"});
+  }
+  return context.action();
+}
+
+}  // namespace
+}  // namespace llmrun
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is EPIPE, see WriteStdout
+  using llmrun::ErrorCode;
+  try {
+    return llmrun::Main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return llmrun::ReportError({ErrorCode::kResource, "out of memory", ""});
+  } catch (const std::exception& error) {
+    return llmrun::ReportError({ErrorCode::kInternal, error.what(), "please report this"});
+  }
+}

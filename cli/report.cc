@@ -1,0 +1,88 @@
+#include "cli/report.h"
+
+#include "base/units.h"
+
+namespace llmrun {
+
+uint64_t PageCount(uint64_t bytes, uint64_t page_bytes) {
+  return bytes / page_bytes + (bytes % page_bytes != 0 ? 1 : 0);
+}
+
+Json FallbackJson(const Fallback& fallback) {
+  return {{"wanted", fallback.wanted},
+          {"got", fallback.got},
+          {"why", fallback.why},
+          {"fix", fallback.fix}};
+}
+
+Json ReportJson(const LoadReport& report) {
+  const Residency& pages = report.residency;
+  Json fallbacks = Json::array();
+  for (const Fallback& f : report.fallbacks) fallbacks.push_back(FallbackJson(f));
+  Json nodes = Json::object();
+  for (const auto& [node, bytes] : pages.node_bytes) nodes[std::to_string(node)] = bytes;
+  return {
+      {"loader", report.loader},
+      {"requested", report.requested},
+      {"got", report.loader},
+      {"hugepages_requested", report.hugepages_requested},
+      {"fallbacks", fallbacks},
+      {"file_bytes", report.file_bytes},
+      {"read_bytes", report.read_bytes},
+      {"cached_bytes_before", report.cached_bytes_before},
+      {"seconds", report.seconds},
+      {"gb_per_s", report.BytesPerSecond() * 1e-9},
+      {"device_limit_gb_per_s", nullptr},
+      {"plan_s", report.plan_seconds},
+      {"populate_s", report.populate_seconds},
+      {"read_s", report.read_seconds},
+      {"hash_s", report.hash_seconds},
+      {"time_to_first_layer_s", report.time_to_first_layer_seconds},
+      {"cpu_seconds", report.cpu_seconds},
+      {"copies", report.copies},
+      {"pages",
+       {{"1G", PageCount(pages.bytes_1g, kGiB)},
+        {"2M", PageCount(pages.bytes_2m, 2 * kMiB)},
+        {"THP", PageCount(pages.bytes_thp, 2 * kMiB)},
+        {"4K", PageCount(pages.bytes_4k, 4 * kKiB)}}},
+      {"pages_bytes",
+       {{"1G", pages.bytes_1g},
+        {"2M", pages.bytes_2m},
+        {"THP", pages.bytes_thp},
+        {"4K", pages.bytes_4k},
+        {"absent", pages.bytes_absent}}},
+      {"nodes", nodes},
+      {"remote_fraction", report.RemoteFraction()},
+      {"minor_faults", report.minor_faults},
+      {"major_faults", report.major_faults},
+      {"xxh3", report.hashed ? Json(FormatHash(report.xxh3)) : Json(nullptr)},
+  };
+}
+
+std::string ReportText(const LoadReport& report) {
+  const Residency& pages = report.residency;
+  std::string out =
+      fmt::format("load   {}  {} in {} ({})  copies {:.3g}  first layer {}", report.loader,
+                  FormatBytes(report.read_bytes), FormatSeconds(report.seconds),
+                  FormatRate(report.read_bytes, report.seconds), report.copies,
+                  FormatSeconds(report.time_to_first_layer_seconds));
+  if (report.hashed) out += "  xxh3 " + FormatHash(report.xxh3);
+  out += fmt::format("\npages  1G {}  2M {}  THP {}  4K {}", PageCount(pages.bytes_1g, kGiB),
+                     PageCount(pages.bytes_2m, 2 * kMiB), PageCount(pages.bytes_thp, 2 * kMiB),
+                     PageCount(pages.bytes_4k, 4 * kKiB));
+  uint64_t placed_bytes = 0;
+  for (const auto& [node, bytes] : pages.node_bytes) placed_bytes += bytes;
+  for (const auto& [node, bytes] : pages.node_bytes) {
+    if (placed_bytes == 0) break;
+    out += fmt::format("  node{} {:.3g}%", node,
+                       100.0 * static_cast<double>(bytes) / static_cast<double>(placed_bytes));
+  }
+  if (pages.bytes_absent > 0) {
+    out += fmt::format("  not in memory {}", FormatBytes(pages.bytes_absent));
+  }
+  out += "\n";
+  for (const Fallback& f : report.fallbacks) out += "note   " + f.OneLine() + "\n";
+  return out;
+}
+
+}  // namespace llmrun
