@@ -1,0 +1,183 @@
+#include <bit>
+#include <cstring>
+#include <random>
+
+#include "base/check.h"
+#include "loader/gguf/gguf_writer.h"
+#include "tests/support/gguf_builder.h"
+
+namespace llmrun {
+namespace {
+
+constexpr uint32_t kFirstByteToken = 3;
+constexpr uint32_t kFirstWordToken = kFirstByteToken + 256;
+
+struct Vocabulary {
+  std::vector<std::string> tokens;
+  std::vector<float> scores;
+  std::vector<int32_t> types;
+
+  void Add(std::string token, float score, int32_t type) {
+    tokens.push_back(std::move(token));
+    scores.push_back(score);
+    types.push_back(type);
+  }
+};
+
+// The i-th string of a, b, ..., z, aa, ab, ...: each is the one of its head and one letter, so that
+// merging by score can reach all of them.
+std::string Word(uint32_t i) {
+  std::string word;
+  for (uint64_t n = uint64_t{i} + 1; n > 0; n = (n - 1) / 26) {
+    word.insert(word.begin(), static_cast<char>('a' + (n - 1) % 26));
+  }
+  return word;
+}
+
+Vocabulary MakeVocabulary(uint32_t n_vocab) {
+  enum : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6 };
+  CHECK(n_vocab >= kFirstWordToken);
+  Vocabulary v;
+  v.Add("<unk>", 0, kUnknown);
+  v.Add("<s>", 0, kControl);
+  v.Add("</s>", 0, kControl);
+  for (uint32_t byte = 0; byte < 256; ++byte) v.Add(fmt::format("<0x{:02X}>", byte), 0, kByte);
+  for (uint32_t i = kFirstWordToken; i < n_vocab; ++i) {
+    const uint32_t word = i - kFirstWordToken;
+    const std::string token = word == 0 ? "\xe2\x96\x81" : Word(word - 1);  // U+2581 is the space
+    v.Add(token, -static_cast<float>(word), kNormal);
+  }
+  return v;
+}
+
+void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
+  writer->AddString("general.architecture", "llama");
+  writer->AddString("general.name", "tiny random llama");
+  writer->AddUint32("llama.vocab_size", spec.n_vocab);
+  writer->AddUint32("llama.context_length", spec.n_context);
+  writer->AddUint32("llama.embedding_length", spec.d_model);
+  writer->AddUint32("llama.block_count", spec.n_layers);
+  writer->AddUint32("llama.feed_forward_length", spec.d_ff);
+  writer->AddUint32("llama.rope.dimension_count", spec.d_model / spec.n_heads);
+  writer->AddUint32("llama.attention.head_count", spec.n_heads);
+  writer->AddUint32("llama.attention.head_count_kv", spec.n_kv_heads);
+  writer->AddFloat32("llama.attention.layer_norm_rms_epsilon", 1e-5F);
+  writer->AddFloat32("llama.rope.freq_base", 10000.0F);
+
+  Vocabulary v = MakeVocabulary(spec.n_vocab);
+  const auto add_array = [&](const char* key, MetaType type, MetaArrayData data) {
+    writer->Add(key, MetaType::kArray, MetaArray{type, std::move(data)});
+  };
+  writer->AddString("tokenizer.ggml.model", "llama");
+  add_array("tokenizer.ggml.tokens", MetaType::kString, std::move(v.tokens));
+  add_array("tokenizer.ggml.scores", MetaType::kFloat32, std::move(v.scores));
+  add_array("tokenizer.ggml.token_type", MetaType::kInt32, std::move(v.types));
+  writer->AddUint32("tokenizer.ggml.bos_token_id", 1);
+  writer->AddUint32("tokenizer.ggml.eos_token_id", 2);
+  writer->AddUint32("tokenizer.ggml.unknown_token_id", 0);
+  writer->AddBool("tokenizer.ggml.add_bos_token", true);
+  writer->AddBool("tokenizer.ggml.add_eos_token", false);
+}
+
+void AddTensor(GgufWriter* writer, std::string name, DType dtype, std::vector<uint64_t> dims) {
+  CHECK(writer->AddTensor(std::move(name), dtype, std::move(dims)).has_value());
+}
+
+void AddTensors(const TinyLlamaSpec& s, GgufWriter* writer) {
+  const uint64_t d = s.d_model;
+  const uint64_t d_kv = d / s.n_heads * s.n_kv_heads;
+  AddTensor(writer, "token_embd.weight", s.dtype, {d, s.n_vocab});
+  for (uint32_t i = 0; i < s.n_layers; ++i) {
+    const auto add = [&](const char* part, DType dtype, std::vector<uint64_t> dims) {
+      AddTensor(writer, fmt::format("blk.{}.{}.weight", i, part), dtype, std::move(dims));
+    };
+    add("attn_norm", DType::kF32, {d});
+    add("attn_q", s.dtype, {d, d});
+    add("attn_k", s.dtype, {d, d_kv});
+    add("attn_v", s.dtype, {d, d_kv});
+    add("attn_output", s.dtype, {d, d});
+    add("ffn_norm", DType::kF32, {d});
+    add("ffn_gate", s.dtype, {d, s.d_ff});
+    add("ffn_up", s.dtype, {d, s.d_ff});
+    add("ffn_down", s.dtype, {s.d_ff, d});
+  }
+  AddTensor(writer, "output_norm.weight", DType::kF32, {d});
+  if (!s.tied) AddTensor(writer, "output.weight", s.dtype, {d, s.n_vocab});
+}
+
+// IEEE half of steps * 2^-shift, exactly. Requires: |steps| <= 127, shift <= 14.
+uint16_t HalfOf(int steps, int shift) {
+  if (steps == 0) return 0;
+  const uint32_t magnitude = static_cast<uint32_t>(steps < 0 ? -steps : steps);
+  const int top = std::bit_width(magnitude) - 1;
+  const uint32_t exponent = static_cast<uint32_t>(15 - shift + top);
+  const uint32_t mantissa = (magnitude << (10 - top)) & 0x3ff;
+  return static_cast<uint16_t>((steps < 0 ? 0x8000U : 0U) | exponent << 10 | mantissa);
+}
+
+// Writes random weights, in steps of 2^-shift, as elements of `dtype`.
+void FillMatrix(DType dtype, int shift, std::mt19937_64* random, std::span<std::byte> out) {
+  const auto draw = [&] { return static_cast<int>((*random)() % 255) - 127; };
+  std::byte* at = out.data();
+  const auto put = [&](auto value) {
+    std::memcpy(at, &value, sizeof value);
+    at += sizeof value;
+  };
+  while (at != out.data() + out.size()) {
+    switch (dtype) {
+      case DType::kF32:
+        put(static_cast<float>(draw()) / static_cast<float>(1 << shift));
+        break;
+      case DType::kF16:
+        put(HalfOf(draw(), shift));
+        break;
+      case DType::kQ8_0:
+        put(HalfOf(1, shift));
+        for (int i = 0; i < 32; ++i) put(static_cast<int8_t>(draw()));
+        break;
+      default:
+        CHECK(false);
+    }
+  }
+}
+
+// Norm weights near 1.
+void FillNorm(std::mt19937_64* random, std::span<std::byte> out) {
+  for (size_t i = 0; i < out.size(); i += sizeof(float)) {
+    const float value = 0.75F + static_cast<float>((*random)() % 128) / 256.0F;
+    std::memcpy(out.data() + i, &value, sizeof value);
+  }
+}
+
+// The shift that makes `steps * 2^-shift` about as large as usual initial weights, 1 / sqrt(row):
+// the largest power of two with 64 * 2^-shift <= 1 / sqrt(row).
+int ShiftFor(uint64_t row_elems) {
+  const int shift = 6 + std::bit_width(row_elems) / 2;
+  CHECK(shift <= 14);
+  return shift;
+}
+
+}  // namespace
+
+std::vector<std::byte> BuildTinyLlama(const TinyLlamaSpec& spec) {
+  CHECK(spec.n_heads > 0 && spec.d_model % (2 * spec.n_heads) == 0);
+  CHECK(spec.n_kv_heads > 0 && spec.n_heads % spec.n_kv_heads == 0);
+  GgufWriter writer;
+  AddMetadata(spec, &writer);
+  AddTensors(spec, &writer);
+  std::vector<std::byte> bytes = writer.Header();
+  const size_t data_offset = bytes.size();
+  bytes.resize(data_offset + writer.DataBytes());
+  std::mt19937_64 random(spec.seed);
+  for (const GgufWriter::Tensor& tensor : writer.tensors()) {
+    const std::span out = std::span(bytes).subspan(data_offset + tensor.offset, tensor.bytes);
+    if (tensor.dims.size() == 1) {
+      FillNorm(&random, out);
+    } else {
+      FillMatrix(tensor.dtype, ShiftFor(tensor.dims[0]), &random, out);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace llmrun
