@@ -18,6 +18,7 @@ enum class StopReason : uint8_t { kLimit, kEndOfText, kContextFull, kInterrupted
 struct GenerateOptions {
   int64_t max_tokens = -1;  // < 0: until the end of text or of the context; 0: prompt only
   bool ignore_eos = false;
+  bool show_special = false;  // control tokens too
   // Shows text as it comes, whole UTF-8 characters only. Returns false to stop. May be empty.
   std::function<bool(std::string_view text)> on_text;
 };
@@ -25,8 +26,8 @@ struct GenerateOptions {
 struct GenerateResult {
   int64_t prompt_tokens = 0;
   int64_t generated_tokens = 0;
-  double prompt_seconds = 0;    // until the logits of the last prompt token
-  double generate_seconds = 0;  // all tokens after the first
+  double prompt_seconds = 0;       // until the logits of the last prompt token
+  double generate_seconds = 0;     // all tokens after the first
   double first_token_seconds = 0;  // from the call to the first token
   StopReason stop = StopReason::kLimit;
 };
