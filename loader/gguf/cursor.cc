@@ -50,6 +50,7 @@ Status GgufCursor::ReadUnbuffered(std::span<std::byte> out, const char* what) {
 }
 
 Result<std::string> GgufCursor::ReadString(uint64_t max_bytes, const char* what) {
+  const uint64_t begin = position_;
   ASSIGN_OR_RETURN(const uint64_t length, Read<uint64_t>(what));
   if (length > remaining()) {
     return Fail("the length of {} is {} bytes, the file has {} left", what, length, remaining());
@@ -59,6 +60,7 @@ Result<std::string> GgufCursor::ReadString(uint64_t max_bytes, const char* what)
   }
   std::string text(length, '\0');
   RETURN_IF_ERROR(ReadBytes(std::as_writable_bytes(std::span(text)), what));
+  field_at_ = begin;  // what is found wrong with a string is reported where its length stands
   return text;
 }
 
