@@ -1,9 +1,9 @@
-// Memory for weights: one contiguous range of addresses, tiled with pages of several kinds, reserved
-// and touched before anything is read into it, then filled, then sealed.
+// Memory for weights: one contiguous range of addresses, tiled with pages of several kinds,
+// reserved and touched before anything is read into it, then filled, then sealed.
 //
 // Life: Reserve() maps and populates; the caller writes into data(); Seal() makes it read-only.
-// Order inside Reserve: mmap -> mbind (when a node is given) -> MADV_POPULATE_WRITE, whose result is
-// checked: a page that cannot be had is an Error or a Fallback, never a SIGBUS later.
+// Order inside Reserve: mmap -> mbind (when a node is given) -> MADV_POPULATE_WRITE, whose result
+// is checked: a page that cannot be had is an Error or a Fallback, never a SIGBUS later.
 //
 // The ladder: a tile that cannot be had is taken one step down: 1G -> 2M -> THP -> 4K.
 // With HugePagesPolicy::kRequire a step down is an Error (kUnavailable) that names the pool's state
@@ -34,9 +34,9 @@ struct ArenaSpec {
 // Tiles for `bytes`: whole pages of the wanted kind, then the next smaller, 4K last.
 //   kOff: 4K. kThp: 2 MiB multiples of THP, 4K rest. k2M: 2M pages, 4K rest. k1G: 1G, 2M, 4K.
 //   kAuto: as many 1G and 2M pages as the pools have free, the rest THP, then 4K.
-//   With kRequire the last page is rounded up, so that every byte lies in the wanted kind; for kAuto
-//   that is any pool: 1G while there are some, 2M for the rest, or one more 1G page where the 2M
-//   pool is too small for the rest.
+//   With kRequire the last page is rounded up, so that every byte lies in the wanted kind; for
+//   kAuto that is any pool: 1G while there are some, 2M for the rest, or one more 1G page where the
+//   2M pool is too small for the rest.
 // Pure: `free_1g`/`free_2m` are read by kAuto only. Requires: bytes <= 2^62. No bytes, no tiles.
 struct TileRequest {
   uint64_t bytes = 0;

@@ -1,8 +1,8 @@
 // The machine as a value: what a plan needs to know, and nothing that changes behind its back.
-// Built from the live machine by hwloc (honouring affinity, cpuset, cgroup limits), or from an hwloc
-// synthetic description, so that plans for machines we do not own can be made and tested.
+// Built from the live machine by hwloc (honouring affinity, cpuset, cgroup limits), or from an
+// hwloc synthetic description, so that plans for machines we do not own can be made and tested.
 //
-// Threads: values. Detection reads /proc, /sys and hwloc; it changes nothing.
+// Threads: values. Detection reads /proc, /sys and hwloc (a few milliseconds); it changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ struct Cpu {
 struct Machine {
   std::string cpu_model;
   std::vector<NumaNode> nodes;  // ascending os_index; at least one
-  std::vector<Cpu> cpus;        // those this process may run on; at least one
+  std::vector<Cpu> cpus;        // those the calling thread may run on; at least one; by core
   int effective_cpus = 1;       // |cpus| capped by floor(cgroup cpu.max), at least 1
   uint64_t total_bytes = 0;
   uint64_t available_bytes = 0;  // MemAvailable, capped by what the cgroup's memory.max leaves
@@ -48,11 +48,12 @@ struct Machine {
 };
 
 Result<Machine> DetectMachine();
-// e.g. "pack:2 numa:1 core:4 pu:2". Pools are empty and sizes those hwloc gives.
+// e.g. "pack:2 numa:1 core:4 pu:2". Sizes are those hwloc gives, all memory is free, pools are
+// empty, both hugetlb sizes exist, THP is "madvise". kUsage for a description that hwloc rejects.
 Result<Machine> SyntheticMachine(const std::string& description);
 
-// One CPU a core, in the order threads should be pinned (own cores first, SMT siblings after all
-// cores have one thread). As long as `cpus`.
+// The CPUs (os_index) in the order threads should be pinned: own cores first, SMT siblings after
+// all cores have one thread. As long as `cpus`.
 std::vector<unsigned> PinOrder(const Machine& machine);
 
 }  // namespace llmrun

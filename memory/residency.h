@@ -26,10 +26,18 @@ struct Residency {
   Residency& operator+=(const Residency& other);
 };
 
-// Requires: the range is mapped. `range` is widened to whole pages.
+// Requires: the range is mapped. `range` is widened to whole 4K pages. Exact where the range covers
+// whole mappings, as an Arena or a mapped file does; of a mapping that it covers in part, huge
+// pages are taken to be spread evenly. File mappings count pages in the page cache, mapped or not,
+// where the kernel tells us (owner or writer of the file), else the pages we have touched. Nodes:
+// exact up to 64 Ki base pages a mapping (and for hugetlb), beyond that from 64 Ki samples.
 Result<Residency> InspectRange(std::span<const std::byte> range);
+// The same without node_bytes: cheaper by the move_pages(2) calls.
+Result<Residency> InspectPages(std::span<const std::byte> range);
 
-// Bytes of a file (by descriptor) that the page cache holds, by mapping it and asking mincore(2).
+// Bytes of the first `file_bytes` of a file that the page cache holds: cachestat(2) (6.5+), else
+// mincore(2). kUnavailable for who neither owns the file nor may write it: the kernel does not
+// tell.
 Result<uint64_t> CachedBytes(int fd, uint64_t file_bytes);
 
 // Page faults of this process so far.

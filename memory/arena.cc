@@ -1,0 +1,122 @@
+#include "memory/arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+#include "base/checked.h"
+#include "base/units.h"
+#include "memory/arena_builder.h"
+#include "memory/page_calls.h"
+
+namespace llmrun {
+namespace {
+
+// The size of all tiles. CHECKs that they are whole pages, largest first.
+uint64_t SizeOf(const std::vector<PageTile>& tiles) {
+  uint64_t size_bytes = 0;
+  PageKind last = PageKind::k1G;
+  for (const PageTile& tile : tiles) {
+    CHECK(tile.kind <= last && tile.bytes > 0 && tile.bytes % PageBytes(tile.kind) == 0);
+    CHECK(CheckedAdd(size_bytes, tile.bytes, &size_bytes));
+    last = tile.kind;
+  }
+  return size_bytes;
+}
+
+}  // namespace
+
+Result<Arena> Arena::Reserve(const ArenaSpec& spec) { return Reserve(spec, SystemPageCalls()); }
+
+Result<Arena> Arena::Reserve(const ArenaSpec& spec, PageCalls& calls) {
+  CHECK(spec.populate_threads >= 1);
+  Arena arena;
+  const uint64_t size_bytes = SizeOf(spec.tiles);
+  if (size_bytes == 0) return arena;
+  RETURN_IF_ERROR(arena.Map(size_bytes, PageBytes(spec.tiles.front().kind)));
+  ArenaBuilder builder(spec, arena.data_, calls);
+  RETURN_IF_ERROR(builder.Build());
+  arena.got_ = std::move(builder.got);
+  arena.fallbacks_ = std::move(builder.fallbacks);
+  arena.populate_seconds_ = builder.populate_seconds;
+  return arena;
+}
+
+// Reserves addresses only. Every step of the ladder later happens inside this range, so that a
+// large page that cannot be had never moves what lies behind it.
+Status Arena::Map(uint64_t size_bytes, uint64_t alignment) {
+  uint64_t span_bytes = 0;
+  const bool fits = CheckedAdd(size_bytes, alignment, &span_bytes);
+  void* mapped = MAP_FAILED;
+  errno = ENOMEM;
+  if (fits) {
+    mapped =
+        mmap(nullptr, span_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  }
+  if (mapped == MAP_FAILED) {
+    return OsError(errno, fmt::format("reserving {} of addresses", FormatBytes(size_bytes)));
+  }
+  const auto begin = reinterpret_cast<uintptr_t>(mapped);
+  const uint64_t head_bytes = AlignUp(begin, alignment) - begin;
+  data_ = static_cast<std::byte*>(mapped) + head_bytes;
+  size_bytes_ = size_bytes;
+  if (head_bytes > 0) munmap(mapped, head_bytes);
+  if (head_bytes < alignment) munmap(data_ + size_bytes, alignment - head_bytes);
+  return {};
+}
+
+Arena::~Arena() { Release(); }
+
+Arena::Arena(Arena&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_bytes_(std::exchange(other.size_bytes_, 0)),
+      got_(std::exchange(other.got_, {})),
+      fallbacks_(std::exchange(other.fallbacks_, {})),
+      populate_seconds_(std::exchange(other.populate_seconds_, 0)) {}
+
+Arena& Arena::operator=(Arena&& other) noexcept {
+  if (this != &other) {
+    Release();
+    data_ = std::exchange(other.data_, nullptr);
+    size_bytes_ = std::exchange(other.size_bytes_, 0);
+    got_ = std::exchange(other.got_, {});
+    fallbacks_ = std::exchange(other.fallbacks_, {});
+    populate_seconds_ = std::exchange(other.populate_seconds_, 0);
+  }
+  return *this;
+}
+
+// The range holds whole pages of every kind, so that it comes off in one piece.
+void Arena::Release() {
+  if (data_ != nullptr) CHECK(munmap(data_, size_bytes_) == 0);
+  data_ = nullptr;
+}
+
+Status Arena::Lock() {
+  std::byte* at = data_;
+  for (const PageTile& tile : got_) {
+    if (!IsHugetlb(tile.kind) && mlock(at, tile.bytes) != 0) {
+      const int errnum = errno;
+      if (errnum != ENOMEM && errnum != EPERM && errnum != EAGAIN) {
+        return OsError(errnum, "mlock");
+      }
+      return MakeFixableError(
+          ErrorCode::kResource, "ulimit -l unlimited, or LimitMEMLOCK=infinity in the systemd unit",
+          "cannot lock {} in memory: RLIMIT_MEMLOCK is too small", FormatBytes(tile.bytes));
+    }
+    at += tile.bytes;
+  }
+  return {};
+}
+
+Status Arena::Seal() {
+  if (data_ != nullptr && mprotect(data_, size_bytes_, PROT_READ) != 0) {
+    return OsError(errno, "making an arena read-only");
+  }
+  return {};
+}
+
+}  // namespace llmrun

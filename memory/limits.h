@@ -1,0 +1,40 @@
+// What the kernel and the cgroups leave this process: memory that can be taken without waking the
+// OOM killer, and CPU time.
+//
+// Sources: /proc/meminfo, nodeN/meminfo, and along the path of /proc/self/cgroup up to the root:
+// cpu.max and memory.max (cgroup v2), cpu.cfs_* and memory.limit_in_bytes (v1).
+// Threads: Thread-safe (reads only). The roots are parameters so that tests can bring their own.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+
+namespace llmrun {
+
+struct LimitRoots {
+  std::string proc = "/proc";
+  std::string sysfs = "/sys";
+  std::string cgroup = "/sys/fs/cgroup";
+};
+
+struct Limits {
+  uint64_t total_bytes = 0;       // MemTotal
+  uint64_t available_bytes = 0;   // smallest of MemAvailable and what each cgroup leaves
+  std::string available_source;   // who set it: "MemAvailable", or the path of the cgroup's limit
+  std::optional<int> quota_cpus;  // floor of the smallest CPU quota, at least 1; unset: no quota
+};
+
+// A cgroup leaves its limit, less its usage, plus its page cache, which the kernel can reclaim.
+// Hugetlb pages count neither as used nor as available here.
+Result<Limits> ReadLimits(const LimitRoots& roots = {});
+
+// Memory of one node that can be taken: free, page cache and reclaimable slab, less 1/64 of the
+// node for the watermarks that the kernel keeps. nullopt where the node says nothing.
+std::optional<uint64_t> NodeAvailableBytes(unsigned node, const LimitRoots& roots = {});
+// MemFree of the node.
+std::optional<uint64_t> NodeFreeBytes(unsigned node, const LimitRoots& roots = {});
+
+}  // namespace llmrun
