@@ -1,0 +1,249 @@
+// llm-run run: prompt in, text out. The default command.
+#include <sys/random.h>
+
+#include <memory>
+
+#include "base/stopwatch.h"
+#include "cli/command.h"
+#include "cli/common_options.h"
+#include "cli/engine.h"
+#include "cli/interrupt.h"
+#include "cli/load_watcher.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/prompt.h"
+#include "cli/report.h"
+#include "cli/session_flags.h"
+#include "model/generator.h"
+
+namespace llmrun {
+namespace {
+
+struct RunOptions {
+  ModelOptions model;
+  LoaderFlags loader;
+  ThreadOptions threads;
+  SessionFlags session;
+  PromptOptions prompt;
+  SamplerOptions sampler;
+  std::string positional_model;
+  std::string positional_prompt;
+  bool has_seed = false;
+  int64_t n_predict = -1;
+  bool ignore_eos = false;
+  bool special = false;
+  bool hide_prompt = false;
+  bool quiet = false;
+};
+
+uint64_t RandomSeed() {
+  uint32_t seed = 0;
+  // Short on purpose: people type it back. A failure leaves 0, which is a seed as good as any.
+  (void)::getrandom(&seed, sizeof seed, 0);
+  return seed;
+}
+
+double PerSecond(int64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
+
+// Prints the prompt and the tokens as they come, the load report before the first of them.
+class RunOutput {
+ public:
+  RunOutput(const RunOptions& options, const LoadWatcher& watcher, ProgressBar& bar,
+            std::string prompt)
+      : options_(options), watcher_(watcher), bar_(bar), prompt_(std::move(prompt)) {}
+
+  // The report, if it is there soon enough: nobody waits for evidence while tokens could be read.
+  void Begin(double wait_seconds) {
+    if (begun_) return;
+    begun_ = true;
+    bar_.Clear();
+    if (watcher_.WaitFor(wait_seconds)) ShowReport();
+    if (!options_.hide_prompt) failure_ = WriteStdout(prompt_);
+  }
+
+  bool Show(std::string_view text) {
+    Begin(0.1);
+    if (failure_) failure_ = WriteStdout(text);
+    return failure_.has_value() && !Interrupted();
+  }
+
+  // After the last token: what has not been shown yet.
+  Status End() {
+    Begin(0);
+    if (failure_) failure_ = WriteStdout("\n");
+    const Result<LoadReport>& report = watcher_.Wait();
+    if (!report) return tl::unexpected<Error>(report.error());
+    ShowReport();
+    return failure_;
+  }
+
+ private:
+  void ShowReport() {
+    const Result<LoadReport>& report = watcher_.Wait();
+    if (report_shown_ || options_.quiet || !report) return;
+    report_shown_ = true;
+    const std::string text = ReportText(*report);
+    NoteLine(std::string_view(text).substr(0, text.size() - 1));
+  }
+
+  const RunOptions& options_;
+  const LoadWatcher& watcher_;
+  ProgressBar& bar_;
+  const std::string prompt_;
+  bool begun_ = false;
+  bool report_shown_ = false;
+  Status failure_;
+};
+
+void ShowTimes(const GenerateResult& result, const Engine& engine, const Session& session) {
+  Note(
+      "run    prompt {} tokens {:.1f} tok/s   first token {:.3f} s   decode {} tokens {:.1f} tok/s",
+      result.prompt_tokens, PerSecond(result.prompt_tokens, result.prompt_seconds),
+      result.first_token_seconds, result.generated_tokens,
+      PerSecond(result.generated_tokens - 1, result.generate_seconds));
+  Note("with   isa {}  threads {}  context {}", NameOf(engine.isa), engine.pool->size(),
+       session.n_ctx());
+  if (result.stop == StopReason::kContextFull) {
+    Note("note   stopped: the context of {} tokens is full; fix: -c {}", session.n_ctx(),
+         2 * session.n_ctx());
+  }
+}
+
+void NoteSharedPool(const ThreadOptions& threads) {
+  if (threads.threads_batch == 0 || threads.threads_batch == threads.threads) return;
+  Note("note   wanted {} threads for the prompt, got those of -t: prompt and decode share one pool",
+       threads.threads_batch);
+}
+
+Result<int> Run(RunOptions& options) {
+  CatchInterrupts();
+  const Stopwatch since_start;
+  EngineOptions engine_options;
+  if (!options.positional_model.empty()) options.model.path = options.positional_model;
+  if (!options.positional_prompt.empty()) {
+    options.prompt.text = options.positional_prompt;
+    options.prompt.has_text = true;
+  }
+  ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
+  ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(options.sampler));
+  ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
+  ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
+  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
+  engine_options.threads = options.threads.threads;
+  ProgressBar bar("load");
+  if (!options.quiet) {
+    engine_options.load.progress = [&bar](const LoadProgress& p) {
+      bar.Update(p.bytes_done, p.bytes_total, p.seconds);
+    };
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
+  const LoadWatcher watcher(*engine->weights, options.loader.report);
+  session_options.interrupted = Interrupted;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
+
+  const std::vector<TokenId> ids =
+      engine->tokenizer->Encode(prompt, {.add_special = true, .parse_special = true});
+  RunOutput output(options, watcher, bar, prompt);
+  GenerateOptions generate;
+  generate.max_tokens = options.n_predict;
+  generate.ignore_eos = options.ignore_eos;
+  generate.show_special = options.special;
+  generate.on_text = [&output](std::string_view text) { return output.Show(text); };
+  if (!options.quiet) {
+    if (!options.has_seed && options.sampler.temperature > 0) {
+      Note("seed   {}", options.sampler.seed);
+    }
+    NoteSharedPool(options.threads);
+  }
+  const double before_generate_seconds = since_start.Seconds();
+  Result<GenerateResult> result = Generate(*session, *engine->tokenizer, sampler, ids, generate);
+  if (!result && !Interrupted()) return tl::unexpected<Error>(result.error());
+  RETURN_IF_ERROR(output.End());
+  if (result && !options.quiet) {
+    result->first_token_seconds += before_generate_seconds;
+    ShowTimes(*result, *engine, *session);
+  }
+  if (Interrupted()) {
+    Note("note   interrupted");
+    return kInterruptedExit;
+  }
+  return 0;
+}
+
+void AddSamplerFlags(CLI::App& command, RunOptions& options) {
+  SamplerOptions& s = options.sampler;
+  command.add_option("--temp", s.temperature, "temperature, 0 = always the likeliest token")
+      ->capture_default_str();
+  command.add_option("--top-k", s.top_k, "of the K likeliest tokens, 0 = all")
+      ->capture_default_str();
+  command.add_option("--top-p", s.top_p, "of the likeliest tokens that make up P")
+      ->capture_default_str();
+  command.add_option("--min-p", s.min_p, "at least P times as likely as the likeliest")
+      ->capture_default_str();
+  command.add_option("--repeat-penalty", s.repeat_penalty, "make repetition less likely, 1 = off")
+      ->capture_default_str();
+  command.add_option("--repeat-last-n", s.repeat_last_n, "tokens the penalty looks back")
+      ->capture_default_str();
+  command.add_option_function<uint64_t>(
+      "-s,--seed",
+      [&options](uint64_t seed) {
+        options.sampler.seed = seed;
+        options.has_seed = true;
+      },
+      "seed of the sampler, random when absent");
+}
+
+void AddPromptFlags(CLI::App& command, RunOptions& options) {
+  command.add_option("model_file", options.positional_model, "the model, instead of -m");
+  command.add_option("prompt_text", options.positional_prompt, "the prompt, instead of -p");
+  command.add_option_function<std::string>(
+      "-p,--prompt",
+      [&options](const std::string& text) {
+        options.prompt.text = text;
+        options.prompt.has_text = true;
+      },
+      "the prompt; without it -f, or standard input");
+  command.add_option("-f,--file", options.prompt.file, "file with the prompt, - for stdin");
+  command.add_flag("-e,--escape", options.prompt.escape,
+                   "\\n, \\t, \\xHH ... in -p mean what they do in C");
+  FromEnvironment(command.add_option("-n,--predict,--n-predict", options.n_predict,
+                                     "tokens to generate; -1 until the end, 0 only the prompt"),
+                  {"LLMRUN_N_PREDICT", "LLAMA_ARG_N_PREDICT"});
+  command.add_flag("--ignore-eos", options.ignore_eos, "go on after the end of the text");
+  command.add_flag("--special", options.special, "show control tokens");
+  command.add_flag("--no-display-prompt", options.hide_prompt, "do not repeat the prompt");
+  command.add_flag("-q,--quiet", options.quiet, "nothing but text (and errors)");
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, CommandContext& context) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command =
+      app.add_subcommand("run", "Generate text from a prompt (the default)")->group(kGroupGenerate);
+  command->footer(
+      "Tokens go to stdout, everything else to stderr. With --report=- the report is the first\n"
+      "thing on stdout.\n"
+      "examples:\n"
+      "  llm-run -m model.gguf -p \"Once upon a time\" -n 64\n"
+      "  llm-run --loader=io_uring --hugepages=1G -m model.gguf -f prompt.txt --report=load.json\n"
+      "  echo \"Hello\" | llm-run -m model.gguf --temp 0");
+  AddPromptFlags(*command, *options);
+  AddModelOptions(*command, options->model);
+  AddSamplerFlags(*command, *options);
+  AddSessionFlags(*command, options->session);
+  AddThreadOptions(*command, options->threads);
+  AddLoaderFlags(*command, options->loader);
+  AddReportFlag(*command, options->loader);
+  command->callback([options, &context] {
+    context.action = [options] {
+      if (!options->has_seed) options->sampler.seed = RandomSeed();
+      const Result<int> exit_code = Run(*options);
+      return exit_code ? *exit_code : ReportError(exit_code.error());
+    };
+  });
+}
+
+}  // namespace llmrun

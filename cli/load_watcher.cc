@@ -1,0 +1,36 @@
+#include "cli/load_watcher.h"
+
+#include <chrono>
+
+#include "base/stopwatch.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+namespace llmrun {
+
+LoadWatcher::LoadWatcher(Weights& weights, std::string report_path)
+    : thread_([this, &weights, path = std::move(report_path)] {
+        Result<LoadReport> report = weights.Finish();
+        if (report && !path.empty()) {
+          if (Status written = WriteJsonTo(ReportJson(*report), path); !written) {
+            report = tl::unexpected<Error>(written.error());
+          }
+        }
+        result_ = std::move(report);
+        done_.Open();
+      }) {}
+
+bool LoadWatcher::WaitFor(double seconds) const {
+  const Stopwatch watch;
+  while (!done_.IsOpen() && watch.Seconds() < seconds) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return done_.IsOpen();
+}
+
+const Result<LoadReport>& LoadWatcher::Wait() const {
+  done_.Wait();
+  return *result_;
+}
+
+}  // namespace llmrun
