@@ -47,6 +47,7 @@ class GgufCursor {
   }
   Status ReadBytes(std::span<std::byte> out, const char* what) {
     field_at_ = position_;
+    if (out.empty()) return {};  // an empty array has no address to copy to
     if (out.size() <= buffered_end_ - position_) [[likely]] {
       std::memcpy(out.data(), buffer_.get() + (position_ - buffered_from_), out.size());
       position_ += out.size();

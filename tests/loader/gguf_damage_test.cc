@@ -2,6 +2,7 @@
 // error or a parse. What a sanitizer or a CHECK would find here is a defect.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -22,8 +23,8 @@ std::vector<std::byte> ReadAll(const fs::path& path) {
   return bytes;
 }
 
-// Every proper prefix must be refused in words that name the file and a byte.
-void ExpectAllPrefixesRejected(std::span<const std::byte> bytes, size_t max_prefix, size_t step) {
+// Every step-th proper prefix must be refused in words that name the file and a byte.
+void ExpectPrefixesRejected(std::span<const std::byte> bytes, size_t max_prefix, size_t step) {
   for (size_t n = 0; n < max_prefix; n += step) {
     const Result<GgufFile> file = ParseBytes(bytes.first(n));
     ASSERT_FALSE(file) << "prefix of " << n << " bytes";
@@ -81,22 +82,25 @@ TEST(GgufDamage, EveryPrefixOfATinyLlama) {
   ASSERT_TRUE(whole) << whole.error().message;
   ASSERT_LT(bytes.size(), 64U << 10);
   const TensorInfo& last = whole->tensors.back();
-  ExpectAllPrefixesRejected(bytes, last.file_offset + last.bytes, 1);
+  ExpectPrefixesRejected(bytes, last.file_offset + last.bytes, 1);
 }
 
 TEST(GgufDamage, EveryHeaderPrefixOfTheShippedModels) {
   const fs::path folder = fs::path(LLMRUN_SOURCE_DIR) / "models";
-  int found = 0;
+  // Their headers differ in type ids and offsets only: all prefixes of one of them, some of others.
+  std::vector<fs::path> models;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() != ".gguf") continue;
-    ++found;
-    const std::vector<std::byte> bytes = ReadAll(entry.path());
+    if (entry.path().extension() == ".gguf") models.push_back(entry.path());
+  }
+  if (models.empty()) GTEST_SKIP() << "no model in " << folder;
+  std::ranges::sort(models);
+  for (size_t i = 0; i < models.size(); ++i) {
+    const std::vector<std::byte> bytes = ReadAll(models[i]);
     const Result<GgufFile> whole = ParseBytes(bytes);
     ASSERT_TRUE(whole) << whole.error().message;
-    ExpectAllPrefixesRejected(bytes, whole->data_offset, 1);
-    ExpectAllPrefixesRejected(bytes, bytes.size() - whole->alignment, bytes.size() / 64);
+    ExpectPrefixesRejected(bytes, whole->data_offset, i == 0 ? 1 : 97);
+    ExpectPrefixesRejected(bytes, bytes.size() - whole->alignment, bytes.size() / 64);
   }
-  if (found == 0) GTEST_SKIP() << "no model in " << folder;
 }
 
 TEST(GgufDamage, EveryBitFlipOfASmallFile) {
