@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 
 #include "base/error.h"
@@ -25,13 +26,18 @@ struct GenerateOptions {
 
 struct GenerateResult {
   int64_t prompt_tokens = 0;
-  int64_t generated_tokens = 0;
+  int64_t generated_tokens = 0;    // without the token that ended the text
   double prompt_seconds = 0;       // until the logits of the last prompt token
   double generate_seconds = 0;     // all tokens after the first
-  double first_token_seconds = 0;  // from the call to the first token
+  double first_token_seconds = 0;  // from the call to the first token; 0: there was none
   StopReason stop = StopReason::kLimit;
 };
 
+// Appends the prompt to the session and generates. The session then holds the prompt and all tokens
+// generated but the last, whose logits nobody asked for.
+// Failure: kUsage for an empty prompt or one longer than the room left in the context (both
+// numbers and the fix), kBadData when tokenizer and model differ in their number of tokens, errors
+// of Session::Forward and Sampler::Sample. Being interrupted is no failure.
 Result<GenerateResult> Generate(Session& session, const Tokenizer& tokenizer, Sampler& sampler,
                                 std::span<const TokenId> prompt, const GenerateOptions& options);
 

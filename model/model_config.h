@@ -1,8 +1,10 @@
 // The numbers of a model, read from GGUF metadata and checked against each other and against the
 // tensors' shapes before anything is computed with them.
 //
-// Failure: kUnavailable for an architecture that is not supported (named, with the list of those that
-// are); kBadData for missing keys, values outside the limits below, and shapes that disagree.
+// Failure: kUnavailable for what this build cannot run, by name (an architecture, with the list of
+// those that run; a RoPE scaling; mixture of experts; sizes that differ by layer); kBadData for
+// missing keys, values outside the limits below, and sizes that disagree. Takes time proportional
+// to the number of layers only after the last layer is known to exist.
 // Threads: a value.
 #pragma once
 
@@ -15,7 +17,8 @@
 
 namespace llmrun {
 
-// No model comes near these; a file that asks for more is damaged or hostile.
+// No model comes near these; a file that asks for more is damaged or hostile. They also keep every
+// product of sizes in this folder below 2^63.
 inline constexpr uint64_t kMaxLayers = 1024;
 inline constexpr uint64_t kMaxEmbedding = 1 << 18;
 inline constexpr uint64_t kMaxFeedForward = 1 << 20;
@@ -37,9 +40,11 @@ struct ModelConfig {
   int64_t n_vocab = 0;
   int64_t n_ctx_train = 0;
   float norm_eps = 1e-5F;
-  float rope_base = 10000.0F;
-  float rope_scale = 1.0F;         // linear scaling: positions are multiplied by this
-  bool rope_interleaved = true;    // pairs (2i, 2i+1), as arch llama stores its weights
+  double rope_base = 10000.0;
+  double rope_scale = 1.0;       // linear scaling: positions are multiplied by this
+  bool rope_interleaved = true;  // pairs (2i, 2i+1), as arch llama stores its weights
+
+  int64_t q_dim() const { return n_heads * head_dim; }
   int64_t kv_dim() const { return n_kv_heads * head_dim; }
 };
 

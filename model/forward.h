@@ -1,0 +1,55 @@
+// The forward pass of a llama model over one batch of tokens: embeddings, then for each layer
+// attention and feed-forward, then the logits.
+//
+// One region of the thread pool. Each step divides its rows, or its tokens, or its (head, token)
+// pairs over the members by counts alone, and ends in a barrier where the next step reads what
+// other members wrote. Each element is computed by one member in an order that does not depend on
+// the division, so the bits of the result do not either.
+//
+// Source of the architecture: Touvron et al. 2023 (LLaMA); Zhang & Sennrich 2019 (RMSNorm); Shazeer
+// 2020 (SwiGLU); Ainslie et al. 2023 (GQA).
+// Threads: Single-thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "base/error.h"
+#include "compute/kernels.h"
+#include "loader/weights.h"
+#include "model/kv_cache.h"
+#include "model/llama_weights.h"
+#include "model/model_config.h"
+#include "model/rope.h"
+#include "model/scratch.h"
+#include "sched/thread_pool.h"
+#include "text/token_id.h"
+
+namespace llmrun {
+
+// What the pass works with. All must outlive it.
+struct ForwardParts {
+  const ModelConfig& config;
+  const LlamaWeights& llama;
+  const Weights& weights;  // group 0 has arrived
+  const Kernels& kernels;
+  ThreadPool& pool;
+  const KvCache& kv;
+  const RopeTable& rope;  // grown to the end of the batch
+  const ScratchArrays& scratch;
+  const std::function<bool()>& interrupted;  // asked by member 0 before each layer; may be empty
+};
+
+struct ForwardBatch {
+  std::span<const TokenId> tokens;  // 1..n_batch of them, each in [0, n_vocab)
+  int64_t position = 0;             // of tokens[0]; position + tokens.size() <= n_ctx
+  int64_t n_logits = 0;             // of the last that many tokens
+  float* logits = nullptr;          // [n_logits][n_vocab]
+};
+
+// Failure: that of the load when weights do not arrive; kUsage "interrupted". The cache holds
+// nothing new then that counts.
+Status RunForward(const ForwardParts& parts, const ForwardBatch& batch);
+
+}  // namespace llmrun

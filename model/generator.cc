@@ -1,0 +1,103 @@
+#include "model/generator.h"
+
+#include <string>
+
+#include "base/stopwatch.h"
+
+namespace llmrun {
+namespace {
+
+Status CheckPrompt(const Session& session, const Tokenizer& tokenizer,
+                   std::span<const TokenId> prompt) {
+  if (tokenizer.VocabSize() != static_cast<size_t>(session.n_vocab())) {
+    return MakeError(ErrorCode::kBadData, "the tokenizer has {} tokens, the model {}",
+                     tokenizer.VocabSize(), session.n_vocab());
+  }
+  if (prompt.empty()) return MakeError(ErrorCode::kUsage, "the prompt has no tokens");
+  const uint64_t used = static_cast<uint64_t>(session.position());
+  const uint64_t n_ctx = static_cast<uint64_t>(session.n_ctx());
+  if (prompt.size() <= n_ctx - used) return {};
+  const std::string in_use = used == 0 ? "" : fmt::format(", {} of them in use", used);
+  return MakeFixableError(ErrorCode::kUsage, fmt::format("-c {}", used + prompt.size()),
+                          "the prompt has {} tokens, the context {}{}", prompt.size(), n_ctx,
+                          in_use);
+}
+
+// The decode loop, from the logits of the last prompt token on.
+class Decoder {
+ public:
+  Decoder(Session& session, const Tokenizer& tokenizer, Sampler& sampler,
+          const GenerateOptions& options, const Stopwatch& since_call)
+      : session_(session),
+        tokenizer_(tokenizer),
+        sampler_(sampler),
+        options_(options),
+        since_call_(since_call) {}
+
+  Status Run(std::span<const float> logits, GenerateResult* result) {
+    while (result->generated_tokens != options_.max_tokens) {
+      ASSIGN_OR_RETURN(const TokenId id, sampler_.Sample(logits));
+      if (result->first_token_seconds == 0) result->first_token_seconds = since_call_.Seconds();
+      sampler_.Accept(id);
+      if (!options_.ignore_eos && tokenizer_.IsEndOfGeneration(id)) {
+        if (options_.show_special) Show(stream_.Push(TextOf(id)));
+        return Stop(StopReason::kEndOfText, result);
+      }
+      ++result->generated_tokens;
+      if (!Show(stream_.Push(TextOf(id)))) {
+        return Stop(StopReason::kInterrupted, result);
+      }
+      if (result->generated_tokens == options_.max_tokens) break;
+      if (session_.position() == session_.n_ctx()) return Stop(StopReason::kContextFull, result);
+      Result<std::span<const float>> next = session_.Forward(std::span(&id, 1), LogitsOf::kLast);
+      if (!next && session_.interrupted()) return Stop(StopReason::kInterrupted, result);
+      RETURN_IF_ERROR(next);
+      logits = *next;
+    }
+    return Stop(StopReason::kLimit, result);
+  }
+
+ private:
+  std::string TextOf(TokenId id) const { return tokenizer_.Decode(id, options_.show_special); }
+  bool Show(const std::string& text) {
+    return text.empty() || !options_.on_text || options_.on_text(text);
+  }
+  Status Stop(StopReason reason, GenerateResult* result) {
+    result->stop = reason;
+    if (result->generated_tokens > 0) {
+      result->generate_seconds = since_call_.Seconds() - result->first_token_seconds;
+    }
+    Show(stream_.Flush());
+    return {};
+  }
+
+  Session& session_;
+  const Tokenizer& tokenizer_;
+  Sampler& sampler_;
+  const GenerateOptions& options_;
+  const Stopwatch& since_call_;
+  Utf8Stream stream_;
+};
+
+}  // namespace
+
+Result<GenerateResult> Generate(Session& session, const Tokenizer& tokenizer, Sampler& sampler,
+                                std::span<const TokenId> prompt, const GenerateOptions& options) {
+  RETURN_IF_ERROR(CheckPrompt(session, tokenizer, prompt));
+  const Stopwatch since_call;
+  GenerateResult result;
+  Result<std::span<const float>> logits = session.Forward(prompt, LogitsOf::kLast);
+  result.prompt_seconds = since_call.Seconds();
+  if (!logits && session.interrupted()) {
+    result.stop = StopReason::kInterrupted;
+    return result;
+  }
+  RETURN_IF_ERROR(logits);
+  result.prompt_tokens = static_cast<int64_t>(prompt.size());
+  for (const TokenId id : prompt) sampler.Accept(id);
+  Decoder decoder(session, tokenizer, sampler, options, since_call);
+  RETURN_IF_ERROR(decoder.Run(*logits, &result));
+  return result;
+}
+
+}  // namespace llmrun

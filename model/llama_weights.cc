@@ -1,0 +1,49 @@
+#include "model/llama_weights.h"
+
+#include "model/tensor_binder.h"
+
+namespace llmrun {
+namespace {
+
+Result<LlamaLayer> BindLayer(const ModelConfig& config, int64_t number, TensorBinder& binder) {
+  const auto name = [&](const char* part) { return fmt::format("blk.{}.{}.weight", number, part); };
+  const int64_t d = config.d_model;
+  LlamaLayer layer;
+  ASSIGN_OR_RETURN(layer.attn_norm, binder.Vector(name("attn_norm"), d));
+  ASSIGN_OR_RETURN(layer.q, binder.Matrix(name("attn_q"), config.q_dim(), d));
+  ASSIGN_OR_RETURN(layer.k, binder.Matrix(name("attn_k"), config.kv_dim(), d));
+  ASSIGN_OR_RETURN(layer.v, binder.Matrix(name("attn_v"), config.kv_dim(), d));
+  ASSIGN_OR_RETURN(layer.attn_output, binder.Matrix(name("attn_output"), d, config.q_dim()));
+  ASSIGN_OR_RETURN(layer.ffn_norm, binder.Vector(name("ffn_norm"), d));
+  ASSIGN_OR_RETURN(layer.gate, binder.Matrix(name("ffn_gate"), config.d_ff, d));
+  ASSIGN_OR_RETURN(layer.up, binder.Matrix(name("ffn_up"), config.d_ff, d));
+  ASSIGN_OR_RETURN(layer.down, binder.Matrix(name("ffn_down"), d, config.d_ff));
+  // Inverse frequencies that early converters exported; rope.freq_base says the same.
+  binder.Ignore(name("attn_rot_embd"));
+  return layer;
+}
+
+}  // namespace
+
+Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights) {
+  TensorBinder binder(weights);
+  LlamaWeights llama;
+  ASSIGN_OR_RETURN(llama.token_embd,
+                   binder.Matrix("token_embd.weight", config.n_vocab, config.d_model));
+  if (binder.Has("rope_freqs.weight")) {
+    ASSIGN_OR_RETURN(llama.rope_factors, binder.Vector("rope_freqs.weight", config.n_rot / 2));
+  }
+  for (int64_t i = 0; i < config.n_layers; ++i) {
+    ASSIGN_OR_RETURN(LlamaLayer layer, BindLayer(config, i, binder));
+    llama.layers.push_back(layer);
+  }
+  ASSIGN_OR_RETURN(llama.output_norm, binder.Vector("output_norm.weight", config.d_model));
+  llama.output = llama.token_embd;
+  if (binder.Has("output.weight")) {
+    ASSIGN_OR_RETURN(llama.output, binder.Matrix("output.weight", config.n_vocab, config.d_model));
+  }
+  RETURN_IF_ERROR(binder.ExpectAllUsed(config.architecture));
+  return llama;
+}
+
+}  // namespace llmrun

@@ -1,0 +1,55 @@
+// The tensors of a llama-architecture model, found by name and checked against its config.
+//
+// Binding takes addresses only: no weight is read, so it may happen while they are still arriving.
+// A tensor of the file that the architecture does not know (a bias, say) is refused: the logits
+// would be silently wrong without it.
+//
+// Threads: values. Must outlive them: the Weights.
+// Failure: kBadData for a tensor that is missing or of another shape, kUnavailable for an element
+// type without kernel and for unknown tensors; all name file, tensor, expected and found.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/error.h"
+#include "loader/weights.h"
+#include "memory/dtype.h"
+#include "model/model_config.h"
+
+namespace llmrun {
+
+// y = W x: one row of weights for each element of y.
+struct WeightMatrix {
+  DType dtype = DType::kF32;
+  const std::byte* data = nullptr;
+  uint64_t row_bytes = 0;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
+};
+
+struct LlamaLayer {
+  const float* attn_norm = nullptr;  // [d_model]
+  WeightMatrix q;                    // [q_dim][d_model]
+  WeightMatrix k;                    // [kv_dim][d_model]
+  WeightMatrix v;                    // [kv_dim][d_model]
+  WeightMatrix attn_output;          // [d_model][q_dim]
+  const float* ffn_norm = nullptr;   // [d_model]
+  WeightMatrix gate;                 // [d_ff][d_model]
+  WeightMatrix up;                   // [d_ff][d_model]
+  WeightMatrix down;                 // [d_model][d_ff]
+};
+
+struct LlamaWeights {
+  WeightMatrix token_embd;  // [n_vocab][d_model]
+  std::vector<LlamaLayer> layers;
+  const float* output_norm = nullptr;   // [d_model]
+  WeightMatrix output;                  // [n_vocab][d_model]; token_embd when the model ties them
+  const float* rope_factors = nullptr;  // [n_rot / 2], divide the angles; null: none
+};
+
+Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights);
+
+}  // namespace llmrun

@@ -1,0 +1,159 @@
+#include "model/model_config.h"
+
+#include <algorithm>
+
+#include "loader/gguf/printable.h"
+#include "model/config_reader.h"
+
+namespace llmrun {
+namespace {
+
+constexpr UintRange kHeads = {1, kMaxHeads};
+constexpr UintRange kHeadDims = {1, kMaxHeadDim};
+
+// Sizes of the layers and of the vectors between them.
+Status ReadSizes(const ConfigReader& reader, ModelConfig* config) {
+  ASSIGN_OR_RETURN(config->n_layers, reader.Uint("block_count", {1, kMaxLayers}));
+  ASSIGN_OR_RETURN(config->d_model, reader.Uint("embedding_length", {1, kMaxEmbedding}));
+  ASSIGN_OR_RETURN(config->d_ff, reader.UniformUint("feed_forward_length", {1, kMaxFeedForward}));
+  ASSIGN_OR_RETURN(config->n_ctx_train, reader.Uint("context_length", {1, kMaxContext}));
+  // Below 1e-30 the float32 sum under the root could vanish for a row of zeros.
+  ASSIGN_OR_RETURN(const double eps, reader.Float("attention.layer_norm_rms_epsilon", 1e-30, 1));
+  config->norm_eps = static_cast<float>(eps);
+  ASSIGN_OR_RETURN(const int64_t n_experts, reader.UintOr("expert_count", 0, {0, UINT32_MAX}));
+  if (n_experts > 0) {
+    return reader.Fail(ErrorCode::kUnavailable, "expert_count",
+                       fmt::format("mixture-of-experts {} ({} experts) is not supported",
+                                   config->architecture, n_experts));
+  }
+  return {};
+}
+
+Status ReadHeads(const ConfigReader& reader, ModelConfig* config) {
+  ASSIGN_OR_RETURN(config->n_heads, reader.UniformUint("attention.head_count", kHeads));
+  ASSIGN_OR_RETURN(config->n_kv_heads,
+                   reader.UniformUintOr("attention.head_count_kv", config->n_heads, kHeads));
+  if (config->n_heads % config->n_kv_heads != 0) {
+    return reader.Fail(ErrorCode::kBadData, "attention.head_count_kv",
+                       fmt::format("expected a divisor of attention.head_count {}, found {}",
+                                   config->n_heads, config->n_kv_heads));
+  }
+  if (reader.Has("attention.key_length")) {
+    ASSIGN_OR_RETURN(config->head_dim, reader.Uint("attention.key_length", kHeadDims));
+  } else if (config->d_model % config->n_heads != 0) {
+    return reader.Fail(ErrorCode::kBadData, "attention.head_count",
+                       fmt::format("expected a divisor of embedding_length {}, found {} (and "
+                                   "there is no attention.key_length)",
+                                   config->d_model, config->n_heads));
+  } else {
+    config->head_dim = config->d_model / config->n_heads;
+    if (static_cast<uint64_t>(config->head_dim) > kMaxHeadDim) {
+      return reader.Fail(ErrorCode::kBadData, "attention.head_count",
+                         fmt::format("expected heads of at most {} dimensions, found {}",
+                                     kMaxHeadDim, config->head_dim));
+    }
+  }
+  ASSIGN_OR_RETURN(const int64_t value_dim,
+                   reader.UintOr("attention.value_length", config->head_dim, kHeadDims));
+  if (value_dim != config->head_dim) {
+    return reader.Fail(ErrorCode::kUnavailable, "attention.value_length",
+                       fmt::format("{} beside keys of {}: heads with keys and values of different "
+                                   "lengths are not supported",
+                                   value_dim, config->head_dim));
+  }
+  return {};
+}
+
+Status ReadRopeScaling(const ConfigReader& reader, ModelConfig* config) {
+  ASSIGN_OR_RETURN(const std::string type, reader.StringOrEmpty("rope.scaling.type"));
+  if (type.empty() || type == "none") {
+    // Files from before rope.scaling.* had the linear factor here.
+    ASSIGN_OR_RETURN(const double factor, reader.FloatOr("rope.scale_linear", 1, 1e-6, 1e6));
+    config->rope_scale = type.empty() ? 1 / factor : 1;
+    return {};
+  }
+  if (type == "linear") {
+    ASSIGN_OR_RETURN(const double factor, reader.Float("rope.scaling.factor", 1e-6, 1e6));
+    config->rope_scale = 1 / factor;
+    return {};
+  }
+  return reader.Fail(ErrorCode::kUnavailable, "rope.scaling.type",
+                     fmt::format("{} is not supported for {} (none and linear are)", Quoted(type),
+                                 config->architecture));
+}
+
+Status ReadRope(const ConfigReader& reader, ModelConfig* config) {
+  const uint64_t head_dim = static_cast<uint64_t>(config->head_dim);
+  ASSIGN_OR_RETURN(config->n_rot,
+                   reader.UintOr("rope.dimension_count", config->head_dim, {1, head_dim}));
+  if (config->n_rot % 2 != 0) {
+    return reader.Fail(ErrorCode::kBadData, "rope.dimension_count",
+                       fmt::format("expected an even number, found {}", config->n_rot));
+  }
+  ASSIGN_OR_RETURN(config->rope_base, reader.FloatOr("rope.freq_base", 10000, 1, 1e30));
+  return ReadRopeScaling(reader, config);
+}
+
+Status ReadVocab(const TensorIndex& index, ModelConfig* config) {
+  constexpr const char* kTokensKey = "tokenizer.ggml.tokens";
+  const Metadata& metadata = index.metadata();
+  const std::optional<TensorId> id = index.Find("token_embd.weight");
+  if (!id) {
+    return MakeError(ErrorCode::kBadData, "{}: tensor 'token_embd.weight' is missing",
+                     metadata.label());
+  }
+  const uint64_t rows = index.at(*id).dims[1];
+  if (rows > kMaxVocab) {
+    return MakeError(ErrorCode::kBadData,
+                     "{}: tensor 'token_embd.weight': expected 1..{} rows, found {}",
+                     metadata.label(), kMaxVocab, rows);
+  }
+  config->n_vocab = static_cast<int64_t>(rows);
+  if (metadata.Find(kTokensKey) == nullptr) return {};  // weights alone run on token ids
+  ASSIGN_OR_RETURN(const MetaArray* tokens, metadata.GetArray(kTokensKey));
+  if (tokens->size() != rows) {
+    return MakeError(ErrorCode::kBadData,
+                     "{}: tensor 'token_embd.weight': expected {} rows as {} has, found {}",
+                     metadata.label(), tokens->size(), kTokensKey, rows);
+  }
+  return {};
+}
+
+// A block_count far beyond the file is found here, in constant time.
+Status CheckLastLayer(const TensorIndex& index, const ConfigReader& reader,
+                      const ModelConfig& config) {
+  const std::string name = fmt::format("blk.{}.attn_norm.weight", config.n_layers - 1);
+  if (index.Find(name)) return {};
+  return reader.Fail(ErrorCode::kBadData, "block_count",
+                     fmt::format("{} layers, but tensor '{}' is missing", config.n_layers, name));
+}
+
+}  // namespace
+
+std::vector<std::string> SupportedArchitectures() { return {"llama"}; }
+
+Result<ModelConfig> ReadModelConfig(const TensorIndex& index) {
+  const Metadata& metadata = index.metadata();
+  ModelConfig config;
+  ASSIGN_OR_RETURN(const std::string_view architecture, metadata.GetString("general.architecture"));
+  config.architecture = architecture;
+  const std::vector<std::string> supported = SupportedArchitectures();
+  if (std::ranges::find(supported, config.architecture) == supported.end()) {
+    return MakeError(ErrorCode::kUnavailable,
+                     "{}: architecture {} is not supported; those that run: {}", metadata.label(),
+                     Quoted(config.architecture), fmt::join(supported, ", "));
+  }
+  if (metadata.Find("general.name") != nullptr) {
+    ASSIGN_OR_RETURN(const std::string_view name, metadata.GetString("general.name"));
+    config.name = name;
+  }
+  const ConfigReader reader(metadata, config.architecture);
+  RETURN_IF_ERROR(ReadSizes(reader, &config));
+  RETURN_IF_ERROR(ReadHeads(reader, &config));
+  RETURN_IF_ERROR(ReadRope(reader, &config));
+  RETURN_IF_ERROR(ReadVocab(index, &config));
+  RETURN_IF_ERROR(CheckLastLayer(index, reader, config));
+  return config;
+}
+
+}  // namespace llmrun

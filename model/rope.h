@@ -1,0 +1,40 @@
+// Rotary position embedding: the cosines and sines of every position, computed in double precision
+// and rounded once.
+//
+// Pair i of position p turns by  p * scale * base^(-2i / n_rot) / factor[i].
+// Source: Su et al. 2021 (RoFormer); the factors are those of Llama 3.1's rope_freqs.weight.
+//
+// Threads: Thread-compatible; Cos() and Sin() are Thread-safe while nobody calls Grow().
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace llmrun {
+
+struct RopeParams {
+  int64_t n_rot = 0;  // even
+  double base = 10000;
+  double scale = 1;
+};
+
+class RopeTable {
+ public:
+  // `factors` is [n_rot / 2], or empty for none.
+  RopeTable(const RopeParams& params, std::span<const float> factors);
+
+  // Makes positions [0, n) available.
+  void Grow(int64_t n);
+  // [n_rot / 2] each. Requires: 0 <= position < n of the last Grow().
+  const float* Cos(int64_t position) const { return cos_.data() + position * half_; }
+  const float* Sin(int64_t position) const { return sin_.data() + position * half_; }
+
+ private:
+  int64_t half_;
+  std::vector<double> frequencies_;  // [n_rot / 2], radians a position
+  std::vector<float> cos_;           // [positions][n_rot / 2]
+  std::vector<float> sin_;
+};
+
+}  // namespace llmrun

@@ -1,0 +1,76 @@
+#include "model/scratch.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "model/work_memory.h"
+
+namespace llmrun {
+namespace {
+
+constexpr uint64_t kArrayAlignment = 128;  // no two arrays share a pair of cache lines
+
+// Gives out consecutive pieces of a range. With a null base it only counts.
+class Carver {
+ public:
+  explicit Carver(std::byte* base) : base_(base) {}
+
+  template <typename T>
+  T* Take(int64_t count) {
+    const uint64_t at = used_bytes_;
+    used_bytes_ += AlignUp(static_cast<uint64_t>(count) * sizeof(T), kArrayAlignment);
+    if (base_ == nullptr) return nullptr;
+    return static_cast<T*>(static_cast<void*>(base_ + at));
+  }
+  QuantizedBuffer TakeQuantized(int64_t count) {
+    QuantizedBuffer buffer;
+    buffer.q = Take<int8_t>(count);
+    buffer.scale = Take<float>(count / kQuantBlock + 1);
+    buffer.sums = Take<int16_t>(count / kSumBlock + 1);
+    return buffer;
+  }
+  uint64_t used_bytes() const { return used_bytes_; }
+
+ private:
+  std::byte* base_;
+  uint64_t used_bytes_ = 0;
+};
+
+ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver& carver) {
+  const int64_t n = shape.n_batch;
+  const int64_t rows = std::max<int64_t>(n, shape.members);
+  ScratchArrays arrays;
+  arrays.x = carver.Take<float>(n * config.d_model);
+  arrays.delta = carver.Take<float>(n * config.d_model);
+  arrays.normed = carver.Take<float>(rows * config.d_model);
+  arrays.input = carver.TakeQuantized(rows * std::max(config.d_model, config.q_dim()));
+  arrays.q = carver.Take<float>(n * config.q_dim());
+  arrays.k = carver.Take<float>(n * config.kv_dim());
+  arrays.v = carver.Take<float>(n * config.kv_dim());
+  arrays.attention = carver.Take<float>(n * config.q_dim());
+  arrays.gate = carver.Take<float>(n * config.d_ff);
+  arrays.up = carver.Take<float>(n * config.d_ff);
+  arrays.activation = carver.TakeQuantized(n * config.d_ff);
+  arrays.scores_stride = static_cast<int64_t>(
+      AlignUp(static_cast<uint64_t>(shape.n_ctx), kArrayAlignment / sizeof(float)));
+  arrays.scores = carver.Take<float>(shape.members * arrays.scores_stride);
+  arrays.last_logits = carver.Take<float>(config.n_vocab);
+  return arrays;
+}
+
+}  // namespace
+
+Result<Scratch> Scratch::Create(const ModelConfig& config, const ScratchShape& shape) {
+  Carver counter(nullptr);
+  Carve(config, shape, counter);  // below 2^60 by the limits of ModelConfig
+  ASSIGN_OR_RETURN(
+      Arena arena,
+      ReserveWorkMemory(counter.used_bytes(),
+                        fmt::format("work memory for batches of {} tokens", shape.n_batch),
+                        "smaller batches (-b) or a smaller context (-c)"));
+  Carver carver(arena.data());
+  const ScratchArrays arrays = Carve(config, shape, carver);
+  return Scratch(std::move(arena), arrays);
+}
+
+}  // namespace llmrun

@@ -1,0 +1,66 @@
+// The arrays of the forward pass between its steps, for one batch of tokens.
+//
+// Owner: Scratch owns them. Threads: the forward pass says who writes what when.
+// Failure: Create() gives kResource with the size and the fix when memory is short.
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.h"
+#include "compute/kernels.h"
+#include "memory/arena.h"
+#include "model/model_config.h"
+
+namespace llmrun {
+
+struct ScratchShape {
+  int64_t n_batch = 1;  // most tokens of a batch
+  int members = 1;      // of the thread pool
+  int64_t n_ctx = 1;
+};
+
+// Rows of activations as int8, writable. Layout as QuantizedRows.
+struct QuantizedBuffer {
+  int8_t* q = nullptr;
+  float* scale = nullptr;
+  int16_t* sums = nullptr;
+
+  // Begins at element `first` (a multiple of kQuantBlock), counted over all rows.
+  QuantizedBuffer From(int64_t first) const {
+    return {q + first, scale + first / kQuantBlock, sums + first / kSumBlock};
+  }
+  QuantizedRows Rows() const { return {q, scale, sums}; }
+};
+
+struct ScratchArrays {
+  float* x = nullptr;      // [n_batch][d_model] the residual stream
+  float* delta = nullptr;  // [n_batch][d_model] what a block adds to it
+  // Inputs of a matrix, one row a token; a batch of one token has one row a member instead.
+  float* normed = nullptr;       // [max(n_batch, members)][d_model]
+  QuantizedBuffer input;         // [max(n_batch, members)][max(d_model, q_dim)]
+  float* q = nullptr;            // [n_batch][q_dim]
+  float* k = nullptr;            // [n_batch][kv_dim]
+  float* v = nullptr;            // [n_batch][kv_dim]
+  float* attention = nullptr;    // [n_batch][q_dim]
+  float* gate = nullptr;         // [n_batch][d_ff]
+  float* up = nullptr;           // [n_batch][d_ff]
+  QuantizedBuffer activation;    // [n_batch][d_ff]
+  float* scores = nullptr;       // [members][scores_stride]
+  int64_t scores_stride = 0;     // at least n_ctx
+  float* last_logits = nullptr;  // [n_vocab]
+};
+
+class Scratch {
+ public:
+  static Result<Scratch> Create(const ModelConfig& config, const ScratchShape& shape);
+  const ScratchArrays& arrays() const { return arrays_; }
+  uint64_t size_bytes() const { return arena_.size_bytes(); }
+
+ private:
+  Scratch(Arena arena, const ScratchArrays& arrays) : arena_(std::move(arena)), arrays_(arrays) {}
+
+  Arena arena_;
+  ScratchArrays arrays_;
+};
+
+}  // namespace llmrun

@@ -1,0 +1,198 @@
+#include "model/session.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "model/forward.h"
+#include "model/kv_cache.h"
+#include "model/llama_weights.h"
+#include "model/rope.h"
+#include "model/scratch.h"
+#include "model/work_memory.h"
+
+namespace llmrun {
+namespace {
+
+constexpr GroupId kEmbeddingGroup = 0;
+
+Status CheckOptions(const SessionOptions& options) {
+  if (options.n_ctx < 0 || static_cast<uint64_t>(options.n_ctx) > kMaxContext) {
+    return MakeError(ErrorCode::kUsage, "context: expected 1..{} positions (0: chosen), found {}",
+                     kMaxContext, options.n_ctx);
+  }
+  if (options.n_batch < 1) {
+    return MakeError(ErrorCode::kUsage, "batch: expected at least 1 token, found {}",
+                     options.n_batch);
+  }
+  if (options.kv_type != DType::kF16 && options.kv_type != DType::kF32) {
+    return MakeError(ErrorCode::kUsage, "KV cache: expected type F16 or F32, found {}",
+                     NameOf(options.kv_type));
+  }
+  return {};
+}
+
+Result<RopeTable> MakeRopeTable(const ModelConfig& config, const LlamaWeights& llama,
+                                const std::string& label) {
+  std::span<const float> factors;
+  if (llama.rope_factors != nullptr) {
+    factors = {llama.rope_factors, static_cast<size_t>(config.n_rot / 2)};
+  }
+  for (const float factor : factors) {
+    if (!(factor > 0) || !std::isfinite(factor)) {
+      return MakeError(ErrorCode::kBadData,
+                       "{}: tensor 'rope_freqs.weight': expected positive numbers, found {}", label,
+                       factor);
+    }
+  }
+  return RopeTable({.n_rot = config.n_rot, .base = config.rope_base, .scale = config.rope_scale},
+                   factors);
+}
+
+}  // namespace
+
+struct Session::Impl {
+  ModelConfig config;
+  LlamaWeights llama;
+  const Weights& weights;
+  const Kernels& kernels;
+  ThreadPool& pool;
+  int64_t n_ctx;
+  int64_t n_batch;
+  KvCache kv;
+  Scratch scratch;
+  std::function<bool()> interrupted;  // empty, or records in was_interrupted
+
+  std::optional<RopeTable> rope;    // made when its factors have arrived
+  std::optional<Arena> all_logits;  // grown on demand
+  int64_t position = 0;
+  bool was_interrupted = false;
+
+  Status CheckTokens(std::span<const TokenId> tokens) const;
+  Status PrepareRope(int64_t end);
+  Result<float*> LogitsFor(int64_t n_tokens);
+  Status RunBatches(std::span<const TokenId> tokens, LogitsOf which, float* logits);
+};
+
+Status Session::Impl::CheckTokens(std::span<const TokenId> tokens) const {
+  if (tokens.empty()) return MakeError(ErrorCode::kUsage, "there are no tokens to evaluate");
+  const uint64_t room = static_cast<uint64_t>(n_ctx - position);
+  if (tokens.size() > room) {
+    return MakeFixableError(
+        ErrorCode::kUsage, fmt::format("-c {}", static_cast<uint64_t>(position) + tokens.size()),
+        "{} tokens do not fit into a context of {} with {} in use", tokens.size(), n_ctx, position);
+  }
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] < 0 || tokens[i] >= config.n_vocab) {
+      return MakeError(ErrorCode::kUsage, "token {} of {}: expected an id of 0..{}, found {}", i,
+                       tokens.size(), config.n_vocab - 1, tokens[i]);
+    }
+  }
+  return {};
+}
+
+Status Session::Impl::PrepareRope(int64_t end) {
+  if (!rope) {
+    ASSIGN_OR_RETURN(rope, MakeRopeTable(config, llama, weights.index().metadata().label()));
+  }
+  rope->Grow(end);
+  return {};
+}
+
+Result<float*> Session::Impl::LogitsFor(int64_t n_tokens) {
+  const uint64_t bytes = static_cast<uint64_t>(n_tokens * config.n_vocab) * sizeof(float);
+  if (!all_logits || all_logits->size_bytes() < bytes) {
+    all_logits.reset();
+    ASSIGN_OR_RETURN(all_logits,
+                     ReserveWorkMemory(bytes, fmt::format("logits of {} tokens", n_tokens),
+                                       "fewer tokens at a time"));
+  }
+  return static_cast<float*>(static_cast<void*>(all_logits->data()));
+}
+
+Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which, float* logits) {
+  const ForwardParts parts = {config, llama, weights,          kernels,    pool,
+                              kv,     *rope, scratch.arrays(), interrupted};
+  const int64_t n_tokens = static_cast<int64_t>(tokens.size());
+  for (int64_t begin = 0; begin < n_tokens; begin += n_batch) {
+    const int64_t n = std::min(n_batch, n_tokens - begin);
+    ForwardBatch batch;
+    batch.tokens = tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(n));
+    batch.position = position + begin;
+    if (which == LogitsOf::kAll) {
+      batch.n_logits = n;
+      batch.logits = logits + begin * config.n_vocab;
+    } else if (begin + n == n_tokens) {
+      batch.n_logits = 1;
+      batch.logits = logits;
+    }
+    RETURN_IF_ERROR(RunForward(parts, batch));
+  }
+  return {};
+}
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+
+Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, const Weights& weights,
+                                                 ThreadPool& pool, const SessionOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  ASSIGN_OR_RETURN(LlamaWeights llama, BindLlama(config, weights));
+  const int64_t n_ctx =
+      options.n_ctx > 0 ? options.n_ctx : std::min(config.n_ctx_train, kDefaultContext);
+  const int64_t n_batch = std::min(options.n_batch, n_ctx);
+  ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(config, n_ctx, options.kv_type));
+  ASSIGN_OR_RETURN(
+      Scratch scratch,
+      Scratch::Create(config, {.n_batch = n_batch, .members = pool.size(), .n_ctx = n_ctx}));
+  std::unique_ptr<Impl> impl(new Impl{.config = config,
+                                      .llama = std::move(llama),
+                                      .weights = weights,
+                                      .kernels = KernelsFor(options.isa),
+                                      .pool = pool,
+                                      .n_ctx = n_ctx,
+                                      .n_batch = n_batch,
+                                      .kv = std::move(kv),
+                                      .scratch = std::move(scratch),
+                                      .interrupted = {},
+                                      .rope = {},
+                                      .all_logits = {}});
+  if (options.interrupted) {
+    impl->interrupted = [state = impl.get(), ask = options.interrupted] {
+      return state->was_interrupted = ask();
+    };
+  }
+  return std::unique_ptr<Session>(new Session(std::move(impl)));
+}
+
+Result<std::span<const float>> Session::Forward(std::span<const TokenId> tokens, LogitsOf which) {
+  impl_->was_interrupted = false;
+  RETURN_IF_ERROR(impl_->CheckTokens(tokens));
+  RETURN_IF_ERROR(impl_->weights.WaitGroup(kEmbeddingGroup));
+  const int64_t n_tokens = static_cast<int64_t>(tokens.size());
+  RETURN_IF_ERROR(impl_->PrepareRope(impl_->position + n_tokens));
+  float* logits = impl_->scratch.arrays().last_logits;
+  if (which == LogitsOf::kAll) {
+    ASSIGN_OR_RETURN(logits, impl_->LogitsFor(n_tokens));
+  }
+  RETURN_IF_ERROR(impl_->RunBatches(tokens, which, logits));
+  impl_->position += n_tokens;
+  const int64_t rows = which == LogitsOf::kAll ? n_tokens : 1;
+  return std::span<const float>(logits, static_cast<size_t>(rows * impl_->config.n_vocab));
+}
+
+int64_t Session::position() const { return impl_->position; }
+int64_t Session::n_ctx() const { return impl_->n_ctx; }
+int64_t Session::n_vocab() const { return impl_->config.n_vocab; }
+bool Session::interrupted() const { return impl_->was_interrupted; }
+uint64_t Session::kv_bytes() const { return impl_->kv.size_bytes(); }
+uint64_t Session::scratch_bytes() const { return impl_->scratch.size_bytes(); }
+
+void Session::Truncate(int64_t position) {
+  CHECK(position >= 0 && position <= impl_->position);
+  impl_->position = position;
+}
+
+}  // namespace llmrun

@@ -1,0 +1,95 @@
+#include "model/tensor_binder.h"
+
+#include <algorithm>
+
+#include "compute/codec.h"
+#include "compute/kernels.h"
+#include "loader/gguf/printable.h"
+
+namespace llmrun {
+namespace {
+
+std::string ShapeText(const Dims& dims, int n_dims) {
+  return fmt::format("[{}]", fmt::join(dims.begin(), dims.begin() + n_dims, ", "));
+}
+
+std::string MatmulTypes() {
+  std::vector<std::string_view> names;
+  for (const BlockTraits& traits : AllBlockTraits()) {
+    if (HasMatmul(traits.type)) names.push_back(traits.name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+TensorBinder::TensorBinder(const Weights& weights)
+    : weights_(weights), used_(weights.index().tensors().size()) {}
+
+tl::unexpected<Error> TensorBinder::Fail(ErrorCode code, const IndexedTensor& tensor,
+                                         std::string_view message) const {
+  return MakeError(code, "{}: tensor {}: {}", weights_.index().files()[tensor.extent.file].label,
+                   Quoted(tensor.name), message);
+}
+
+Result<TensorView> TensorBinder::Find(const std::string& name, int64_t rows, int64_t cols) {
+  const TensorIndex& index = weights_.index();
+  const std::optional<TensorId> id = index.Find(name);
+  if (!id) {
+    return MakeError(ErrorCode::kBadData, "{}: tensor '{}' is missing", index.metadata().label(),
+                     name);
+  }
+  used_[static_cast<uint32_t>(*id)] = true;
+  const IndexedTensor& tensor = index.at(*id);
+  const Dims expected = {static_cast<uint64_t>(cols), static_cast<uint64_t>(rows), 1, 1};
+  if (tensor.dims != expected) {
+    return Fail(ErrorCode::kBadData, tensor,
+                fmt::format("expected shape {}, found {}", ShapeText(expected, rows == 1 ? 1 : 2),
+                            ShapeText(tensor.dims, tensor.n_dims)));
+  }
+  return weights_.View(*id);
+}
+
+Result<WeightMatrix> TensorBinder::Matrix(const std::string& name, int64_t rows, int64_t cols) {
+  ASSIGN_OR_RETURN(const TensorView view, Find(name, rows, cols));
+  if (!HasMatmul(view.dtype) || !HasCodec(view.dtype)) {
+    return Fail(ErrorCode::kUnavailable, weights_.index().at(*weights_.index().Find(name)),
+                fmt::format("type {} is not supported; those that are: {}", NameOf(view.dtype),
+                            MatmulTypes()));
+  }
+  return WeightMatrix{view.dtype, view.data, view.row_bytes(),
+                      rows,       cols,      UsesQuantizedActivations(view.dtype)};
+}
+
+Result<const float*> TensorBinder::Vector(const std::string& name, int64_t n) {
+  ASSIGN_OR_RETURN(const TensorView view, Find(name, 1, n));
+  const IndexedTensor& tensor = weights_.index().at(*weights_.index().Find(name));
+  if (view.dtype != DType::kF32) {
+    return Fail(ErrorCode::kUnavailable, tensor,
+                fmt::format("expected type F32, found {}", NameOf(view.dtype)));
+  }
+  // Only a file with a general.alignment below 4 can have this.
+  if (tensor.extent.offset % alignof(float) != 0) {
+    return Fail(ErrorCode::kBadData, tensor,
+                fmt::format("expected a file offset that is a multiple of {}, found {}",
+                            alignof(float), tensor.extent.offset));
+  }
+  return static_cast<const float*>(static_cast<const void*>(view.data));
+}
+
+void TensorBinder::Ignore(std::string_view name) {
+  const std::optional<TensorId> id = weights_.index().Find(name);
+  if (id) used_[static_cast<uint32_t>(*id)] = true;
+}
+
+Status TensorBinder::ExpectAllUsed(std::string_view architecture) const {
+  const auto unused = std::ranges::find(used_, false);
+  if (unused == used_.end()) return {};
+  const IndexedTensor& tensor =
+      weights_.index().tensors()[static_cast<size_t>(unused - used_.begin())];
+  return Fail(
+      ErrorCode::kUnavailable, tensor,
+      fmt::format("not a tensor of architecture {} as it is supported here", Quoted(architecture)));
+}
+
+}  // namespace llmrun

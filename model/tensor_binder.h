@@ -1,0 +1,42 @@
+// Looks tensors up by name for an architecture, checks shape and element type, and remembers which
+// were asked for.
+// Threads: Single-thread. Must outlive it: the Weights.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "loader/weights.h"
+#include "model/llama_weights.h"
+
+namespace llmrun {
+
+class TensorBinder {
+ public:
+  explicit TensorBinder(const Weights& weights);
+
+  bool Has(std::string_view name) const { return weights_.index().Find(name).has_value(); }
+  // A matrix that some kernel multiplies with.
+  Result<WeightMatrix> Matrix(const std::string& name, int64_t rows, int64_t cols);
+  // n float32 values.
+  Result<const float*> Vector(const std::string& name, int64_t n);
+  // Marks a tensor as known although nothing uses it.
+  void Ignore(std::string_view name);
+
+  // Fails (kUnavailable) unless every tensor of the file was asked for or ignored.
+  Status ExpectAllUsed(std::string_view architecture) const;
+
+ private:
+  Result<TensorView> Find(const std::string& name, int64_t rows, int64_t cols);
+  // "FILE: tensor 'NAME': <message>"
+  tl::unexpected<Error> Fail(ErrorCode code, const IndexedTensor& tensor,
+                             std::string_view message) const;
+
+  const Weights& weights_;
+  std::vector<bool> used_;  // [tensors]
+};
+
+}  // namespace llmrun

@@ -1,0 +1,16 @@
+#include "model/work_memory.h"
+
+#include "base/units.h"
+
+namespace llmrun {
+
+Result<Arena> ReserveWorkMemory(uint64_t bytes, std::string_view what, std::string fix) {
+  ArenaSpec spec;
+  spec.tiles = PlanTiles({.bytes = bytes, .pages = HugePages::kThp});
+  Result<Arena> arena = Arena::Reserve(spec);
+  if (arena) return arena;
+  return MakeFixableError(arena.error().code, std::move(fix), "{} ({}): {}", what,
+                          FormatBytes(bytes), arena.error().message);
+}
+
+}  // namespace llmrun

@@ -1,0 +1,18 @@
+// Memory that a session works in: zeroed, aligned to a page, transparent huge pages asked for, and
+// there before it is used.
+// Failure: kResource when memory is short.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "memory/arena.h"
+
+namespace llmrun {
+
+// An error begins with `what` and the size, and has `fix`. Requires: 1 <= bytes <= 2^62.
+Result<Arena> ReserveWorkMemory(uint64_t bytes, std::string_view what, std::string fix);
+
+}  // namespace llmrun
