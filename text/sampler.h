@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "text/tokenizer.h"
+#include "text/token_id.h"
 
 namespace llmrun {
 
@@ -38,17 +38,26 @@ class Sampler {
   const SamplerOptions& options() const { return options_; }
 
  private:
-  explicit Sampler(const SamplerOptions& options);
-  uint64_t NextRandom();
-
-  SamplerOptions options_;
-  uint64_t state_[4];
-  std::deque<TokenId> history_;
   struct Candidate {
     TokenId id;
     float logit;
   };
-  std::vector<Candidate> candidates_;
+
+  explicit Sampler(const SamplerOptions& options);
+  uint64_t NextRandom();
+  static bool Better(const Candidate& a, const Candidate& b);
+  // The steps, each on candidates_ as the one before left them.
+  void FillCandidates(std::span<const float> logits);  // all tokens, with the penalty
+  void KeepTopK();
+  void FillWeights(double temperature);
+  void KeepTopP();
+  void KeepMinP();
+
+  SamplerOptions options_;
+  uint64_t state_[4];
+  std::deque<TokenId> history_;        // the last repeat_last_n
+  std::vector<Candidate> candidates_;  // kept between calls for their memory only
+  std::vector<double> weights_;        // [candidate]
 };
 
 }  // namespace llmrun

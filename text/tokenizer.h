@@ -5,9 +5,14 @@
 // merges by rank after a regular-expression pre-tokenizer named by `pre`).
 // Sources: Sennrich et al. 2016 (BPE); Kudo & Richardson 2018 (SentencePiece); the GPT-2 byte map.
 //
+// Special tokens (control, unknown and user-defined ones) are cut out of the text first: at each
+// position the longest one. Plain text never becomes a control or unknown token by merging, so with
+// parse_special = false a prompt cannot forge one.
+//
 // Threads: immutable after Create(); all const methods are Thread-safe.
-// Failure: Create() rejects inconsistent specs (kBadData) and unknown kinds (kUnavailable). Encoding
-// any byte string succeeds, in linear or n log n time, without recursion.
+// Failure: Create() rejects inconsistent specs (kBadData) and unknown kinds or pre-tokenizers
+// (kUnavailable). Encoding any byte string succeeds, in linear or n log n time, without recursion;
+// bytes that the vocabulary cannot express become the unknown token, or nothing where it has none.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +21,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
+#include "text/special_matcher.h"
+#include "text/token_id.h"
 
 namespace llmrun {
-
-using TokenId = int32_t;
 
 // tokenizer.ggml.token_type values.
 enum class TokenType : int32_t {
@@ -56,26 +62,45 @@ class Tokenizer {
  public:
   static Result<std::unique_ptr<Tokenizer>> Create(TokenizerSpec spec);
   virtual ~Tokenizer() = default;
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
 
   std::vector<TokenId> Encode(std::string_view text, const EncodeOptions& options) const;
-  // The bytes a token stands for. Control tokens give "" unless `show_special`. A byte token gives
-  // one byte, so a character may be spread over several tokens: join before showing (Utf8Stream).
+  // The bytes a token stands for. Control and unknown tokens give "" unless `show_special`. A byte
+  // token gives one byte, so a character may be spread over several tokens: join before showing
+  // (Utf8Stream). The space that a "llama" vocabulary puts before a text is not taken away again.
   // Requires: 0 <= id < VocabSize().
   std::string Decode(TokenId id, bool show_special = false) const;
   std::string Decode(std::span<const TokenId> ids, bool show_special = false) const;
 
   size_t VocabSize() const { return spec_.tokens.size(); }
+  // With what the file left out filled in: add_bos, add_eos, add_space_prefix, types, and for
+  // "llama" the customary bos, eos and unk. An unusable sep or pad is taken out.
   const TokenizerSpec& spec() const { return spec_; }
   bool IsEndOfGeneration(TokenId id) const;  // eos, eot and the known end-of-turn control tokens
 
  protected:
+  // Requires: a spec that Create() has checked and completed.
   explicit Tokenizer(TokenizerSpec spec);
-  // Encodes text without any special token in it.
-  virtual void EncodeFragment(std::string_view text, bool first,
-                              std::vector<TokenId>* ids) const = 0;
+  // Encodes text without any special token in it: not empty, at the beginning or after such a
+  // token.
+  virtual void EncodeFragment(std::string_view text, std::vector<TokenId>* ids) const = 0;
+  // Of any token but control, unknown and user-defined ones.
   virtual std::string DecodeNormal(TokenId id) const = 0;
 
+  TokenType TypeOf(TokenId id) const { return spec_.types[static_cast<size_t>(id)]; }
+  const std::string& TextOf(TokenId id) const { return spec_.tokens[static_cast<size_t>(id)]; }
+  bool IsControl(TokenId id) const;           // control or unknown: not for plain text
+  TokenId Find(std::string_view text) const;  // kNoToken when no token reads so
+
+ private:
+  void MarkEndOfGeneration();
+
   TokenizerSpec spec_;
+  std::unordered_map<std::string_view, TokenId> ids_;  // views of spec_.tokens
+  std::vector<bool> ends_generation_;
+  SpecialMatcher user_defined_;
+  SpecialMatcher all_special_;
 };
 
 // Holds back the bytes of an incomplete UTF-8 character until its rest arrives, so that streamed

@@ -1,0 +1,147 @@
+#include "text/pre_tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+namespace llmrun {
+namespace {
+
+using Pieces = std::vector<std::string>;
+
+Pieces Cut(std::string_view name, std::string_view text) {
+  const auto pre = PreTokenizer::Create(name);
+  EXPECT_TRUE(pre.has_value()) << pre.error().OneLine();
+  Pieces pieces;
+  size_t begin = 0;
+  for (const size_t end : pre->Split(text)) {
+    pieces.emplace_back(text.substr(begin, end - begin));
+    begin = end;
+  }
+  EXPECT_EQ(begin, text.size());
+  return pieces;
+}
+
+std::vector<std::string_view> AllNames() {
+  std::vector<std::string_view> names;
+  for (const PreTokenizerRule& rule : AllPreTokenizerRules()) {
+    names.insert(names.end(), rule.names.begin(), rule.names.end());
+  }
+  return names;
+}
+
+TEST(PreTokenizer, KnowsEachNameOnce) {
+  const auto names = AllNames();
+  EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size());
+  for (const char* name : {"gpt-2", "llama-bpe", "llama3", "deepseek-llm", "deepseek-coder",
+                           "falcon", "qwen2", "starcoder", "smollm", "mpt", "refact", "gpt-4o",
+                           "tekken", "command-r", "stablelm2", "olmo", "dbrx", "default"}) {
+    EXPECT_TRUE(PreTokenizer::Create(name).has_value()) << name;
+    EXPECT_NE(KnownPreTokenizers().find(name), std::string::npos) << name;
+  }
+  EXPECT_EQ(FindPreTokenizerRule(""), FindPreTokenizerRule("default"));
+}
+
+TEST(PreTokenizer, Gpt2) {
+  EXPECT_EQ(Cut("gpt-2", "It's 1234 dogs, I'LL say\n\n  \tok "),
+            (Pieces{"It", "'s", " 1234", " dogs", ",", " I", "'", "LL", " say", "\n\n  ", "\t",
+                    "ok", " "}));
+  EXPECT_EQ(Cut("gpt-2", "caf\u00E9 \u4E2D\u6587\u3000x\u00B2"),
+            (Pieces{"caf\u00E9", " \u4E2D\u6587", "\u3000", "x", "\u00B2"}));
+}
+
+TEST(PreTokenizer, Llama3) {
+  EXPECT_EQ(Cut("llama-bpe", "It'S 1234567, a.b !!\n\n x\r\n"),
+            (Pieces{"It", "'S", " ", "123", "456", "7", ",", " a", ".b", " !!\n\n", " x", "\r\n"}));
+  EXPECT_EQ(Cut("dbrx", "12345"), (Pieces{"123", "45"}));
+}
+
+TEST(PreTokenizer, Qwen2) {
+  EXPECT_EQ(Cut("qwen2", "a 123\t\tb"), (Pieces{"a", " ", "1", "2", "3", "\t", "\tb"}));
+}
+
+TEST(PreTokenizer, Starcoder) {
+  EXPECT_EQ(Cut("starcoder", "x 42;"), (Pieces{"x", " ", "4", "2", ";"}));
+}
+
+TEST(PreTokenizer, Falcon) {
+  EXPECT_EQ(Cut("falcon", "x=1234 (a)"), (Pieces{"x", "=", "123", "4", " ", "(", "a", ")"}));
+}
+
+TEST(PreTokenizer, Default) {
+  EXPECT_EQ(Cut("default", "a 1234!"), (Pieces{"a", " ", "123", "4", "!"}));
+}
+
+TEST(PreTokenizer, TekkenAndGpt4o) {
+  EXPECT_EQ(Cut("tekken", "HelloWORLD'S 42 a/b//\n"),
+            (Pieces{"Hello", "WORLD", "'S", " ", "4", "2", " a", "/b", "//\n"}));
+  EXPECT_EQ(Cut("gpt-4o", "HelloWORLD'S 1234"), (Pieces{"Hello", "WORLD'S", " ", "123", "4"}));
+}
+
+TEST(PreTokenizer, Deepseek) {
+  EXPECT_EQ(Cut("deepseek-llm", "ab 12,\u4E2D\u6587  x\n \n  "),
+            (Pieces{"ab", " ", "12", ",", "\u4E2D\u6587", " ", " x", "\n", " ", "\n", "  "}));
+  // Letters without case are not in its list of letters, nor is U+01BB.
+  EXPECT_EQ(Cut("deepseek-llm", "a\u01BBb"), (Pieces{"a", "\u01BB", "b"}));
+  EXPECT_EQ(Cut("deepseek-coder", "ab 12."), (Pieces{"ab", " ", "1", "2", "."}));
+  EXPECT_EQ(Cut("deepseek-v3", "ab 1234 \u304B\u30AB."),
+            (Pieces{"ab", " ", "123", "4", " ", "\u304B\u30AB", "."}));
+}
+
+// U+180E lost its white space property in Unicode 6.3; PCRE2's own \s still has it.
+TEST(PreTokenizer, WhiteSpaceIsThatOfUnicode) {
+  EXPECT_EQ(Cut("gpt-2", "!\u180E!"), (Pieces{"!\u180E!"}));
+  EXPECT_EQ(Cut("gpt-2", "!\u0085!"), (Pieces{"!", "\u0085", "!"}));
+}
+
+TEST(PreTokenizer, LongSIsNoContraction) {
+  EXPECT_EQ(Cut("llama-bpe", "a'\u017F"), (Pieces{"a", "'\u017F"}));
+}
+
+class EveryPreTokenizer : public testing::TestWithParam<std::string_view> {};
+
+TEST_P(EveryPreTokenizer, TakesAnyBytes) {
+  EXPECT_EQ(Cut(GetParam(), ""), Pieces{});
+  for (const std::string& text :
+       {std::string("\xFF"), std::string("a\xC3"), std::string("\xE4\xB8 \x80\xED\xA0\x80z"),
+        std::string("\0\0", 2), std::string("\xF4\x90\x80\x80")}) {
+    const Pieces pieces = Cut(GetParam(), text);
+    std::string joined;
+    for (const std::string& piece : pieces) {
+      EXPECT_FALSE(piece.empty());
+      joined += piece;
+    }
+    EXPECT_EQ(joined, text);
+  }
+}
+
+// A run of 2^19 characters that some alternative begins and only the end of the run decides. With a
+// quadratic expression each of these would take minutes, or stop at a limit as one uncut piece.
+TEST_P(EveryPreTokenizer, IsLinear) {
+  constexpr size_t kRun = 1 << 19;
+  for (const char unit : {' ', '\n', 'A', 'a', '.', '7', '\t'}) {
+    const std::string run(kRun, unit);
+    for (const char* tail : {"", "z", "\u4E2D", "\n", "\x01"}) {
+      const std::string text = run + tail;
+      std::string joined;
+      for (const std::string& piece : Cut(GetParam(), text)) joined += piece;
+      EXPECT_TRUE(joined == text) << "unit " << int{unit} << " tail " << tail;
+    }
+  }
+  // The last letter is cut off in every expression, so no limit was met on the way.
+  EXPECT_EQ(Cut(GetParam(), std::string(kRun, ' ') + "\u4E2D.").back(), ".");
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, EveryPreTokenizer,
+                         testing::Values("gpt-2", "llama-bpe", "qwen2", "starcoder", "falcon",
+                                         "tekken", "gpt-4o", "deepseek-llm", "deepseek-coder",
+                                         "deepseek-v3", "default"),
+                         [](const auto& test) {
+                           std::string name(test.param);
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace llmrun
