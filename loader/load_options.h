@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/error.h"
 #include "memory/page_kind.h"
 
 namespace llmrun {
@@ -39,5 +40,13 @@ struct LoadOptions {
   // Called from the loading thread, at most every 50 ms and once at the end. May be empty.
   std::function<void(const LoadProgress&)> progress;
 };
+
+inline constexpr int kMaxIoThreads = 1024;
+inline constexpr uint32_t kMaxQueueDepth = 4096;
+inline constexpr uint64_t kMinChunkBytes = 4096;
+inline constexpr uint64_t kMaxChunkBytes = 1ULL << 30;  // read(2) moves at most 2 GiB - 4 KiB
+
+// kUsage, naming the option and its range, when a number lies outside the limits above.
+Status Validate(const LoadOptions& options);
 
 }  // namespace llmrun

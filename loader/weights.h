@@ -38,13 +38,13 @@ class Weights {
   bool GroupReady(GroupId group) const;
   Status WaitGroup(GroupId group) const;
   // Waits for everything, seals the arenas, gathers the evidence. The second call returns the same.
+  // Fails with kBadData when a file changed while it was loaded.
   Result<LoadReport> Finish();
 
- private:
-  friend Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex&, const Machine&,
-                                                    const LoadOptions&);
   struct Impl;
-  explicit Weights(std::unique_ptr<Impl> impl);
+  explicit Weights(std::unique_ptr<Impl> impl);  // for StartLoad()
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

@@ -3,8 +3,10 @@
 // never tensors. It does not retry and does not finish short reads: ReadExecutor does, in one
 // place.
 //
-// Threads: Single-thread (one owner submits and reaps). Owner: destinations must stay valid until
-// each request's completion was reaped. Destroying a backend waits for what is in flight.
+// Threads: Single-thread (the thread that made it submits, reaps and destroys). Owner: descriptors
+// are borrowed; destinations must stay valid until each request's completion was reaped. Destroying
+// a backend waits for what is in flight. Failure: what happens to one read is its completion's
+// result; Submit and Reap fail only when the backend itself is of no more use.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +18,16 @@
 
 namespace llmrun {
 
+// The descriptors of one file.
+struct BackendFile {
+  int fd = -1;         // through the page cache; always there
+  int direct_fd = -1;  // opened with O_DIRECT; -1 where the file system refused
+};
+
 struct ReadRequest {
   uint64_t tag = 0;     // given back in the completion
   uint32_t file = 0;    // index into the files the backend was made with
-  bool direct = false;  // through the O_DIRECT descriptor, when there is one
+  bool direct = false;  // through the O_DIRECT descriptor; requires that the file has one
   uint64_t offset = 0;
   uint64_t bytes = 0;
   std::byte* destination = nullptr;
@@ -34,10 +42,9 @@ class ReadBackend {
  public:
   virtual ~ReadBackend() = default;
   virtual std::string_view Name() const = 0;  // "io_uring", "read", "splice"
-  // How many bytes the kernel copies for each byte read: 0 for O_DIRECT, 1 for the others.
-  virtual int CopiesPerByte() const = 0;
-  virtual uint32_t Capacity() const = 0;  // most requests in flight
-  // Takes requests from the front of the batch; returns how many (0 when full).
+  virtual uint32_t Capacity() const = 0;      // most requests in flight
+  // Takes requests from the front of the batch; returns how many (0 only when full). They are on
+  // their way at the latest when Reap() is called.
   virtual Result<size_t> Submit(std::span<const ReadRequest> batch) = 0;
   // Waits for at least one completion (when any is in flight); returns how many were written.
   virtual Result<size_t> Reap(std::span<ReadCompletion> completions) = 0;

@@ -29,25 +29,33 @@ struct ReadJob {
   std::byte* destination = nullptr;
 };
 
-struct ExecutorOptions {
-  bool direct = false;               // start with O_DIRECT
+// What the executor knows about a file; as many as the backend has.
+struct ReadFile {
+  std::string label;                 // names it in errors
+  bool direct = false;               // begin with O_DIRECT
   uint64_t direct_alignment = 4096;  // of offset, length and address when direct
-  int max_retries = 64;              // EINTR/EAGAIN in a row for one job before it is an error
+};
+
+struct ExecutorOptions {
+  int max_retries = 64;  // EINTR/EAGAIN in a row for one job before it is an error
 };
 
 struct ExecutorResult {
-  uint64_t read_bytes = 0;    // of must_bytes
+  uint64_t read_bytes = 0;    // sum of must_bytes
   uint64_t direct_bytes = 0;  // of these, how many came without a copy
   uint64_t requests = 0;
   uint64_t retries = 0;
   std::vector<Fallback> fallbacks;
 };
 
-// `file_labels` name the files in errors. `landed(id)` is called once a finished job.
+// `landed(id)` is called once for each finished job. Destinations of jobs that did not finish hold
+// unspecified bytes, inside their `bytes`; after the return nothing writes to any destination.
 // `cancelled`, when set and true, ends the run with kResource "cancelled" after draining.
+// Requires: 0 < must_bytes <= bytes; for files with `direct`, offset, bytes and destination are
+// multiples of direct_alignment.
+// Failure: kBadData for a file that ends too early, kOs for what the device or kernel refused.
 Result<ExecutorResult> RunReads(ReadBackend& backend, std::span<const ReadJob> jobs,
-                                const ExecutorOptions& options,
-                                std::span<const std::string> file_labels,
+                                std::span<const ReadFile> files, const ExecutorOptions& options,
                                 const std::function<void(uint64_t id)>& landed,
                                 const std::atomic<bool>* cancelled = nullptr);
 

@@ -6,7 +6,8 @@
 // aligned file blocks land exactly where the tensors are to be: no bounce buffer, no copy. What
 // lies between two tensors of a segment (padding) is read along.
 //
-// Mapped plans place nothing: tensors are views into a mapping of the file.
+// Mapped plans place nothing: tensors are views into a mapping of the whole file, which takes the
+// place of an arena, with every byte at its offset in the file.
 #pragma once
 
 #include <cstdint>
@@ -30,22 +31,25 @@ struct ArenaPlan {
   std::optional<unsigned> node;
 };
 
+// Tensors of one file with gaps of less than this between them make one segment.
+inline constexpr uint64_t kMaxSegmentGapBytes = 64ULL << 10;
+
 struct Segment {
-  FileExtent extent;  // from the first tensor's first byte to the last one's last
-  uint32_t arena = 0;
+  FileExtent extent;          // from the first tensor's first byte to the last one's last
+  uint32_t arena = 0;         // in a mapped plan: the file
   uint64_t arena_offset = 0;  // where extent.offset lands; congruent to it mod kImageAlignment
 };
 
 struct TensorPlacement {
   TensorId tensor{};
-  uint32_t segment = 0;  // meaningless in a mapped plan
+  uint32_t segment = 0;
 };
 
 struct PlacementPlan {
   LoaderKind loader = LoaderKind::kRead;  // never kAuto
   bool mapped = false;
   std::vector<ArenaPlan> arenas;         // empty when mapped
-  std::vector<Segment> segments;         // ascending (file, offset); empty when mapped
+  std::vector<Segment> segments;         // ascending (file, offset)
   std::vector<TensorPlacement> tensors;  // index = TensorId
   std::vector<Fallback> fallbacks;       // steps down that were decided while planning
 };
@@ -55,12 +59,14 @@ struct PlanInputs {
   uint64_t cached_bytes = 0;  // of the model's files, in the page cache
 };
 
+// kAuto becomes kMmap where memory does not hold the arena, kRead where the page cache holds all of
+// the files already, else kIoUring.
 // Failure: kResource with numbers and a fix when the weights cannot fit into memory; kUsage for a
-// node that is not there.
+// node that is not there; kUnavailable when huge pages are required of a mapping.
 Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& machine,
                                     const LoadOptions& options, const PlanInputs& inputs);
 
-// Where a tensor's first byte is in its arena. Requires: !plan.mapped.
+// Where a tensor's first byte is in its arena (in its file, when mapped).
 uint64_t ArenaOffset(const PlacementPlan& plan, const TensorIndex& index, TensorId tensor);
 
 }  // namespace llmrun

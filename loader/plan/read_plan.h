@@ -11,7 +11,9 @@ namespace llmrun {
 
 // What a backend wants of its requests.
 struct BackendLimits {
-  uint64_t offset_alignment = 1;  // of file offset and length (statx DIO offset alignment)
+  // Of file offset and length (statx DIO offset alignment). A power of two, at most
+  // kImageAlignment.
+  uint64_t offset_alignment = 1;
   uint64_t max_request_bytes = 4ULL << 20;
 };
 
@@ -33,10 +35,11 @@ struct ReadPlan {
   std::vector<PlannedRead> reads;     // in the order of submission: by first group, then offset
   std::vector<uint32_t> group_reads;  // [group_count] how many reads touch each group
   std::vector<std::vector<GroupId>> groups_of_read;  // [reads] every group a read touches
-  uint64_t total_bytes = 0;
+  uint64_t total_bytes = 0;                          // sum of must_bytes
 };
 
-// Requires: !plan.mapped.
+// Every tensor byte is in exactly one read. What lies between tensors is read along where that
+// saves a request. Of a mapped plan, these are the ranges to bring into the page cache, in order.
 ReadPlan PlanReads(const TensorIndex& index, const PlacementPlan& plan,
                    const BackendLimits& limits);
 

@@ -1,0 +1,83 @@
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/stopwatch.h"
+#include "loader/fill.h"
+#include "sched/thread_pool.h"
+
+namespace llmrun {
+namespace {
+
+// How many reads ahead of the page faults the kernel is told what comes: without this, faults
+// bring in a readahead window (128 KiB) at a time.
+constexpr size_t kPrefetchReads = 8;
+
+// The work of all threads: reads are taken in order, so that layers become ready in order.
+class Populating {
+ public:
+  Populating(const FillJob& job, std::span<const MappedFile> mappings)
+      : job_(job), mappings_(mappings) {
+    for (size_t i = 0; i < kPrefetchReads; ++i) Prefetch(i);
+  }
+
+  void Work(bool is_loading_thread) {
+    const std::vector<PlannedRead>& reads = job_.reads.reads;
+    while (!stop_.load(std::memory_order_relaxed)) {
+      if (job_.cancelled.load(std::memory_order_relaxed)) {
+        return Fail(Error{ErrorCode::kResource, "cancelled", ""});
+      }
+      const size_t i = next_.fetch_add(1, std::memory_order_relaxed);
+      if (i >= reads.size()) return;
+      Prefetch(i + kPrefetchReads);
+      const Status populated =
+          mappings_[reads[i].file].Populate(reads[i].file_offset, reads[i].bytes);
+      if (!populated) return Fail(populated.error());
+      job_.gate.Landed(job_.reads.groups_of_read[i]);
+      job_.progress.Add(reads[i].must_bytes);
+      if (is_loading_thread) job_.progress.Tick();
+    }
+  }
+
+  Status Outcome() const {
+    if (error_) return tl::unexpected<Error>(*error_);
+    return {};
+  }
+
+ private:
+  void Prefetch(size_t i) const {
+    if (i >= job_.reads.reads.size()) return;
+    const PlannedRead& read = job_.reads.reads[i];
+    mappings_[read.file].Prefetch(read.file_offset, read.must_bytes);
+  }
+
+  void Fail(Error error) {
+    stop_ = true;
+    const std::lock_guard lock(mutex_);
+    if (!error_) error_ = std::move(error);
+  }
+
+  const FillJob& job_;
+  const std::span<const MappedFile> mappings_;
+  std::atomic<size_t> next_{0};
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::optional<Error> error_;  // guarded by mutex_
+};
+
+}  // namespace
+
+Result<FillResult> FillMapped(const FillJob& job, std::span<const MappedFile> mappings) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool,
+                   ThreadPool::Create({.threads = job.threads, .cpus = job.cpus, .spin_ns = 0}));
+  const Stopwatch reading;
+  Populating work(job, mappings);
+  pool->Run([&](int member) { work.Work(member == 0); });
+  RETURN_IF_ERROR(work.Outcome());
+  return FillResult{.loader = std::string(NameOf(LoaderKind::kMmap)),
+                    .read_seconds = reading.Seconds(),
+                    .bytes = job.reads.total_bytes,
+                    .fallbacks = {}};
+}
+
+}  // namespace llmrun

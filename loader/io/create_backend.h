@@ -1,0 +1,34 @@
+// Makes the backend of a loader, or the next best one where the machine refuses it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fallback.h"
+#include "loader/io/read_backend.h"
+#include "loader/load_options.h"
+
+namespace llmrun {
+
+struct BackendOptions {
+  int threads = 1;             // of `read` and `splice`
+  uint32_t queue_depth = 16;   // of `io_uring`
+  std::vector<unsigned> cpus;  // where threads may run; empty: anywhere
+};
+
+struct BackendChoice {
+  std::unique_ptr<ReadBackend> backend;
+  bool direct = false;  // requests should go through O_DIRECT where a file has it
+  std::vector<Fallback> fallbacks;
+};
+
+// `kind` is kRead, kIoUring or kSplice. The descriptors must outlive the backend. To be called on
+// the thread that will use the backend.
+// io_uring that is not to be had becomes `read` with a Fallback that says who refused it.
+// Failure: kOs when not even threads or pipes can be had.
+Result<BackendChoice> CreateBackend(LoaderKind kind, std::span<const BackendFile> files,
+                                    const BackendOptions& options);
+
+}  // namespace llmrun

@@ -1,0 +1,38 @@
+#include "loader/io/start_thread.h"
+
+#include <climits>
+#include <system_error>
+#include <utility>
+
+#include "sched/affinity.h"
+
+namespace llmrun {
+namespace {
+
+void BindThisThread(const std::vector<unsigned>& cpus) {
+  using Word = decltype(CpuMask::words)::value_type;
+  constexpr unsigned kWordBits = sizeof(Word) * CHAR_BIT;
+  CpuMask mask;
+  for (const unsigned cpu : cpus) {
+    if (mask.words.size() <= cpu / kWordBits) mask.words.resize(cpu / kWordBits + 1);
+    mask.words[cpu / kWordBits] |= Word{1} << cpu % kWordBits;
+  }
+  const Status ignored = SetAffinity(ThisThreadId(), mask);
+  static_cast<void>(ignored);
+}
+
+}  // namespace
+
+Result<std::thread> StartThread(std::string_view what, std::vector<unsigned> cpus,
+                                std::function<void()> body) {
+  try {
+    return std::thread([cpus = std::move(cpus), body = std::move(body)] {
+      if (!cpus.empty()) BindThisThread(cpus);
+      body();
+    });
+  } catch (const std::system_error& error) {
+    return OsError(error.code().value(), fmt::format("starting a thread for {}", what));
+  }
+}
+
+}  // namespace llmrun

@@ -1,0 +1,298 @@
+#include "loader/weights.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <iterator>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/stopwatch.h"
+#include "loader/fill.h"
+#include "loader/io/start_thread.h"
+#include "loader/weights_internal.h"
+
+namespace llmrun {
+namespace {
+
+// The plan leaves room for direct reads of any alignment that files are opened with.
+static_assert(kMaxDirectAlignment <= kImageAlignment);
+
+// More readers than this do not help any device we know; fewer CPUs than this starve it.
+constexpr int kMaxChosenThreads = 8;
+constexpr int kPopulateThreads = 2;
+
+double ProcessCpuSeconds() {
+  rusage usage = {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// The CPUs of the node that weights are bound to; empty when they are not.
+std::vector<unsigned> CpusOfNode(const Machine& machine, const std::optional<unsigned>& node) {
+  std::vector<unsigned> cpus;
+  for (const Cpu& cpu : machine.cpus) {
+    if (node && cpu.node == *node) cpus.push_back(cpu.os_index);
+  }
+  return cpus;
+}
+
+void Append(std::vector<Fallback> more, std::vector<Fallback>* all) {
+  all->insert(all->end(), std::make_move_iterator(more.begin()),
+              std::make_move_iterator(more.end()));
+}
+
+}  // namespace
+
+// Members stand in the order of their making; the loading thread is the only writer of `report`
+// from Start() until it is joined.
+struct Weights::Impl {
+  Impl(const TensorIndex& model, const Machine& on_machine, const LoadOptions& with_options,
+       BackendFactory factory)
+      : index(model),
+        machine(on_machine),
+        options(with_options),
+        make_backend(std::move(factory)),
+        start_cpu_seconds(ProcessCpuSeconds()),
+        start_faults(ProcessFaults()) {}
+  ~Impl();
+
+  Status Prepare();
+  Status OpenFiles();
+  Status ReserveMemory();
+  Status Start();
+  void Load();
+  Result<FillResult> Fill();
+  Result<LoadReport> Finish();
+  Status SealAndLock();
+  Status GatherEvidence();
+  int Threads() const;
+
+  const TensorIndex& index;
+  const Machine machine;
+  const LoadOptions options;
+  const BackendFactory make_backend;
+  const Stopwatch since_start;
+  const double start_cpu_seconds;
+  const FaultCounts start_faults;
+
+  std::vector<ModelFile> files;
+  PlacementPlan plan;
+  ReadPlan reads;
+  std::vector<Arena> arenas;            // as plan.arenas; none when mapped
+  std::vector<MappedFile> mappings;     // as files; none when not mapped
+  std::vector<const std::byte*> bases;  // of the arenas or mappings
+  std::optional<GroupGate> gate;
+  std::optional<ProgressMeter> progress;
+
+  LoadReport report;
+  std::atomic<bool> cancelled{false};
+  std::optional<Error> load_error;  // written by the loading thread, read after its end
+  std::thread loading_thread;
+  std::optional<Result<LoadReport>> finished;
+};
+
+Weights::Impl::~Impl() {
+  cancelled = true;
+  if (loading_thread.joinable()) loading_thread.join();
+}
+
+Status Weights::Impl::OpenFiles() {
+  for (const GgufFile& parsed : index.files()) {
+    ASSIGN_OR_RETURN(ModelFile file, OpenModelFile(parsed.label, parsed.file_bytes));
+    ASSIGN_OR_RETURN(const uint64_t cached_bytes, CachedBytes(file.fd.get(), file.identity.bytes));
+    report.cached_bytes_before += cached_bytes;
+    report.file_bytes += file.identity.bytes;
+    files.push_back(std::move(file));
+  }
+  return {};
+}
+
+Status Weights::Impl::ReserveMemory() {
+  if (plan.mapped) {
+    for (const ModelFile& file : files) {
+      ASSIGN_OR_RETURN(MappedFile mapping,
+                       MappedFile::Map(file.fd.get(), file.identity.bytes, file.label));
+      bases.push_back(mapping.bytes().data());
+      mappings.push_back(std::move(mapping));
+    }
+    return {};
+  }
+  for (const ArenaPlan& planned : plan.arenas) {
+    ASSIGN_OR_RETURN(
+        Arena arena,
+        Arena::Reserve({.tiles = planned.tiles,
+                        .node = planned.node,
+                        .policy = options.policy,
+                        .populate_threads = std::min(kPopulateThreads, machine.effective_cpus)}));
+    report.populate_seconds += arena.populate_seconds();
+    Append(arena.fallbacks(), &report.fallbacks);
+    bases.push_back(arena.data());
+    arenas.push_back(std::move(arena));
+  }
+  return {};
+}
+
+Status Weights::Impl::Prepare() {
+  RETURN_IF_ERROR(Validate(options));
+  report.requested = NameOf(options.loader);
+  report.hugepages_requested = NameOf(options.hugepages);
+  report.read_bytes = index.total_bytes();
+  const Stopwatch planning;
+  RETURN_IF_ERROR(OpenFiles());
+  ASSIGN_OR_RETURN(
+      plan, PlanPlacement(index, machine, options, {.cached_bytes = report.cached_bytes_before}));
+  reads = PlanReads(
+      index, plan, {.offset_alignment = kImageAlignment, .max_request_bytes = options.chunk_bytes});
+  report.plan_seconds = planning.Seconds();
+  Append(plan.fallbacks, &report.fallbacks);
+  gate.emplace(reads.group_reads, since_start);
+  progress.emplace(options.progress, reads.total_bytes, since_start);
+  return ReserveMemory();
+}
+
+Status Weights::Impl::Start() {
+  ASSIGN_OR_RETURN(loading_thread,
+                   StartThread("loading",
+                               CpusOfNode(machine, plan.arenas.empty() ? options.numa.bind_node
+                                                                       : plan.arenas.front().node),
+                               [this] { Load(); }));
+  return {};
+}
+
+int Weights::Impl::Threads() const {
+  if (plan.mapped || plan.loader == LoaderKind::kSplice) {
+    const int chosen = std::min(kPopulateThreads, machine.effective_cpus);
+    return options.io_threads > 0 ? options.io_threads : chosen;
+  }
+  const int chosen = std::min(kMaxChosenThreads, machine.effective_cpus);
+  return options.io_threads > 0 ? options.io_threads : chosen;
+}
+
+Result<FillResult> Weights::Impl::Fill() {
+  const FillJob job{.loader = plan.loader,
+                    .reads = reads,
+                    .files = files,
+                    .threads = Threads(),
+                    .queue_depth = options.queue_depth,
+                    .cpus = CpusOfNode(machine, options.numa.bind_node),
+                    .gate = *gate,
+                    .progress = *progress,
+                    .cancelled = cancelled};
+  return plan.mapped ? FillMapped(job, mappings) : FillArenas(job, arenas, make_backend);
+}
+
+// The body of the loading thread.
+void Weights::Impl::Load() {
+  Result<FillResult> filled = Fill();
+  if (!filled) {
+    load_error = filled.error();
+    gate->Fail(std::move(filled).error());
+    return;
+  }
+  report.loader = filled->loader;
+  report.seconds = since_start.Seconds();
+  report.read_seconds = filled->read_seconds;
+  report.time_to_first_layer_seconds = gate->first_layer_seconds();
+  report.cpu_seconds = ProcessCpuSeconds() - start_cpu_seconds;
+  const FaultCounts faults = ProcessFaults();
+  report.minor_faults = faults.minor - start_faults.minor;
+  report.major_faults = faults.major - start_faults.major;
+  if (filled->bytes > 0) {
+    report.copies = static_cast<double>(filled->copied_bytes) / static_cast<double>(filled->bytes);
+  }
+  Append(std::move(filled->fallbacks), &report.fallbacks);
+  progress->End();
+}
+
+Status Weights::Impl::SealAndLock() {
+  for (Arena& arena : arenas) {
+    RETURN_IF_ERROR(arena.Seal());
+    if (options.mlock) RETURN_IF_ERROR(arena.Lock());
+  }
+  for (const MappedFile& mapping : mappings) {
+    if (options.mlock) RETURN_IF_ERROR(mapping.Lock());
+  }
+  return {};
+}
+
+Status Weights::Impl::GatherEvidence() {
+  for (const Arena& arena : arenas) {
+    ASSIGN_OR_RETURN(const Residency residency, InspectRange({arena.data(), arena.size_bytes()}));
+    report.residency += residency;
+  }
+  for (const MappedFile& mapping : mappings) {
+    ASSIGN_OR_RETURN(const Residency residency, InspectRange(mapping.bytes()));
+    report.residency += residency;
+  }
+  return {};
+}
+
+Result<LoadReport> Weights::Impl::Finish() {
+  loading_thread.join();
+  if (load_error) return tl::unexpected<Error>(*load_error);
+  for (const ModelFile& file : files) {
+    Status unchanged = CheckUnchanged(file);
+    if (!unchanged) {
+      gate->Fail(unchanged.error());
+      return tl::unexpected<Error>(std::move(unchanged).error());
+    }
+  }
+  RETURN_IF_ERROR(SealAndLock());
+  RETURN_IF_ERROR(GatherEvidence());
+  return report;
+}
+
+Weights::Weights(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Weights::~Weights() = default;
+
+TensorView Weights::View(TensorId id) const {
+  const IndexedTensor& tensor = impl_->index.at(id);
+  const uint32_t segment = impl_->plan.tensors[static_cast<uint32_t>(id)].segment;
+  return {.dtype = tensor.dtype,
+          .n_dims = tensor.n_dims,
+          .dims = tensor.dims,
+          .data = impl_->bases[impl_->plan.segments[segment].arena] +
+                  ArenaOffset(impl_->plan, impl_->index, id),
+          .bytes = tensor.extent.bytes};
+}
+
+const TensorIndex& Weights::index() const { return impl_->index; }
+const PlacementPlan& Weights::plan() const { return impl_->plan; }
+bool Weights::GroupReady(GroupId group) const { return impl_->gate->Ready(group); }
+Status Weights::WaitGroup(GroupId group) const { return impl_->gate->Wait(group); }
+
+Result<LoadReport> Weights::Finish() {
+  if (impl_->finished) return *impl_->finished;
+  Result<LoadReport> report = impl_->Finish();
+  if (report && impl_->options.hash) {
+    const Stopwatch hashing;
+    report->xxh3 = HashAll(*this, impl_->machine.effective_cpus);
+    report->hash_seconds = hashing.Seconds();
+    report->hashed = true;
+  }
+  impl_->finished = report;
+  return report;
+}
+
+Result<std::unique_ptr<Weights>> StartLoadWith(const TensorIndex& index, const Machine& machine,
+                                               const LoadOptions& options,
+                                               const BackendFactory& make_backend) {
+  auto impl = std::make_unique<Weights::Impl>(index, machine, options, make_backend);
+  RETURN_IF_ERROR(impl->Prepare());
+  RETURN_IF_ERROR(impl->Start());
+  return std::make_unique<Weights>(std::move(impl));
+}
+
+Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex& index, const Machine& machine,
+                                           const LoadOptions& options) {
+  return StartLoadWith(index, machine, options, CreateBackend);
+}
+
+}  // namespace llmrun
