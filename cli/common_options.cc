@@ -123,7 +123,7 @@ void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> var
   }
 }
 
-Result<uint64_t> ParseBytes(std::string_view text) {
+Result<uint64_t> ParseSize(std::string_view text) {
   uint64_t number = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   std::string_view unit(stop, static_cast<size_t>(text.data() + text.size() - stop));
@@ -216,7 +216,7 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
   options.mlock = flags.mlock || flags.load_mode.ends_with("mlock");
   options.queue_depth = flags.io_depth;
   if (!flags.io_chunk.empty()) {
-    ASSIGN_OR_RETURN(options.chunk_bytes, ParseBytes(flags.io_chunk));
+    ASSIGN_OR_RETURN(options.chunk_bytes, ParseSize(flags.io_chunk));
     constexpr uint64_t kLeast = 4 * kKiB;
     if (options.chunk_bytes < kLeast || options.chunk_bytes > kGiB) {
       return MakeError(ErrorCode::kUsage, "--io-chunk={}: expected 4K to 1G", flags.io_chunk);
@@ -225,15 +225,18 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
   return options;
 }
 
+void AddThreadsOption(CLI::App& command, int& threads) {
+  CLI::Option* option =
+      command.add_option("-t,--threads", threads, "threads (default: one a core)");
+  option->type_name("N")->check(CLI::Range(1, ThreadPool::kMaxThreads));
+  FromEnvironment(option, {"LLMRUN_THREADS", "LLAMA_ARG_THREADS"});
+}
+
 void AddThreadOptions(CLI::App& command, ThreadOptions& options) {
-  const auto range = CLI::Range(1, ThreadPool::kMaxThreads);
-  CLI::Option* threads = command.add_option("-t,--threads", options.threads,
-                                            "threads that compute (default: every effective CPU)");
-  threads->type_name("N")->check(range);
-  FromEnvironment(threads, {"LLMRUN_THREADS", "LLAMA_ARG_THREADS"});
+  AddThreadsOption(command, options.threads);
   CLI::Option* batch = command.add_option("--threads-batch", options.threads_batch,
                                           "threads for prompts (default: as -t; also -tb)");
-  batch->type_name("N")->check(range);
+  batch->type_name("N")->check(CLI::Range(1, ThreadPool::kMaxThreads));
   FromEnvironment(batch, {"LLMRUN_THREADS_BATCH", "LLAMA_ARG_THREADS_BATCH"});
 }
 

@@ -19,7 +19,7 @@ namespace llmrun {
 void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> variables);
 
 // "4096", "512K", "4M", "1G", "4MiB": binary units. kUsage otherwise.
-Result<uint64_t> ParseBytes(std::string_view text);
+Result<uint64_t> ParseSize(std::string_view text);
 
 struct ModelOptions {
   std::string path;  // empty: the shipped tiny model
@@ -49,11 +49,11 @@ void AddReportFlag(CLI::App& command, LoaderFlags& flags);
 Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags);
 
 struct ThreadOptions {
-  int threads = 0;        // 0: every effective CPU
+  int threads = 0;        // 0: one a core (Engine::DefaultThreads)
   int threads_batch = 0;  // 0: as threads
 };
 void AddThreadOptions(CLI::App& command, ThreadOptions& options);
-// The number of threads that an option asks for, when `effective_cpus` may run at once.
-inline int ThreadCount(int asked, int effective_cpus) { return asked > 0 ? asked : effective_cpus; }
+// Only -t, for the commands without prompts.
+void AddThreadsOption(CLI::App& command, int& threads);
 
 }  // namespace llmrun

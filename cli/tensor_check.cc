@@ -1,0 +1,38 @@
+#include "cli/tensor_check.h"
+
+#include <cmath>
+#include <vector>
+
+#include "compute/codec.h"
+#include "loader/weights.h"
+
+namespace llmrun {
+
+Result<TensorCheck> CheckTensor(const TensorView& view) {
+  TensorCheck check;
+  check.xxh3 = HashTensor(view);
+  if (!HasCodec(view.dtype)) return check;
+  check.values_checked = true;
+  std::vector<float> values(view.row_elems());
+  for (uint64_t row = 0; row < view.rows(); ++row) {
+    RETURN_IF_ERROR(DequantizeRow(view.dtype, view.data + row * view.row_bytes(),
+                                  static_cast<int64_t>(values.size()), values.data()));
+    // One pass without branches finds whether there is anything to look for: 0 * x is 0 for every
+    // finite x and NaN for all others.
+    float sum = 0;
+    for (const float value : values) sum += 0.0F * value;
+    if (sum == 0) continue;
+    for (uint64_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i])) continue;
+      if (!check.first) check.first = NotFinite{row, i, values[i]};
+      ++check.not_finite;
+    }
+  }
+  return check;
+}
+
+std::string DescribeNotFinite(const NotFinite& found) {
+  return fmt::format("row {} element {} is {}", found.row, found.element, found.value);
+}
+
+}  // namespace llmrun
