@@ -21,7 +21,7 @@ struct GenerateOptions {
   bool ignore_eos = false;
   bool show_special = false;  // control tokens too
   // Shows text as it comes, whole UTF-8 characters only. Returns false to stop. May be empty.
-  std::function<bool(std::string_view text)> on_text;
+  std::function<bool(std::string_view text)> on_text = {};
 };
 
 struct GenerateResult {

@@ -34,7 +34,7 @@ struct SessionOptions {
   DType kv_type = DType::kF16;  // kF16 or kF32
   IsaLevel isa = IsaLevel::kPortable;
   // Asked between layers; true ends Forward() with kUsage "interrupted". May be empty.
-  std::function<bool()> interrupted;
+  std::function<bool()> interrupted = {};
 };
 
 enum class LogitsOf : uint8_t { kLast, kAll };

@@ -1,0 +1,360 @@
+#include "model/model_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace llmrun {
+namespace {
+
+using ::testing::HasSubstr;
+
+// The header of a small llama, to be changed by tests.
+struct Header {
+  std::vector<MetaEntry> entries;
+  std::vector<TensorInfo> tensors;
+
+  Header() {
+    SetString("general.architecture", "llama");
+    SetUint("llama.context_length", 2048);
+    SetUint("llama.embedding_length", 64);
+    SetUint("llama.block_count", 2);
+    SetUint("llama.feed_forward_length", 128);
+    SetUint("llama.attention.head_count", 4);
+    SetUint("llama.attention.head_count_kv", 2);
+    SetFloat("llama.attention.layer_norm_rms_epsilon", 1e-5F);
+    AddTensor("token_embd.weight", {64, 300, 1, 1});
+    AddTensor("blk.0.attn_norm.weight", {64, 1, 1, 1});
+    AddTensor("blk.1.attn_norm.weight", {64, 1, 1, 1});
+  }
+
+  void Set(const std::string& key, MetaType type, MetaScalar value) {
+    Remove(key);
+    entries.push_back({key, type, std::move(value)});
+  }
+  void SetUint(const std::string& key, uint32_t value) { Set(key, MetaType::kUint32, value); }
+  void SetFloat(const std::string& key, float value) { Set(key, MetaType::kFloat32, value); }
+  void SetString(const std::string& key, std::string value) {
+    Set(key, MetaType::kString, std::move(value));
+  }
+  void SetArray(const std::string& key, std::vector<uint32_t> values) {
+    Set(key, MetaType::kArray, MetaArray{MetaType::kUint32, std::move(values)});
+  }
+  void SetTokens(size_t count) {
+    Set("tokenizer.ggml.tokens", MetaType::kArray,
+        MetaArray{MetaType::kString, std::vector<std::string>(count, "x")});
+  }
+  void Remove(const std::string& key) {
+    std::erase_if(entries, [&](const MetaEntry& entry) { return entry.key == key; });
+  }
+  void AddTensor(const std::string& name, const Dims& dims) {
+    TensorInfo info;
+    info.name = name;
+    info.dims = dims;
+    info.n_dims = dims[1] > 1 ? 2 : 1;
+    info.bytes = 4 * dims[0] * dims[1];
+    tensors.push_back(info);
+  }
+  void RemoveTensor(const std::string& name) {
+    std::erase_if(tensors, [&](const TensorInfo& tensor) { return tensor.name == name; });
+  }
+
+  Result<ModelConfig> Read() const {
+    GgufFile file;
+    file.label = "a.gguf";
+    file.metadata = Metadata("a.gguf");
+    for (const MetaEntry& entry : entries) EXPECT_TRUE(file.metadata.Add(entry));
+    file.tensors = tensors;
+    std::vector<GgufFile> files;
+    files.push_back(std::move(file));
+    Result<TensorIndex> index = TensorIndex::Build(std::move(files));
+    if (!index) return tl::unexpected(index.error());
+    return ReadModelConfig(*index);
+  }
+};
+
+TEST(ModelConfig, ReadsSizesAndFillsInWhatIsNotSaid) {
+  const Result<ModelConfig> config = Header().Read();
+  ASSERT_TRUE(config) << config.error().OneLine();
+  EXPECT_EQ(config->architecture, "llama");
+  EXPECT_EQ(config->name, "");
+  EXPECT_EQ(config->n_layers, 2);
+  EXPECT_EQ(config->d_model, 64);
+  EXPECT_EQ(config->d_ff, 128);
+  EXPECT_EQ(config->n_heads, 4);
+  EXPECT_EQ(config->n_kv_heads, 2);
+  EXPECT_EQ(config->head_dim, 16);
+  EXPECT_EQ(config->n_rot, 16);
+  EXPECT_EQ(config->n_vocab, 300);
+  EXPECT_EQ(config->n_ctx_train, 2048);
+  EXPECT_EQ(config->norm_eps, 1e-5F);
+  EXPECT_EQ(config->rope_base, 10000);
+  EXPECT_EQ(config->rope_scale, 1);
+  EXPECT_TRUE(config->rope_interleaved);
+}
+
+TEST(ModelConfig, ReadsWhatIsSaid) {
+  Header header;
+  header.SetString("general.name", "small");
+  header.SetUint("llama.attention.key_length", 32);
+  header.SetUint("llama.attention.value_length", 32);
+  header.SetUint("llama.rope.dimension_count", 24);
+  header.SetFloat("llama.rope.freq_base", 500000);
+  header.SetString("llama.rope.scaling.type", "linear");
+  header.SetFloat("llama.rope.scaling.factor", 4);
+  header.Remove("llama.attention.head_count_kv");
+  header.SetUint("llama.expert_count", 0);
+  header.SetTokens(300);
+  const Result<ModelConfig> config = header.Read();
+  ASSERT_TRUE(config) << config.error().OneLine();
+  EXPECT_EQ(config->name, "small");
+  EXPECT_EQ(config->n_kv_heads, 4);
+  EXPECT_EQ(config->head_dim, 32);
+  EXPECT_EQ(config->q_dim(), 128);
+  EXPECT_EQ(config->kv_dim(), 128);
+  EXPECT_EQ(config->n_rot, 24);
+  EXPECT_EQ(config->rope_base, 500000);
+  EXPECT_EQ(config->rope_scale, 0.25);
+}
+
+TEST(ModelConfig, AcceptsEqualValuesOfAllLayersAsArray) {
+  Header header;
+  header.SetArray("llama.attention.head_count", {4, 4});
+  header.SetArray("llama.attention.head_count_kv", {1, 1});
+  header.SetArray("llama.feed_forward_length", {128, 128});
+  const Result<ModelConfig> config = header.Read();
+  ASSERT_TRUE(config) << config.error().OneLine();
+  EXPECT_EQ(config->n_heads, 4);
+  EXPECT_EQ(config->n_kv_heads, 1);
+  EXPECT_EQ(config->d_ff, 128);
+}
+
+TEST(ModelConfig, ReadsTheLinearFactorOfOldFiles) {
+  Header header;
+  header.SetFloat("llama.rope.scale_linear", 2);
+  EXPECT_EQ(header.Read()->rope_scale, 0.5);
+  header.SetString("llama.rope.scaling.type", "none");
+  EXPECT_EQ(header.Read()->rope_scale, 1);
+}
+
+struct BadHeader {
+  const char* name;
+  std::function<void(Header&)> change;
+  ErrorCode code;
+  std::vector<const char*> says;
+};
+
+// For gtest's messages.
+void PrintTo(const BadHeader& bad, std::ostream* out) { *out << bad.name; }
+
+class ModelConfigRejects : public ::testing::TestWithParam<BadHeader> {};
+
+TEST_P(ModelConfigRejects, WithAMessage) {
+  Header header;
+  GetParam().change(header);
+  const Result<ModelConfig> config = header.Read();
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, GetParam().code) << config.error().OneLine();
+  EXPECT_THAT(config.error().message, HasSubstr("a.gguf: "));
+  EXPECT_EQ(config.error().OneLine().find('\n'), std::string::npos);
+  for (const char* part : GetParam().says) {
+    EXPECT_THAT(config.error().message, HasSubstr(part));
+  }
+}
+
+constexpr ErrorCode kBad = ErrorCode::kBadData;
+constexpr ErrorCode kNo = ErrorCode::kUnavailable;
+
+const BadHeader kBadHeaders[] = {
+    {"NoArchitecture",
+     [](Header& h) { h.Remove("general.architecture"); },
+     kBad,
+     {"'general.architecture'", "missing"}},
+    {"UnknownArchitecture",
+     [](Header& h) { h.SetString("general.architecture", "mamba"); },
+     kNo,
+     {"'mamba'", "those that run: llama"}},
+    {"HostileArchitecture",
+     [](Header& h) { h.SetString("general.architecture", "a\x1b[2J\n"); },
+     kNo,
+     {"\\x1b"}},
+    {"ArchitectureNotText",
+     [](Header& h) { h.SetUint("general.architecture", 1); },
+     kBad,
+     {"string", "u32"}},
+    {"NameNotText", [](Header& h) { h.SetUint("general.name", 1); }, kBad, {"'general.name'"}},
+    {"NoLayers",
+     [](Header& h) { h.SetUint("llama.block_count", 0); },
+     kBad,
+     {"'llama.block_count'", "1..1024", "found 0"}},
+    {"TwoToThe31Layers",
+     [](Header& h) { h.SetUint("llama.block_count", 1U << 31); },
+     kBad,
+     {"'llama.block_count'", "2147483648"}},
+    {"NegativeLayers",
+     [](Header& h) { h.Set("llama.block_count", MetaType::kInt32, int32_t{-1}); },
+     kBad,
+     {"'llama.block_count'", "-1"}},
+    {"LayersAsFloat",
+     [](Header& h) { h.SetFloat("llama.block_count", 2); },
+     kBad,
+     {"'llama.block_count'", "f32"}},
+    {"MoreLayersThanTensors",
+     [](Header& h) { h.SetUint("llama.block_count", 1000); },
+     kBad,
+     {"1000 layers", "'blk.999.attn_norm.weight' is missing"}},
+    {"NoEmbeddingLength",
+     [](Header& h) { h.Remove("llama.embedding_length"); },
+     kBad,
+     {"'llama.embedding_length'", "missing"}},
+    {"HugeEmbedding",
+     [](Header& h) { h.SetUint("llama.embedding_length", 1U << 30); },
+     kBad,
+     {"'llama.embedding_length'", "1..262144"}},
+    {"HugeFeedForward",
+     [](Header& h) { h.SetUint("llama.feed_forward_length", 1U << 30); },
+     kBad,
+     {"'llama.feed_forward_length'"}},
+    {"NoContext",
+     [](Header& h) { h.SetUint("llama.context_length", 0); },
+     kBad,
+     {"'llama.context_length'", "found 0"}},
+    {"NoHeads",
+     [](Header& h) { h.SetUint("llama.attention.head_count", 0); },
+     kBad,
+     {"'llama.attention.head_count'", "found 0"}},
+    {"HeadsDoNotDivide",
+     [](Header& h) { h.SetUint("llama.attention.head_count", 6); },
+     kBad,
+     {"'llama.attention.head_count'", "divisor of embedding_length 64", "found 6"}},
+    {"NoKvHeads",
+     [](Header& h) { h.SetUint("llama.attention.head_count_kv", 0); },
+     kBad,
+     {"'llama.attention.head_count_kv'", "found 0"}},
+    {"KvHeadsDoNotDivide",
+     [](Header& h) { h.SetUint("llama.attention.head_count_kv", 3); },
+     kBad,
+     {"'llama.attention.head_count_kv'", "divisor of attention.head_count 4", "found 3"}},
+    {"MoreKvHeadsThanHeads",
+     [](Header& h) { h.SetUint("llama.attention.head_count_kv", 8); },
+     kBad,
+     {"'llama.attention.head_count_kv'", "found 8"}},
+    {"HeadsDifferByLayer",
+     [](Header& h) {
+       h.SetArray("llama.attention.head_count", {4, 2});
+     },
+     kNo,
+     {"'llama.attention.head_count'", "array of 2 u32", "layers differ"}},
+    {"KvHeadsDifferByLayer",
+     [](Header& h) {
+       h.SetArray("llama.attention.head_count_kv", {2, 1});
+     },
+     kNo,
+     {"'llama.attention.head_count_kv'"}},
+    {"EmptyArrayOfHeads",
+     [](Header& h) { h.SetArray("llama.attention.head_count", {}); },
+     kNo,
+     {"'llama.attention.head_count'"}},
+    {"ArrayOfZeroHeads",
+     [](Header& h) {
+       h.SetArray("llama.attention.head_count", {0, 0});
+     },
+     kBad,
+     {"'llama.attention.head_count'", "found 0"}},
+    {"HugeHeads",
+     [](Header& h) {
+       h.SetUint("llama.embedding_length", 1U << 18);
+       h.SetUint("llama.attention.head_count", 1);
+       h.SetUint("llama.attention.head_count_kv", 1);
+     },
+     kBad,
+     {"'llama.attention.head_count'", "at most 1024", "262144"}},
+    {"HugeKeyLength",
+     [](Header& h) { h.SetUint("llama.attention.key_length", 2048); },
+     kBad,
+     {"'llama.attention.key_length'", "found 2048"}},
+    {"ValuesOfOtherLength",
+     [](Header& h) { h.SetUint("llama.attention.value_length", 8); },
+     kNo,
+     {"'llama.attention.value_length'", "8", "16"}},
+    {"OddRope",
+     [](Header& h) { h.SetUint("llama.rope.dimension_count", 15); },
+     kBad,
+     {"'llama.rope.dimension_count'", "even", "15"}},
+    {"RopeBeyondTheHead",
+     [](Header& h) { h.SetUint("llama.rope.dimension_count", 18); },
+     kBad,
+     {"'llama.rope.dimension_count'", "1..16", "18"}},
+    {"NoRopeDimensions",
+     [](Header& h) { h.SetUint("llama.rope.dimension_count", 0); },
+     kBad,
+     {"'llama.rope.dimension_count'"}},
+    {"RopeBaseZero",
+     [](Header& h) { h.SetFloat("llama.rope.freq_base", 0); },
+     kBad,
+     {"'llama.rope.freq_base'", "found 0"}},
+    {"RopeBaseInfinite",
+     [](Header& h) { h.SetFloat("llama.rope.freq_base", INFINITY); },
+     kBad,
+     {"'llama.rope.freq_base'", "inf"}},
+    {"LinearWithoutFactor",
+     [](Header& h) { h.SetString("llama.rope.scaling.type", "linear"); },
+     kBad,
+     {"'llama.rope.scaling.factor'", "missing"}},
+    {"LinearFactorZero",
+     [](Header& h) {
+       h.SetString("llama.rope.scaling.type", "linear");
+       h.SetFloat("llama.rope.scaling.factor", 0);
+     },
+     kBad,
+     {"'llama.rope.scaling.factor'", "found 0"}},
+    {"Yarn",
+     [](Header& h) { h.SetString("llama.rope.scaling.type", "yarn"); },
+     kNo,
+     {"'llama.rope.scaling.type'", "'yarn'", "llama"}},
+    {"LongRope",
+     [](Header& h) { h.SetString("llama.rope.scaling.type", "longrope"); },
+     kNo,
+     {"'longrope'"}},
+    {"EpsZero",
+     [](Header& h) { h.SetFloat("llama.attention.layer_norm_rms_epsilon", 0); },
+     kBad,
+     {"layer_norm_rms_epsilon'", "found 0"}},
+    {"EpsNegative",
+     [](Header& h) { h.SetFloat("llama.attention.layer_norm_rms_epsilon", -1e-5F); },
+     kBad,
+     {"layer_norm_rms_epsilon'", "found -1e-05"}},
+    {"EpsNan",
+     [](Header& h) { h.SetFloat("llama.attention.layer_norm_rms_epsilon", NAN); },
+     kBad,
+     {"layer_norm_rms_epsilon'", "nan"}},
+    {"NoEps",
+     [](Header& h) { h.Remove("llama.attention.layer_norm_rms_epsilon"); },
+     kBad,
+     {"layer_norm_rms_epsilon'", "missing"}},
+    {"Experts",
+     [](Header& h) { h.SetUint("llama.expert_count", 8); },
+     kNo,
+     {"mixture-of-experts llama", "8 experts"}},
+    {"NoEmbeddings",
+     [](Header& h) { h.RemoveTensor("token_embd.weight"); },
+     kBad,
+     {"'token_embd.weight' is missing"}},
+    {"OtherNumberOfTokens",
+     [](Header& h) { h.SetTokens(301); },
+     kBad,
+     {"'token_embd.weight'", "expected 301 rows", "found 300"}},
+    {"TokensNotAnArray",
+     [](Header& h) { h.SetUint("tokenizer.ggml.tokens", 300); },
+     kBad,
+     {"'tokenizer.ggml.tokens'", "array"}},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, ModelConfigRejects, ::testing::ValuesIn(kBadHeaders),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace
+}  // namespace llmrun

@@ -1,0 +1,141 @@
+// Logits held against known truths: the oracle cases (where they are at hand) on every instruction
+// set of this processor, and the shipped tiny model.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/loaded_model.h"
+#include "tests/support/reference_llama.h"
+
+namespace llmrun {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path OracleRoot() {
+  const char* given = std::getenv("LLMRUN_ORACLE");
+  if (given != nullptr) return given;
+  return fs::path(LLMRUN_SOURCE_DIR) / ".." / "shared" / "oracle";
+}
+
+std::vector<TokenId> ReadTokens(const fs::path& path) {
+  std::ifstream in(path);
+  std::vector<TokenId> tokens;
+  for (TokenId id = 0; in >> id;) tokens.push_back(id);
+  return tokens;
+}
+
+std::vector<float> ReadFloats(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::vector<float> values(fs::file_size(path) / sizeof(float));
+  in.read(reinterpret_cast<char*>(values.data()),
+          static_cast<std::streamsize>(values.size() * sizeof(float)));
+  EXPECT_TRUE(in.good()) << path;
+  return values;
+}
+
+// NMSE of the model's logits, with an F32 KV cache, against `truth_folder`/logits_true.f32.
+double MeasureNmse(const fs::path& model_path, const fs::path& truth_folder, IsaLevel isa) {
+  const auto model = LoadedModel::Start(model_path);
+  if (!model) {
+    ADD_FAILURE() << model.error().OneLine();
+    return INFINITY;
+  }
+  const std::unique_ptr<ThreadPool> pool = MakeTestPool(2);
+  SessionOptions options;
+  options.kv_type = DType::kF32;
+  options.isa = isa;
+  const std::vector<TokenId> tokens = ReadTokens(truth_folder / "tokens.txt");
+  const auto session = (*model)->NewSession(*pool, options);
+  if (!session) {
+    ADD_FAILURE() << session.error().OneLine();
+    return INFINITY;
+  }
+  const auto logits = (*session)->Forward(tokens, LogitsOf::kAll);
+  if (!logits) {
+    ADD_FAILURE() << logits.error().OneLine();
+    return INFINITY;
+  }
+  const std::vector<float> truth = ReadFloats(truth_folder / "logits_true.f32");
+  EXPECT_EQ(logits->size(), truth.size());
+  if (logits->size() != truth.size()) return INFINITY;
+  return Nmse(*logits, truth);
+}
+
+enum class Precision { kF32, kHalf, kQuantized };
+
+struct OracleCase {
+  const char* folder;
+  Precision precision;
+};
+
+double BoundOf(Precision precision, double peer_nmse) {
+  if (precision == Precision::kF32) return 1e-9;
+  if (precision == Precision::kHalf) return std::max(1e-5, 1.5 * peer_nmse);
+  return 1.5 * peer_nmse;
+}
+
+class OracleLogits : public ::testing::TestWithParam<std::tuple<OracleCase, IsaLevel>> {};
+
+TEST_P(OracleLogits, AreNearTheTruth) {
+  const auto& [oracle_case, isa] = GetParam();
+  const fs::path folder = OracleRoot() / oracle_case.folder;
+  if (!fs::exists(folder)) GTEST_SKIP() << "no oracle data at " << folder;
+  std::ifstream meta_file(folder / "meta.json");
+  const double peer_nmse = nlohmann::json::parse(meta_file).at("peer_nmse").get<double>();
+  const double bound = BoundOf(oracle_case.precision, peer_nmse);
+  const double nmse = MeasureNmse(folder / "model.gguf", folder, isa);
+  std::printf("%-28s %-11s nmse %.3g  bound %.3g  peer %.3g\n", oracle_case.folder,
+              std::string(NameOf(isa)).c_str(), nmse, bound, peer_nmse);
+  EXPECT_LE(nmse, bound);
+}
+
+constexpr OracleCase kCases[] = {
+    {"quant/llama-f32", Precision::kF32},
+    {"quant/llama-f16", Precision::kHalf},
+    {"quant/llama-bf16", Precision::kHalf},
+    {"quant/llama-q8_0", Precision::kQuantized},
+    {"quant/llama-q4_0", Precision::kQuantized},
+    {"quant/llama-q4_k", Precision::kQuantized},
+    {"quant/llama-q4_k_m", Precision::kQuantized},
+    {"quant/llama-q6_k", Precision::kQuantized},
+    {"arch/llama31-ropefreqs-f16", Precision::kHalf},
+};
+
+std::string CaseName(const ::testing::TestParamInfo<std::tuple<OracleCase, IsaLevel>>& info) {
+  std::string name = std::get<0>(info.param).folder;
+  name += "_";
+  name += NameOf(std::get<1>(info.param));
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OracleLogits,
+                         ::testing::Combine(::testing::ValuesIn(kCases),
+                                            ::testing::ValuesIn(SupportedIsaLevels())),
+                         CaseName);
+
+class TinyModelLogits : public ::testing::TestWithParam<IsaLevel> {};
+
+TEST_P(TinyModelLogits, AreNearTheTruth) {
+  const fs::path root = LLMRUN_SOURCE_DIR;
+  const fs::path model = root / "models" / "llm-run-tiny-f16.gguf";
+  const fs::path truth = root / "tests" / "data" / "tiny";
+  if (!fs::exists(model) || !fs::exists(truth / "logits_true.f32")) {
+    GTEST_SKIP() << "the tiny model is not there yet";
+  }
+  const double nmse = MeasureNmse(model, truth, GetParam());
+  std::printf("tiny f16 %-11s nmse %.3g\n", std::string(NameOf(GetParam())).c_str(), nmse);
+  EXPECT_LE(nmse, 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TinyModelLogits, ::testing::ValuesIn(SupportedIsaLevels()),
+                         [](const auto& test) { return std::string(NameOf(test.param)); });
+
+}  // namespace
+}  // namespace llmrun

@@ -1,0 +1,52 @@
+// A model file opened, being loaded, and ready for sessions: what the tests of model/ begin with.
+// Threads: Single-thread. Failure: errors of opening, reading the config and starting the load.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "loader/load_options.h"
+#include "loader/weights.h"
+#include "model/model_config.h"
+#include "model/session.h"
+#include "sched/thread_pool.h"
+#include "tests/support/gguf_builder.h"
+
+namespace llmrun {
+
+struct LoadedModel {
+  TensorIndex index;
+  ModelConfig config;
+  std::unique_ptr<Weights> weights;
+
+  // `edit` may change the parsed header: a tensor's name or shape, metadata.
+  static Result<std::unique_ptr<LoadedModel>> Start(
+      const std::string& path, LoaderKind loader = LoaderKind::kRead,
+      const std::function<void(GgufFile&)>& edit = {});
+  Result<std::unique_ptr<Session>> NewSession(ThreadPool& pool,
+                                              const SessionOptions& options) const;
+};
+
+// A file that is deleted with it.
+class TempFile {
+ public:
+  explicit TempFile(std::span<const std::byte> bytes);
+  ~TempFile();
+  TempFile(const TempFile&) = delete;
+  TempFile& operator=(const TempFile&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// A pool of unpinned threads that sleep at once: kind to a busy test machine.
+std::unique_ptr<ThreadPool> MakeTestPool(int threads);
+
+// Every level this processor has, portable first.
+std::vector<IsaLevel> SupportedIsaLevels();
+
+}  // namespace llmrun

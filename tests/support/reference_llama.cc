@@ -1,0 +1,182 @@
+#include "tests/support/reference_llama.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include "base/check.h"
+#include "compute/codec.h"
+
+namespace llmrun {
+namespace {
+
+template <typename B>
+double NmseOf(std::span<const float> a, std::span<const B> b) {
+  CHECK(a.size() == b.size() && !a.empty());
+  double error = 0;
+  double power = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double truth = static_cast<double>(b[i]);
+    const double difference = static_cast<double>(a[i]) - truth;
+    error += difference * difference;
+    power += truth * truth;
+  }
+  return error / power;
+}
+
+}  // namespace
+
+double Nmse(std::span<const float> a, std::span<const double> b) { return NmseOf(a, b); }
+double Nmse(std::span<const float> a, std::span<const float> b) { return NmseOf(a, b); }
+
+ReferenceLlama::ReferenceLlama(const TensorIndex& index, const ReferenceOptions& options)
+    : options_(options) {
+  const Metadata& metadata = index.metadata();
+  const auto uint_of = [&](const char* key) {
+    return metadata.GetUint(std::string("llama.") + key).value();
+  };
+  n_layers_ = uint_of("block_count");
+  n_heads_ = uint_of("attention.head_count");
+  n_kv_heads_ = metadata.GetUintOr("llama.attention.head_count_kv", n_heads_).value();
+  head_dim_ =
+      metadata.GetUintOr("llama.attention.key_length", uint_of("embedding_length") / n_heads_)
+          .value();
+  n_rot_ = metadata.GetUintOr("llama.rope.dimension_count", head_dim_).value();
+  eps_ = metadata.GetFloat("llama.attention.layer_norm_rms_epsilon").value();
+  rope_base_ = metadata.GetFloatOr("llama.rope.freq_base", 10000).value();
+  rope_factor_ = metadata.GetFloatOr("llama.rope.scaling.factor", 1).value();
+  ReadTensors(index);
+}
+
+void ReferenceLlama::ReadTensors(const TensorIndex& index) {
+  for (const IndexedTensor& tensor : index.tensors()) {
+    std::ifstream file(index.files()[tensor.extent.file].label, std::ios::binary);
+    std::vector<std::byte> bytes(tensor.extent.bytes);
+    file.seekg(static_cast<std::streamoff>(tensor.extent.offset));
+    file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    CHECK(file.good());
+    const size_t cols = tensor.dims[0];
+    const size_t rows = tensor.dims[1];
+    std::vector<float> row(cols);
+    Vector& values = tensors_[tensor.name];
+    for (size_t r = 0; r < rows; ++r) {
+      const std::byte* at = bytes.data() + r * RowBytes(tensor.dtype, cols);
+      CHECK(DequantizeRow(tensor.dtype, at, static_cast<int64_t>(cols), row.data()).has_value());
+      values.insert(values.end(), row.begin(), row.end());
+    }
+    if (tensor.name == "token_embd.weight") n_vocab_ = rows;
+  }
+}
+
+const ReferenceLlama::Vector& ReferenceLlama::Tensor(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  CHECK(found != tensors_.end());
+  return found->second;
+}
+
+ReferenceLlama::Vector ReferenceLlama::Multiply(const std::string& name, const Vector& x) const {
+  const Vector& w = Tensor(name);
+  Vector y(w.size() / x.size());
+  for (size_t r = 0; r < y.size(); ++r) {
+    for (size_t c = 0; c < x.size(); ++c) y[r] += w[r * x.size() + c] * x[c];
+  }
+  return y;
+}
+
+ReferenceLlama::Vector ReferenceLlama::Normalize(const std::string& name, const Vector& x) const {
+  const Vector& w = Tensor(name);
+  double square = 0;
+  for (const double value : x) square += value * value;
+  const double root = std::sqrt(square / static_cast<double>(x.size()) + eps_);
+  Vector y(x.size());
+  for (size_t i = 0; i < x.size(); ++i) y[i] = x[i] / root * w[i];
+  return y;
+}
+
+// Turns every head of x as complex numbers of angle position * base^(-2i / n).
+void ReferenceLlama::Rotate(Vector& x, size_t position) const {
+  const auto factors = tensors_.find("rope_freqs.weight");
+  for (size_t head = 0; head < x.size(); head += head_dim_) {
+    for (size_t i = 0; i < n_rot_ / 2; ++i) {
+      double angle = static_cast<double>(position);
+      if (!options_.ignore_rope_scale) angle /= rope_factor_;
+      angle /= std::pow(rope_base_, 2.0 * static_cast<double>(i) / static_cast<double>(n_rot_));
+      if (factors != tensors_.end()) angle /= factors->second[i];
+      double& real = x[head + (options_.rope_in_halves ? i : 2 * i)];
+      double& imaginary = x[head + (options_.rope_in_halves ? i + n_rot_ / 2 : 2 * i + 1)];
+      const double turned = real * std::cos(angle) - imaginary * std::sin(angle);
+      imaginary = real * std::sin(angle) + imaginary * std::cos(angle);
+      real = turned;
+    }
+  }
+}
+
+ReferenceLlama::Vector ReferenceLlama::Attend(const Vector& q, const std::vector<Vector>& keys,
+                                              const std::vector<Vector>& values) const {
+  Vector out(q.size());
+  for (size_t head = 0; head < n_heads_; ++head) {
+    const size_t q_at = head * head_dim_;
+    const size_t kv_at = head / (n_heads_ / n_kv_heads_) * head_dim_;
+    Vector weight(keys.size());
+    for (size_t p = 0; p < keys.size(); ++p) {
+      for (size_t i = 0; i < head_dim_; ++i) weight[p] += q[q_at + i] * keys[p][kv_at + i];
+      weight[p] /= std::sqrt(static_cast<double>(head_dim_));
+    }
+    const double largest = *std::ranges::max_element(weight);
+    double sum = 0;
+    for (double& value : weight) sum += value = std::exp(value - largest);
+    for (size_t p = 0; p < keys.size(); ++p) {
+      for (size_t i = 0; i < head_dim_; ++i) {
+        out[q_at + i] += weight[p] / sum * values[p][kv_at + i];
+      }
+    }
+  }
+  return out;
+}
+
+ReferenceLlama::Vector ReferenceLlama::Evaluate(TokenId token, size_t position, Past& past) const {
+  const auto add = [](Vector& x, const Vector& y) {
+    for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+  };
+  const Vector& embeddings = Tensor("token_embd.weight");
+  const size_t d_model = embeddings.size() / n_vocab_;
+  const auto row = embeddings.begin() +
+                   static_cast<std::ptrdiff_t>(token) * static_cast<std::ptrdiff_t>(d_model);
+  Vector x(row, row + static_cast<std::ptrdiff_t>(d_model));
+  for (size_t layer = 0; layer < n_layers_; ++layer) {
+    const std::string prefix = "blk." + std::to_string(layer) + ".";
+    const Vector attn_in = Normalize(prefix + "attn_norm.weight", x);
+    Vector q = Multiply(prefix + "attn_q.weight", attn_in);
+    Vector k = Multiply(prefix + "attn_k.weight", attn_in);
+    Rotate(q, position);
+    Rotate(k, position);
+    past.keys[layer].push_back(k);
+    past.values[layer].push_back(Multiply(prefix + "attn_v.weight", attn_in));
+    const Vector attended = Attend(q, past.keys[layer], past.values[layer]);
+    add(x, Multiply(prefix + "attn_output.weight", attended));
+
+    const Vector ffn_in = Normalize(prefix + "ffn_norm.weight", x);
+    Vector hidden = Multiply(prefix + "ffn_gate.weight", ffn_in);
+    const Vector up = Multiply(prefix + "ffn_up.weight", ffn_in);
+    for (size_t i = 0; i < hidden.size(); ++i) {
+      hidden[i] = hidden[i] / (1 + std::exp(-hidden[i])) * up[i];
+    }
+    add(x, Multiply(prefix + "ffn_down.weight", hidden));
+  }
+  const bool tied = !tensors_.contains("output.weight");
+  return Multiply(tied ? "token_embd.weight" : "output.weight", Normalize("output_norm.weight", x));
+}
+
+std::vector<double> ReferenceLlama::Logits(std::span<const TokenId> tokens) const {
+  Past past;
+  past.keys.resize(n_layers_);
+  past.values.resize(n_layers_);
+  std::vector<double> logits;
+  for (size_t position = 0; position < tokens.size(); ++position) {
+    const Vector row = Evaluate(tokens[position], position, past);
+    logits.insert(logits.end(), row.begin(), row.end());
+  }
+  return logits;
+}
+
+}  // namespace llmrun

@@ -1,0 +1,64 @@
+// The llama architecture once more, as plainly as it can be written: float64 throughout, from
+// dequantized weights, one position after the other, no batches, no threads, no kernels. Knows
+// nothing of model/; reads its numbers from the metadata itself. What model/ computes is held
+// against it.
+//
+// Threads: Thread-compatible. Failure: aborts (CHECK) on files it does not understand.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "loader/index/tensor_index.h"
+#include "text/token_id.h"
+
+namespace llmrun {
+
+// Deviations from the architecture, to show that a test would notice them.
+struct ReferenceOptions {
+  bool rope_in_halves = false;  // pairs (i, i + n/2) rather than (2i, 2i + 1)
+  bool ignore_rope_scale = false;
+};
+
+class ReferenceLlama {
+ public:
+  explicit ReferenceLlama(const TensorIndex& index, const ReferenceOptions& options = {});
+  // [tokens.size()][n_vocab], the logits after every token.
+  std::vector<double> Logits(std::span<const TokenId> tokens) const;
+
+ private:
+  using Vector = std::vector<double>;
+  struct Past {  // [layer][position][kv_dim]
+    std::vector<std::vector<Vector>> keys;
+    std::vector<std::vector<Vector>> values;
+  };
+
+  void ReadTensors(const TensorIndex& index);
+  const Vector& Tensor(const std::string& name) const;
+  Vector Multiply(const std::string& name, const Vector& x) const;
+  Vector Normalize(const std::string& name, const Vector& x) const;
+  void Rotate(Vector& x, size_t position) const;
+  Vector Attend(const Vector& q, const std::vector<Vector>& keys,
+                const std::vector<Vector>& values) const;
+  Vector Evaluate(TokenId token, size_t position, Past& past) const;
+
+  ReferenceOptions options_;
+  size_t n_layers_;
+  size_t n_heads_;
+  size_t n_kv_heads_;
+  size_t head_dim_;
+  size_t n_rot_;
+  size_t n_vocab_ = 0;
+  double eps_;
+  double rope_base_;
+  double rope_factor_;  // linear scaling
+  std::map<std::string, Vector> tensors_;
+};
+
+// sum((a - b)^2) / sum(b^2), in float64. Requires: the same size.
+double Nmse(std::span<const float> a, std::span<const double> b);
+double Nmse(std::span<const float> a, std::span<const float> b);
+
+}  // namespace llmrun
