@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstring>
 
 #include "base/check.h"
 #include "base/checked.h"
@@ -33,7 +34,9 @@ class HeaderBytes {
 
  private:
   void Append(std::span<const std::byte> part) {
-    bytes_.insert(bytes_.end(), part.begin(), part.end());
+    const size_t at = bytes_.size();
+    bytes_.resize(at + part.size());
+    if (!part.empty()) std::memcpy(bytes_.data() + at, part.data(), part.size());
   }
 
   std::vector<std::byte> bytes_;

@@ -1,5 +1,6 @@
 #include "tests/support/gguf_builder.h"
 
+#include <cstring>
 #include <fstream>
 
 namespace llmrun {
@@ -26,8 +27,9 @@ GgufBytes& GgufBytes::Tensor(std::string_view name, std::vector<uint64_t> dims, 
 GgufBytes& GgufBytes::Text(std::string_view text) { return U64(text.size()).Raw(text); }
 
 GgufBytes& GgufBytes::Raw(std::string_view bytes) {
-  const auto part = std::as_bytes(std::span(bytes));
-  bytes_.insert(bytes_.end(), part.begin(), part.end());
+  const size_t at = bytes_.size();
+  bytes_.resize(at + bytes.size());
+  if (!bytes.empty()) std::memcpy(bytes_.data() + at, bytes.data(), bytes.size());
   return *this;
 }
 
