@@ -59,7 +59,7 @@ class Matcher {
         data_(pcre2_match_data_create(1, nullptr)),
         context_(pcre2_match_context_create(nullptr)) {
     CHECK(data_ != nullptr && context_ != nullptr);
-    // Far above what a linear expression needs, far below what would be felt as a hang.
+    // Of one match attempt: far above what the expressions need, far below a hang.
     const size_t steps = 1000 + 64 * std::min<size_t>(text.size(), size_t{1} << 25);
     pcre2_set_match_limit(context_.get(), static_cast<uint32_t>(steps));
     pcre2_set_depth_limit(context_.get(), static_cast<uint32_t>(steps));
@@ -92,7 +92,7 @@ class Matcher {
 
 void PreTokenizer::FreeCode::operator()(pcre2_real_code_8* code) const { pcre2_code_free(code); }
 
-Result<PreTokenizer::Code> PreTokenizer::Compile(std::string_view pattern) {
+Result<PreTokenizer::Code> PreTokenizer::Compile(std::string_view pattern, bool jit) {
   const std::string full = WithUnicodeSpace(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
@@ -104,12 +104,11 @@ Result<PreTokenizer::Code> PreTokenizer::Compile(std::string_view pattern) {
                      "pre-tokenizer: PCRE2 refuses '{}' at {} (error {}); a newer PCRE2 is needed",
                      full, offset, error);
   }
-  // Where the machine forbids writable code pages, PCRE2 interprets: slower, with the same result.
-  (void)pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);
+  if (jit) (void)pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // or else it interprets
   return code;
 }
 
-Result<PreTokenizer> PreTokenizer::Create(std::string_view name) {
+Result<PreTokenizer> PreTokenizer::Create(std::string_view name, bool jit) {
   const PreTokenizerRule* rule = FindPreTokenizerRule(name);
   if (rule == nullptr) {
     return MakeError(ErrorCode::kUnavailable, "unknown pre-tokenizer '{}' (known: {})", name,
@@ -117,7 +116,7 @@ Result<PreTokenizer> PreTokenizer::Create(std::string_view name) {
   }
   PreTokenizer out(rule);
   for (const std::string_view pattern : rule->patterns) {
-    ASSIGN_OR_RETURN(Code code, Compile(pattern));
+    ASSIGN_OR_RETURN(Code code, Compile(pattern, jit));
     out.codes_.push_back(std::move(code));
   }
   return out;

@@ -21,7 +21,9 @@ namespace llmrun {
 
 class PreTokenizer {
  public:
-  static Result<PreTokenizer> Create(std::string_view name);
+  // `jit` = false interprets the expressions, as happens by itself where the machine forbids
+  // writable code pages; the result is the same.
+  static Result<PreTokenizer> Create(std::string_view name, bool jit = true);
 
   // Where each piece ends, ascending; the last is text.size(). Empty for an empty text.
   std::vector<size_t> Split(std::string_view text) const;
@@ -34,7 +36,7 @@ class PreTokenizer {
   using Code = std::unique_ptr<pcre2_real_code_8, FreeCode>;
 
   explicit PreTokenizer(const PreTokenizerRule* rule) : rule_(rule) {}
-  static Result<Code> Compile(std::string_view pattern);
+  static Result<Code> Compile(std::string_view pattern, bool jit);
 
   const PreTokenizerRule* rule_;
   std::vector<Code> codes_;

@@ -65,8 +65,8 @@ constexpr std::string_view kDeepseekWord =
     R"(\x{1E900}-\x{1E943}]+)";
 constexpr std::string_view kDeepseekPunctuation =
     R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)";
-// Published as \s+$, which looks at a run of spaces before a letter once for each of its spaces. A
-// match of that can only begin where the run begins and takes all of it.
+// Published as \s+$, with which an interpreter looks at a run of spaces before a letter once for
+// each of its spaces. A match of that can only begin where the run begins, and takes all of it.
 constexpr std::string_view kSpacesAtEnd = R"((?<!\s)\s++$)";
 constexpr std::string_view kDeepseekCjk =
     R"([\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+)";
