@@ -11,6 +11,9 @@
 namespace llmrun {
 namespace {
 
+// 2 PiB of 2M pages: what no machine has, and what cannot overflow.
+constexpr uint64_t kMaxPages = uint64_t{1} << 30;
+
 constexpr PageKind kPoolKinds[] = {PageKind::k2M, PageKind::k1G};
 
 // ".../hugepages-2048kB"
@@ -62,6 +65,9 @@ Result<PoolStatus> StatusOf(const PoolChange& change, const std::string& sysfs_r
   if (!IsHugetlb(change.kind)) {
     return MakeError(ErrorCode::kUsage, "{} pages have no pool; sizes are 2M and 1G",
                      NameOf(change.kind));
+  }
+  if (change.pages > kMaxPages) {
+    return MakeError(ErrorCode::kUsage, "{} pages: at most {}", change.pages, kMaxPages);
   }
   ASSIGN_OR_RETURN(const std::vector<PoolStatus> pools, HugePoolStatus(sysfs_root));
   bool has_node = false;

@@ -156,11 +156,6 @@ void ReadCgroups(const LimitRoots& roots, Limits* limits) {
   }
 }
 
-std::string ReadNodeMeminfo(unsigned node, const LimitRoots& roots) {
-  return ReadSmallFile(fmt::format("{}/devices/system/node/node{}/meminfo", roots.sysfs, node))
-      .value_or(std::string());
-}
-
 }  // namespace
 
 Result<Limits> ReadLimits(const LimitRoots& roots) {
@@ -177,7 +172,9 @@ Result<Limits> ReadLimits(const LimitRoots& roots) {
 }
 
 std::optional<uint64_t> NodeAvailableBytes(unsigned node, const LimitRoots& roots) {
-  const std::string meminfo = ReadNodeMeminfo(node, roots);
+  const std::string meminfo =
+      ReadSmallFile(fmt::format("{}/devices/system/node/node{}/meminfo", roots.sysfs, node))
+          .value_or(std::string());
   const std::optional<uint64_t> free_bytes = FindKilobytes(meminfo, "MemFree");
   if (!free_bytes) return std::nullopt;
   const uint64_t reclaimable_bytes = FindKilobytes(meminfo, "Active(file)").value_or(0) +
@@ -186,10 +183,6 @@ std::optional<uint64_t> NodeAvailableBytes(unsigned node, const LimitRoots& root
   const uint64_t kept_bytes = FindKilobytes(meminfo, "MemTotal").value_or(0) / 64;
   const uint64_t bytes = *free_bytes + reclaimable_bytes;
   return bytes - std::min(bytes, kept_bytes);
-}
-
-std::optional<uint64_t> NodeFreeBytes(unsigned node, const LimitRoots& roots) {
-  return FindKilobytes(ReadNodeMeminfo(node, roots), "MemFree");
 }
 
 }  // namespace llmrun

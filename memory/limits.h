@@ -34,7 +34,5 @@ Result<Limits> ReadLimits(const LimitRoots& roots = {});
 // Memory of one node that can be taken: free, page cache and reclaimable slab, less 1/64 of the
 // node for the watermarks that the kernel keeps. nullopt where the node says nothing.
 std::optional<uint64_t> NodeAvailableBytes(unsigned node, const LimitRoots& roots = {});
-// MemFree of the node.
-std::optional<uint64_t> NodeFreeBytes(unsigned node, const LimitRoots& roots = {});
 
 }  // namespace llmrun

@@ -24,7 +24,9 @@ struct BitmapDeleter {
 };
 using Bitmap = std::unique_ptr<hwloc_bitmap_s, BitmapDeleter>;
 
-// Only packages, cores, PUs and NUMA nodes are asked for; caches, groups and devices cost time.
+// Only packages, cores, PUs and NUMA nodes are asked for; caches and devices cost time. Groups stay
+// where they give structure: NUMA nodes hang on them, and without them every node would seem local
+// to every CPU.
 // The x86 component would move this thread over every CPU to run cpuid there; Linux tells enough.
 Result<Topology> LoadTopology(const char* synthetic) {
   hwloc_topology_t raw = nullptr;
@@ -33,6 +35,7 @@ Result<Topology> LoadTopology(const char* synthetic) {
   hwloc_topology_set_all_types_filter(raw, HWLOC_TYPE_FILTER_KEEP_NONE);
   hwloc_topology_set_type_filter(raw, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL);
   hwloc_topology_set_type_filter(raw, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
+  hwloc_topology_set_type_filter(raw, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
   if (synthetic == nullptr) {
     hwloc_topology_set_components(raw, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
   } else if (hwloc_topology_set_synthetic(raw, synthetic) != 0) {
@@ -129,7 +132,7 @@ Result<Machine> DetectMachine() {
   machine.effective_cpus =
       std::min(machine.effective_cpus, limits.quota_cpus.value_or(machine.effective_cpus));
   for (NumaNode& node : machine.nodes) {
-    node.free_bytes = NodeFreeBytes(node.os_index).value_or(limits.available_bytes);
+    node.free_bytes = NodeAvailableBytes(node.os_index).value_or(limits.available_bytes);
   }
   machine.thp_mode = ThpMode();
   return machine;

@@ -23,7 +23,7 @@ struct HugePool {
 struct NumaNode {
   unsigned os_index = 0;
   uint64_t total_bytes = 0;
-  uint64_t free_bytes = 0;  // without the hugetlb pools
+  uint64_t free_bytes = 0;  // free or reclaimable page cache; without the hugetlb pools
   HugePool pool_2m;
   HugePool pool_1g;
 };

@@ -1,0 +1,140 @@
+#include "memory/machine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <set>
+#include <thread>
+
+#include "base/units.h"
+
+namespace llmrun {
+namespace {
+
+using testing::ElementsAre;
+using testing::UnorderedElementsAreArray;
+
+Machine Synthetic(const std::string& description) {
+  const auto machine = SyntheticMachine(description);
+  EXPECT_TRUE(machine) << machine.error().OneLine();
+  return machine.value_or(Machine());
+}
+
+TEST(Machine, TwoPackagesWithSiblings) {
+  const Machine machine = Synthetic("pack:2 numa:1(memory=64GB) core:4 pu:2");
+  ASSERT_EQ(machine.cpus.size(), 16u);
+  EXPECT_EQ(machine.effective_cpus, 16);
+  ASSERT_EQ(machine.nodes.size(), 2u);
+  EXPECT_EQ(machine.nodes[1].os_index, 1u);
+  EXPECT_EQ(machine.nodes[0].total_bytes, 64'000'000'000u);
+  EXPECT_EQ(machine.total_bytes, 128'000'000'000u);
+  EXPECT_EQ(machine.available_bytes, machine.total_bytes);
+  EXPECT_TRUE(machine.supports_1g);
+  EXPECT_EQ(machine.nodes[0].pool_1g.total_pages, 0u);
+  for (const Cpu& cpu : machine.cpus) {
+    EXPECT_EQ(cpu.package, cpu.os_index / 8);
+    EXPECT_EQ(cpu.node, cpu.os_index / 8);
+    EXPECT_EQ(cpu.core, cpu.os_index / 2);
+  }
+}
+
+TEST(Machine, SeveralNodesInAPackage) {
+  const Machine machine = Synthetic("pack:2 numa:2 core:3 pu:1");
+  ASSERT_EQ(machine.nodes.size(), 4u);
+  ASSERT_EQ(machine.cpus.size(), 12u);
+  for (const Cpu& cpu : machine.cpus) {
+    EXPECT_EQ(cpu.node, cpu.os_index / 3);
+    EXPECT_EQ(cpu.package, cpu.os_index / 6);
+  }
+}
+
+// Xeon firmware numbers the second siblings after all cores; EPYC boards interleave packages.
+TEST(Machine, NumberingThatIsNotLinear) {
+  const Machine machine = Synthetic("pack:1 core:4 pu:2(indexes=0,4,1,5,2,6,3,7)");
+  EXPECT_THAT(PinOrder(machine), ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+  const Machine interleaved = Synthetic("pack:2 numa:1 core:2 pu:1(indexes=0,2,1,3)");
+  EXPECT_THAT(PinOrder(interleaved), ElementsAre(0, 2, 1, 3));
+  EXPECT_EQ(interleaved.cpus[1].os_index, 2u);
+  EXPECT_EQ(interleaved.cpus[1].node, 0u);
+}
+
+TEST(Machine, PinOrderFillsCoresBeforeSiblings) {
+  EXPECT_THAT(PinOrder(Synthetic("pack:2 numa:1 core:2 pu:2")),
+              ElementsAre(0, 2, 4, 6, 1, 3, 5, 7));
+  EXPECT_THAT(PinOrder(Synthetic("core:1 pu:4")), ElementsAre(0, 1, 2, 3));
+}
+
+TEST(Machine, PinOrderOfACpusetWithHalvesOfCores) {
+  Machine machine;
+  machine.cpus = {{3, 1, 0, 0}, {4, 2, 0, 0}, {5, 2, 0, 0}, {9, 4, 1, 1}};
+  EXPECT_THAT(PinOrder(machine), ElementsAre(3, 4, 9, 5));
+  EXPECT_THAT(PinOrder(Machine()), ElementsAre());
+}
+
+TEST(Machine, LargeMachines) {
+  const Machine machine = Synthetic("pack:8 numa:4 core:16 pu:2");
+  EXPECT_EQ(machine.nodes.size(), 32u);
+  EXPECT_EQ(machine.cpus.size(), 1024u);
+  const std::vector<unsigned> order = PinOrder(machine);
+  EXPECT_EQ(std::set<unsigned>(order.begin(), order.end()).size(), 1024u);
+}
+
+TEST(Machine, BadDescriptions) {
+  for (const char* description : {"", "pack", "pack:0", "cheese:3", "core:-1 pu:2"}) {
+    const auto machine = SyntheticMachine(description);
+    ASSERT_FALSE(machine) << description;
+    EXPECT_EQ(machine.error().code, ErrorCode::kUsage);
+  }
+}
+
+std::vector<unsigned> AffinityOfThisThread() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  EXPECT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+  std::vector<unsigned> cpus;
+  for (unsigned i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) cpus.push_back(i);
+  }
+  return cpus;
+}
+
+TEST(Machine, TheOneAtHand) {
+  const auto machine = DetectMachine();
+  ASSERT_TRUE(machine) << machine.error().OneLine();
+  std::vector<unsigned> cpus;
+  for (const Cpu& cpu : machine->cpus) cpus.push_back(cpu.os_index);
+  EXPECT_THAT(cpus, UnorderedElementsAreArray(AffinityOfThisThread()));
+  EXPECT_THAT(PinOrder(*machine), UnorderedElementsAreArray(cpus));
+  EXPECT_GE(machine->effective_cpus, 1);
+  EXPECT_LE(machine->effective_cpus, static_cast<int>(cpus.size()));
+  EXPECT_FALSE(machine->cpu_model.empty());
+  EXPECT_GT(machine->total_bytes, 64 * kMiB);
+  EXPECT_LE(machine->available_bytes, machine->total_bytes);
+  std::set<unsigned> nodes;
+  for (const NumaNode& node : machine->nodes) {
+    nodes.insert(node.os_index);
+    EXPECT_LE(node.pool_2m.free_pages, node.pool_2m.total_pages);
+    EXPECT_LE(node.free_bytes, machine->total_bytes);
+  }
+  EXPECT_EQ(nodes.size(), machine->nodes.size());
+  for (const Cpu& cpu : machine->cpus) EXPECT_TRUE(nodes.contains(cpu.node));
+}
+
+TEST(Machine, HonoursAffinity) {
+  const std::vector<unsigned> cpus = AffinityOfThisThread();
+  std::thread([&] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpus.back(), &set);
+    ASSERT_EQ(sched_setaffinity(0, sizeof set, &set), 0);
+    const auto machine = DetectMachine();
+    ASSERT_TRUE(machine) << machine.error().OneLine();
+    ASSERT_EQ(machine->cpus.size(), 1u);
+    EXPECT_EQ(machine->cpus[0].os_index, cpus.back());
+    EXPECT_EQ(machine->effective_cpus, 1);
+  }).join();
+}
+
+}  // namespace
+}  // namespace llmrun
