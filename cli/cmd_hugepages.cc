@@ -36,6 +36,8 @@ Result<PageKind> PoolKind(const std::string& size) {
   return MakeError(ErrorCode::kUsage, "--size={}: expected 2M or 1G", size);
 }
 
+constexpr int kMostPages = std::numeric_limits<int>::max();
+
 // --- status ---
 
 Status ShowStatus(const HugepagesOptions& options) {
@@ -229,7 +231,7 @@ void AddHugepagesCommand(CLI::App& app, CommandContext& context) {
   AddSize(reserve, *options, "2M or 1G; with -m the largest page to use");
   reserve->add_option("--count", options->count, "free pages wanted; without it, what -m takes")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(PlainRange(1, kMostPages));
   AddNode(reserve, *options, "on this node (default: the first one)");
   SetAction(reserve, options, Reserve, context);
 
@@ -237,7 +239,7 @@ void AddHugepagesCommand(CLI::App& app, CommandContext& context) {
   AddSize(release, *options, "2M or 1G (default with --all: both)");
   release->add_option("--count", options->count, "how many")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(PlainRange(1, kMostPages));
   AddNode(release, *options, "on this node (default: on every one)");
   release->add_flag("--all", options->all, "every free page");
   SetAction(release, options, Release, context);

@@ -75,17 +75,16 @@ void AddSynthCommand(CLI::App& app, CommandContext& context) {
   command
       ->add_option("--shape", options->shape,
                    fmt::format("{},\nor D:FF:L:H:KV:V (embedding, feed-forward, layers, heads, KV "
-                               "heads, vocabulary)",
+                               "heads, vocabulary)\n(default: tinyllama-1.1b)",
                                fmt::join(SynthShapeNames(), ", ")))
-      ->type_name("SHAPE")
-      ->capture_default_str();
-  command->add_option("--type", options->type, fmt::format("{}", fmt::join(SynthTypeNames(), ", ")))
-      ->type_name("TYPE")
-      ->capture_default_str();
-  command->add_option("--seed", options->seed, "the same seed gives the same bytes")
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("OUT", options->out, "the file to write")->required();
+      ->type_name("SHAPE");
+  command
+      ->add_option("--type", options->type,
+                   fmt::format("{} (default: Q4_0)", fmt::join(SynthTypeNames(), ", ")))
+      ->type_name("TYPE");
+  command->add_option("--seed", options->seed, "the same seed gives the same bytes (default: 1)")
+      ->type_name("N");
+  command->add_option("OUT", options->out, "the file to write")->type_name("")->required();
   command->add_flag("--force", options->force, "replace the file when it is there");
   AddThreadsOption(*command, options->threads);
   command->footer(

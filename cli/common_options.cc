@@ -114,6 +114,8 @@ Result<NumaPolicy> ParseNuma(const std::string& text) {
 
 }  // namespace
 
+CLI::Validator PlainRange(int least, int most) { return CLI::Range(least, most).description(""); }
+
 void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> variables) {
   for (const char* variable : variables) {
     const char* value = std::getenv(variable);
@@ -177,9 +179,10 @@ void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
   CLI::Option* mlock =
       command.add_flag("--mlock", flags.mlock, "lock the weights in memory")->group(kGroupLoading);
   FromEnvironment(mlock, {"LLMRUN_MLOCK", "LLAMA_ARG_MLOCK"});
-  add(command.add_option("--io-depth", flags.io_depth, "requests in flight with io_uring"), "N")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
+  add(command.add_option("--io-depth", flags.io_depth,
+                         "requests in flight with io_uring, 1 to 4096 (default: 16)"),
+      "N")
+      ->check(PlainRange(1, 4096));
   add(command.add_option("--io-chunk", flags.io_chunk, "largest single request (default: 4M)"),
       "BYTES");
   command.add_flag("--mmap", flags.mmap, "as --loader=mmap")->group(kGroupLoading);
@@ -228,7 +231,7 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
 void AddThreadsOption(CLI::App& command, int& threads) {
   CLI::Option* option =
       command.add_option("-t,--threads", threads, "threads (default: one a core)");
-  option->type_name("N")->check(CLI::Range(1, ThreadPool::kMaxThreads));
+  option->type_name("N")->check(PlainRange(1, ThreadPool::kMaxThreads));
   FromEnvironment(option, {"LLMRUN_THREADS", "LLAMA_ARG_THREADS"});
 }
 
@@ -236,7 +239,7 @@ void AddThreadOptions(CLI::App& command, ThreadOptions& options) {
   AddThreadsOption(command, options.threads);
   CLI::Option* batch = command.add_option("--threads-batch", options.threads_batch,
                                           "threads for prompts (default: as -t; also -tb)");
-  batch->type_name("N")->check(CLI::Range(1, ThreadPool::kMaxThreads));
+  batch->type_name("N")->check(PlainRange(1, ThreadPool::kMaxThreads));
   FromEnvironment(batch, {"LLMRUN_THREADS_BATCH", "LLAMA_ARG_THREADS_BATCH"});
 }
 

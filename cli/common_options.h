@@ -15,6 +15,9 @@
 
 namespace llmrun {
 
+// A range of whole numbers that --help does not spell out beside the option's type.
+CLI::Validator PlainRange(int least, int most);
+
 // When the option is not given, its value is that of the first of these variables that is set.
 void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> variables);
 

@@ -60,6 +60,9 @@ int Main(int argc, char** argv) {
   CLI::App app(kDescription, "llm-run");
   app.footer(kFooter);
   app.get_formatter()->column_width(30);
+  app.get_formatter()->label("REQUIRED", "(required)");
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND ...");
+  app.set_help_flag("-h,--help", "this text");
   app.set_version_flag("--version", VersionText, "version, compiler and instruction set in use");
   app.require_subcommand(1, 1);
   CommandContext context;
@@ -72,9 +75,7 @@ int Main(int argc, char** argv) {
   try {
     app.parse(std::move(args));
   } catch (const CLI::CallForHelp&) {
-    const CLI::App* chosen = &app;
-    while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
-    return Finish(WriteStdout(chosen->help(chosen == &app ? "" : TypedCommand(app))));
+    return Finish(WriteStdout(app.help()));  // of the command that was typed
   } catch (const CLI::CallForVersion& version) {
     return Finish(WriteStdout(version.what()));
   } catch (const CLI::ParseError& error) {

@@ -85,7 +85,7 @@ Status WriteJsonTo(const Json& json, const std::string& path) {
 
 void NoteLine(std::string_view line) {
   std::string text(line);
-  text += '\n';
+  if (!text.ends_with('\n')) text += '\n';
   WriteAll(STDERR_FILENO, text);  // nowhere to report a failure to
 }
 

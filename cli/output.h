@@ -32,7 +32,7 @@ Status WriteJson(const Json& json);
 // To a file, or to stdout for "-".
 Status WriteJsonTo(const Json& json, const std::string& path);
 
-// One line on stderr.
+// A line on stderr, or several; the last one may bring its newline.
 void NoteLine(std::string_view line);
 template <typename... Args>
 void Note(fmt::format_string<Args...> format, Args&&... args) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "compute/kernels.h"
+#include "tests/cli/llm.h"
 #include "tests/support/gguf_builder.h"
 #include "tests/support/run_process.h"
 
@@ -23,46 +24,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
-
-const char kBinary[] = LLMRUN_BINARY_DIR "/bin/llm-run";
-const char kTinyModel[] = LLMRUN_SOURCE_DIR "/models/llm-run-tiny-q8_0.gguf";
-
-ProcessResult Llm(std::vector<std::string> args,
-                  std::vector<std::pair<std::string, std::string>> env = {}) {
-  ProcessOptions options;
-  options.args = {kBinary};
-  options.args.insert(options.args.end(), args.begin(), args.end());
-  options.env = std::move(env);
-  return RunProcess(options);
-}
-
-// A path in a directory of this test, removed with the process.
-std::string TempPath(const std::string& name) {
-  static const std::string directory = [] {
-    std::string path = testing::TempDir() + "llmrun-run-test-" + std::to_string(::getpid());
-    std::filesystem::create_directories(path);
-    return path;
-  }();
-  return directory + "/" + name;
-}
-
-std::string WriteModel(const std::string& name, const std::vector<std::byte>& bytes) {
-  const std::string path = TempPath(name);
-  EXPECT_TRUE(WriteFile(path, bytes));
-  return path;
-}
-
-// One line that begins as errors do, and the exit code.
-void ExpectError(const ProcessResult& result, int exit_code, const std::string& part) {
-  EXPECT_EQ(result.exit_code, exit_code) << result.err;
-  EXPECT_EQ(result.out, "");
-  EXPECT_THAT(result.err, HasSubstr("llm-run: error: "));
-  EXPECT_THAT(result.err, HasSubstr(part));
-  const size_t error = result.err.find("llm-run: error: ");
-  EXPECT_EQ(std::count(result.err.begin() + static_cast<ptrdiff_t>(error), result.err.end(), '\n'),
-            1)
-      << result.err;
-}
 
 // The 4 bytes behind a key of the given type id in a GGUF.
 std::vector<std::byte> WithU32(std::vector<std::byte> bytes, const std::string& key,
