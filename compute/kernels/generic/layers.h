@@ -1,0 +1,73 @@
+// What lies between the matrix products: see compute/kernels.h for each one's meaning.
+#pragma once
+
+#include "compute/kernels.h"
+#include "compute/kernels/generic/partial.h"
+#include "compute/kernels/generic/vector_math.h"
+
+namespace llmrun::generic {
+
+template <class Isa>
+void RmsNorm(const float* x, const float* weight, int64_t n, float eps, float* out) {
+  using F = typename Isa::F;
+  F squares = Isa::Zero();
+  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
+    const F v = lanes == kLanes ? Isa::Load(x + i) : LoadPart<Isa>(x + i, lanes, 0.0F);
+    squares = Isa::Fma(v, v, squares);
+  });
+  const float mean = Isa::ReduceAdd(squares) / static_cast<float>(n);
+  const float factor = 1.0F / __builtin_sqrtf(mean + eps);
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * weight[i];
+}
+
+template <class Isa>
+void SiluMul(float* gate, const float* up, int64_t n) {
+  using F = typename Isa::F;
+  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
+    const bool full = lanes == kLanes;
+    const F g = full ? Isa::Load(gate + i) : LoadPart<Isa>(gate + i, lanes, 0.0F);
+    const F u = full ? Isa::Load(up + i) : LoadPart<Isa>(up + i, lanes, 0.0F);
+    const F one = Isa::Set(1.0F);
+    const F sigmoid = Isa::Div(one, Isa::Add(one, Exp<Isa>(Isa::Sub(Isa::Zero(), g))));
+    const F result = Isa::Mul(Isa::Mul(g, sigmoid), u);
+    full ? Isa::Store(gate + i, result) : StorePart<Isa>(gate + i, result, lanes);
+  });
+}
+
+template <class Isa>
+void Add(float* x, const float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] += y[i];
+}
+
+template <class Isa>
+void Rope(float* head, const float* cos, const float* sin, int64_t n_rot, bool interleaved) {
+  const int64_t pairs = n_rot / 2;
+  const int64_t step = interleaved ? 2 : 1;       // from one pair to the next
+  const int64_t apart = interleaved ? 1 : pairs;  // inside a pair
+  for (int64_t i = 0; i < pairs; ++i) {
+    float* pair = head + i * step;
+    const float a = pair[0];
+    const float b = pair[apart];
+    pair[0] = a * cos[i] - b * sin[i];
+    pair[apart] = a * sin[i] + b * cos[i];
+  }
+}
+
+template <class Isa>
+void StoreKv(const float* x, int64_t n, DType kv_dtype, std::byte* out) {
+  if (kv_dtype == DType::kF32) {
+    __builtin_memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
+    return;
+  }
+  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
+    if (lanes == kLanes) {
+      Isa::StoreF16(out + i * 2, Isa::Load(x + i));
+      return;
+    }
+    std::byte buffer[kLanes * 2];
+    Isa::StoreF16(buffer, LoadPart<Isa>(x + i, lanes, 0.0F));
+    __builtin_memcpy(out + i * 2, buffer, static_cast<size_t>(lanes) * 2);
+  });
+}
+
+}  // namespace llmrun::generic

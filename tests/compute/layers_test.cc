@@ -1,0 +1,341 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "compute/kernels.h"
+#include "compute/kernels/generic/vector_math.h"
+#include "compute/kernels/portable/isa.h"
+#include "tests/compute/compute_testing.h"
+
+namespace llmrun {
+namespace {
+
+using testing::Bits;
+using testing::Guard;
+using testing::Guarded;
+using testing::RandomFloats;
+
+constexpr int64_t kLengths[] = {1, 7, 15, 16, 17, 64, 100, 2048};
+
+float PortableExp(float x) {
+  using portable::Isa;
+  return generic::Exp<Isa>(Isa::Set(x)).v[0];
+}
+
+TEST(Exp, IsWithinOneAndAHalfUlpOfFloat64) {
+  double worst = 0;
+  for (int i = 0; i <= 400'000; ++i) {
+    const float x = -104.0F + static_cast<float>(i) * (192.7F / 400'000.0F);
+    const double want = std::exp(static_cast<double>(x));
+    const auto rounded = static_cast<float>(want);
+    const double ulp =
+        static_cast<double>(std::nextafter(rounded, INFINITY)) - static_cast<double>(rounded);
+    worst = std::max(worst, std::abs(static_cast<double>(PortableExp(x)) - want) / ulp);
+  }
+  EXPECT_LT(worst, 1.5);
+  EXPECT_EQ(PortableExp(0.0F), 1.0F);
+  EXPECT_EQ(PortableExp(-1e30F), 0.0F);
+  EXPECT_EQ(PortableExp(-INFINITY), 0.0F);
+  EXPECT_EQ(PortableExp(88.8F), INFINITY);
+  EXPECT_EQ(PortableExp(INFINITY), INFINITY);
+  EXPECT_TRUE(std::isnan(PortableExp(NAN)));
+}
+
+TEST(QuantizeRows, IsTheNearestGridPointOnEveryLevel) {
+  std::mt19937 random(21);
+  constexpr int64_t kTokens = 3;
+  constexpr int64_t kCols = 320;
+  std::vector<float> x = RandomFloats(kTokens * kCols, random, 5.0F);
+  for (size_t i = 0; i < 32; ++i) x[i] = 0.0F;                            // nothing at all
+  for (size_t i = 32; i < 64; ++i) x[i] *= 1e30F;                         // huge
+  for (size_t i = 64; i < 96; ++i) x[i] = static_cast<float>(i) - 79.5F;  // ties after scaling
+  x[64] = 127.0F;
+  const testing::Activations want = testing::Quantize(x, kTokens, kCols);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double scale = want.scale[i / kQuantBlock];
+    const size_t block = i / kQuantBlock * kQuantBlock;
+    float amax = 0;
+    for (size_t j = block; j < block + kQuantBlock; ++j) amax = std::max(amax, std::abs(x[j]));
+    EXPECT_EQ(want.scale[i / kQuantBlock], amax / 127.0F);
+    EXPECT_LE(std::abs(x[i] - want.q[i] * scale), scale * 0.50001) << i;
+    EXPECT_LE(std::abs(want.q[i]), 127);
+  }
+  for (size_t i = 65; i < 96; ++i) EXPECT_EQ(want.q[i], std::nearbyint(x[i])) << i;
+  for (size_t i = 0; i < want.sums.size(); ++i) {
+    int sum = 0;
+    for (size_t j = i * kSumBlock; j < (i + 1) * kSumBlock; ++j) sum += want.q[j];
+    EXPECT_EQ(want.sums[i], sum);
+  }
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    const testing::Activations got = testing::Quantize(x, kTokens, kCols, *kernels);
+    EXPECT_EQ(got.q, want.q) << NameOf(kernels->isa);
+    EXPECT_EQ(Bits(got.scale), Bits(want.scale)) << NameOf(kernels->isa);
+    EXPECT_EQ(got.sums, want.sums) << NameOf(kernels->isa);
+  }
+}
+
+TEST(QuantizeRows, SpecialBlocks) {
+  constexpr float kTiny = std::numeric_limits<float>::denorm_min();
+  const struct {
+    float value;
+    float want_scale;
+  } cases[] = {{NAN, NAN}, {INFINITY, NAN}, {-INFINITY, NAN}, {kTiny, 0}, {1e-37F, 0}, {-0.0F, 0}};
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    for (const auto& [value, want_scale] : cases) {
+      for (size_t at : {0U, 13U, 31U}) {
+        std::vector<float> x(64, value == value && std::isfinite(value) ? 0.0F : 1.0F);
+        x[at] = value;
+        for (size_t i = 32; i < 64; ++i) x[i] = 2.0F;
+        const testing::Activations got = testing::Quantize(x, 1, 64, *kernels);
+        EXPECT_EQ(std::isnan(got.scale[0]), std::isnan(want_scale));
+        if (!std::isnan(want_scale)) {
+          EXPECT_EQ(got.scale[0], want_scale);
+        }
+        for (size_t i = 0; i < 32; ++i) EXPECT_EQ(got.q[i], 0);
+        EXPECT_EQ(got.sums[0], 0);
+        // The neighbour is not touched by it.
+        EXPECT_EQ(got.scale[1], 2.0F / 127.0F);
+        EXPECT_EQ(got.q[32], 127);
+        EXPECT_EQ(got.sums[2], 127 * 16);
+      }
+    }
+  }
+}
+
+TEST(RmsNorm, IsCloseToFloat64AndEqualOnEveryLevel) {
+  std::mt19937 random(22);
+  for (int64_t n : kLengths) {
+    const std::vector<float> x = RandomFloats(n, random, 4.0F);
+    const std::vector<float> weight = RandomFloats(n, random);
+    constexpr float kEps = 1e-5F;
+    double squares = 0;
+    for (float v : x) squares += static_cast<double>(v) * v;
+    const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + kEps);
+    std::vector<float> first;
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<float> guarded(x, Guard::kAfter);
+      Guarded<float> out(x.size());
+      kernels->rms_norm(guarded.data(), weight.data(), n, kEps, out.data());
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double want = x[i] * factor * weight[i];
+        EXPECT_NEAR(out.data()[i], want, 1e-6 * std::abs(want));
+      }
+      kernels->rms_norm(guarded.data(), weight.data(), n, kEps, guarded.data());  // in place
+      EXPECT_EQ(Bits(guarded.span()), Bits(out.span()));
+      if (first.empty()) first.assign(out.span().begin(), out.span().end());
+      EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << n;
+    }
+  }
+}
+
+TEST(SiluMul, IsCloseToFloat64AndEqualOnEveryLevel) {
+  std::mt19937 random(23);
+  for (int64_t n : kLengths) {
+    std::vector<float> gate = RandomFloats(n, random, 20.0F);
+    if (n > 4) {
+      gate[0] = 0.0F;
+      gate[1] = -200.0F;
+      gate[2] = 200.0F;
+    }
+    const std::vector<float> up = RandomFloats(n, random);
+    std::vector<float> first;
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<float> out(gate, Guard::kAfter);
+      kernels->silu_mul(out.data(), up.data(), n);
+      for (size_t i = 0; i < gate.size(); ++i) {
+        const double g = gate[i];
+        const double want = g / (1 + std::exp(-g)) * up[i];
+        EXPECT_NEAR(out.data()[i], want, 5e-7 * std::abs(want) + 1e-35) << g;
+      }
+      if (first.empty()) first.assign(out.span().begin(), out.span().end());
+      EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << n;
+    }
+  }
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    float gate[3] = {NAN, 1.0F, INFINITY};
+    const float up[3] = {1.0F, NAN, 2.0F};
+    kernels->silu_mul(gate, up, 3);
+    EXPECT_TRUE(std::isnan(gate[0]));
+    EXPECT_TRUE(std::isnan(gate[1]));
+    EXPECT_EQ(gate[2], INFINITY);
+  }
+}
+
+TEST(Add, AddsEveryElement) {
+  std::mt19937 random(24);
+  for (int64_t n : kLengths) {
+    const std::vector<float> x = RandomFloats(n, random);
+    const std::vector<float> y = RandomFloats(n, random);
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<float> out(x, Guard::kAfter);
+      kernels->add(out.data(), y.data(), n);
+      for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(out.data()[i], x[i] + y[i]);
+    }
+  }
+}
+
+TEST(Rope, RotatesPairsOfBothKinds) {
+  std::mt19937 random(25);
+  for (int64_t n_rot : {2, 6, 64, 80, 128}) {
+    const std::vector<float> head = RandomFloats(n_rot, random);
+    const std::vector<float> angles = RandomFloats(n_rot / 2, random, 3.0F);
+    std::vector<float> cos;
+    std::vector<float> sin;
+    for (float a : angles) {
+      cos.push_back(std::cos(a));
+      sin.push_back(std::sin(a));
+    }
+    for (bool interleaved : {false, true}) {
+      std::vector<float> first;
+      for (const Kernels* kernels : testing::SupportedKernels()) {
+        Guarded<float> out(head, Guard::kAfter);
+        kernels->rope(out.data(), cos.data(), sin.data(), n_rot, interleaved);
+        for (int64_t i = 0; i < n_rot / 2; ++i) {
+          const auto ia = static_cast<size_t>(interleaved ? 2 * i : i);
+          const auto ib = static_cast<size_t>(interleaved ? 2 * i + 1 : i + n_rot / 2);
+          const double c = cos[static_cast<size_t>(i)];
+          const double s = sin[static_cast<size_t>(i)];
+          EXPECT_NEAR(out.data()[ia], head[ia] * c - head[ib] * s, 1e-6);
+          EXPECT_NEAR(out.data()[ib], head[ia] * s + head[ib] * c, 1e-6);
+        }
+        if (first.empty()) first.assign(out.span().begin(), out.span().end());
+        EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa);
+      }
+    }
+  }
+}
+
+TEST(StoreKv, RoundsToHalfOrCopies) {
+  std::mt19937 random(26);
+  for (int64_t n : kLengths) {
+    std::vector<float> x = RandomFloats(n, random, 1000.0F);
+    x[0] = 1e-6F;  // a denormal half
+    if (n > 2) x[2] = 1e6F;
+    if (n > 4) x[4] = NAN;
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<std::byte> halves(x.size() * 2);
+      kernels->store_kv(x.data(), n, DType::kF16, halves.data());
+      Guarded<std::byte> floats(x.size() * 4);
+      kernels->store_kv(x.data(), n, DType::kF32, floats.data());
+      EXPECT_EQ(std::memcmp(floats.data(), x.data(), x.size() * 4), 0);
+      for (size_t i = 0; i < x.size(); ++i) {
+        uint16_t half = 0;
+        std::memcpy(&half, halves.data() + i * 2, 2);
+        EXPECT_EQ(half, FloatToHalf(x[i])) << NameOf(kernels->isa) << ' ' << x[i];
+      }
+    }
+  }
+}
+
+struct AttentionCase {
+  DType kv_dtype;
+  int64_t head_dim;
+  int64_t n_pos;
+};
+
+class AttentionTest : public ::testing::TestWithParam<AttentionCase> {};
+
+double KvAt(const std::vector<std::byte>& cache, DType type, size_t index) {
+  if (type == DType::kF32) {
+    float value = 0;
+    std::memcpy(&value, cache.data() + index * 4, 4);
+    return value;
+  }
+  uint16_t half = 0;
+  std::memcpy(&half, cache.data() + index * 2, 2);
+  return HalfToFloat(half);
+}
+
+std::vector<double> AttentionTruth(const AttentionCase& c, const std::vector<float>& q,
+                                   const std::vector<std::byte>& k, const std::vector<std::byte>& v,
+                                   size_t stride, double scale) {
+  std::vector<double> weights;
+  double max = -INFINITY;
+  for (size_t p = 0; p < static_cast<size_t>(c.n_pos); ++p) {
+    double dot = 0;
+    for (size_t d = 0; d < q.size(); ++d) dot += q[d] * KvAt(k, c.kv_dtype, p * stride + d);
+    weights.push_back(dot * scale);
+    max = std::max(max, weights.back());
+  }
+  double sum = 0;
+  for (double& w : weights) sum += w = std::exp(w - max);
+  std::vector<double> out(q.size());
+  for (size_t p = 0; p < weights.size(); ++p) {
+    for (size_t d = 0; d < q.size(); ++d) {
+      out[d] += weights[p] / sum * KvAt(v, c.kv_dtype, p * stride + d);
+    }
+  }
+  return out;
+}
+
+TEST_P(AttentionTest, IsCloseToFloat64AndEqualOnEveryLevel) {
+  const AttentionCase& c = GetParam();
+  std::mt19937 random(27);
+  const auto dim = static_cast<size_t>(c.head_dim);
+  const size_t stride = 2 * dim;  // elements: two heads side by side
+  const size_t elem_bytes = TraitsOf(c.kv_dtype).block_bytes;
+  const auto rows = static_cast<int64_t>(c.n_pos * static_cast<int64_t>(stride)) - c.head_dim;
+  const std::vector<float> q = RandomFloats(c.head_dim, random, 2.0F);
+  const auto k = testing::RandomWeights(c.kv_dtype, 1, rows, random);
+  const auto v = testing::RandomWeights(c.kv_dtype, 1, rows, random);
+  const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
+  const std::vector<double> want = AttentionTruth(c, q, k, v, stride, scale);
+  std::vector<float> first;
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    Guarded<std::byte> guarded_k(k, Guard::kAfter);
+    Guarded<std::byte> guarded_v(v, Guard::kAfter);
+    Guarded<float> scores(static_cast<size_t>(c.n_pos));
+    Guarded<float> out(dim);
+    AttentionArgs args;
+    args.q = q.data();
+    args.k = guarded_k.data();
+    args.v = guarded_v.data();
+    args.kv_dtype = c.kv_dtype;
+    args.k_stride_bytes = args.v_stride_bytes = stride * elem_bytes;
+    args.head_dim = c.head_dim;
+    args.n_pos = c.n_pos;
+    args.scale = scale;
+    args.scores = scores.data();
+    args.out = out.data();
+    kernels->attention(args);
+    for (size_t d = 0; d < dim; ++d) EXPECT_NEAR(out.data()[d], want[d], 2e-6) << d;
+    if (first.empty()) first.assign(out.span().begin(), out.span().end());
+    EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, AttentionTest,
+    ::testing::Values(AttentionCase{DType::kF32, 64, 1}, AttentionCase{DType::kF16, 64, 1},
+                      AttentionCase{DType::kF32, 128, 100}, AttentionCase{DType::kF16, 128, 129},
+                      AttentionCase{DType::kF32, 80, 17}, AttentionCase{DType::kF16, 80, 16},
+                      AttentionCase{DType::kF32, 36, 33}, AttentionCase{DType::kF16, 36, 15},
+                      AttentionCase{DType::kF16, 4, 5}, AttentionCase{DType::kF32, 256, 700}));
+
+TEST(Attention, NanInTheCacheIsSeen) {
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    const std::vector<float> q(32, 1.0F);
+    std::vector<float> k(32 * 20, 0.5F);
+    const std::vector<float> v(32 * 20, 1.0F);
+    k[32 * 7 + 3] = NAN;
+    std::vector<float> scores(20);
+    std::vector<float> out(32);
+    AttentionArgs args;
+    args.q = q.data();
+    args.k = reinterpret_cast<const std::byte*>(k.data());
+    args.v = reinterpret_cast<const std::byte*>(v.data());
+    args.k_stride_bytes = args.v_stride_bytes = 32 * sizeof(float);
+    args.head_dim = 32;
+    args.n_pos = 20;
+    args.scores = scores.data();
+    args.out = out.data();
+    kernels->attention(args);
+    for (float value : out) EXPECT_TRUE(std::isnan(value)) << NameOf(kernels->isa);
+  }
+}
+
+}  // namespace
+}  // namespace llmrun
