@@ -29,7 +29,7 @@ struct FillJob {
   std::span<const ModelFile> files;
   int threads = 1;
   uint32_t queue_depth = 16;
-  std::vector<unsigned> cpus;  // where threads may run; empty: anywhere
+  std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
   GroupGate& gate;
   ProgressMeter& progress;
   const std::atomic<bool>& cancelled;
@@ -40,7 +40,7 @@ struct FillResult {
   double read_seconds = 0;
   uint64_t bytes = 0;
   uint64_t copied_bytes = 0;  // of these, through the page cache into an arena
-  std::vector<Fallback> fallbacks;
+  std::vector<Fallback> fallbacks = {};
 };
 
 Result<FillResult> FillArenas(const FillJob& job, std::span<const Arena> arenas,

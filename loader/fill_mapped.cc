@@ -76,8 +76,7 @@ Result<FillResult> FillMapped(const FillJob& job, std::span<const MappedFile> ma
   RETURN_IF_ERROR(work.Outcome());
   return FillResult{.loader = std::string(NameOf(LoaderKind::kMmap)),
                     .read_seconds = reading.Seconds(),
-                    .bytes = job.reads.total_bytes,
-                    .fallbacks = {}};
+                    .bytes = job.reads.total_bytes};
 }
 
 }  // namespace llmrun

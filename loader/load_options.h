@@ -18,7 +18,7 @@ std::string_view NameOf(LoaderKind kind);
 
 // --numa=: off (no binding) or bind:N. The other policies arrive with the placement issue.
 struct NumaPolicy {
-  std::optional<unsigned> bind_node;
+  std::optional<unsigned> bind_node = {};
 };
 
 struct LoadProgress {
@@ -31,14 +31,14 @@ struct LoadOptions {
   LoaderKind loader = LoaderKind::kAuto;
   HugePages hugepages = HugePages::kAuto;
   HugePagesPolicy policy = HugePagesPolicy::kTry;
-  NumaPolicy numa;
+  NumaPolicy numa = {};
   bool mlock = false;
   bool hash = false;                  // XXH3 over every tensor once loaded (LoadReport::xxh3)
   int io_threads = 0;                 // readers of `read` and `splice`; 0: chosen
   uint32_t queue_depth = 16;          // requests in flight with io_uring
   uint64_t chunk_bytes = 4ULL << 20;  // largest single request
   // Called from the loading thread, at most every 50 ms and once at the end. May be empty.
-  std::function<void(const LoadProgress&)> progress;
+  std::function<void(const LoadProgress&)> progress = {};
 };
 
 inline constexpr int kMaxIoThreads = 1024;

@@ -71,7 +71,7 @@ Result<BackendChoice> CreateBackend(LoaderKind kind, std::span<const BackendFile
   if (kind == LoaderKind::kRead) return CreatePread(files, options);
   CHECK(kind == LoaderKind::kIoUring);
   auto ring = UringBackend::Create(files, options.queue_depth);
-  if (ring) return BackendChoice{.backend = std::move(*ring), .direct = true, .fallbacks = {}};
+  if (ring) return BackendChoice{.backend = std::move(*ring), .direct = true};
   ASSIGN_OR_RETURN(BackendChoice choice, CreatePread(files, options));
   choice.fallbacks.push_back(ExplainNoUring(ring.error()));
   return choice;

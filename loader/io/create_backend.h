@@ -15,13 +15,13 @@ namespace llmrun {
 struct BackendOptions {
   int threads = 1;             // of `read` and `splice`
   uint32_t queue_depth = 16;   // of `io_uring`
-  std::vector<unsigned> cpus;  // where threads may run; empty: anywhere
+  std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
 };
 
 struct BackendChoice {
   std::unique_ptr<ReadBackend> backend;
   bool direct = false;  // requests should go through O_DIRECT where a file has it
-  std::vector<Fallback> fallbacks;
+  std::vector<Fallback> fallbacks = {};
 };
 
 // `kind` is kRead, kIoUring or kSplice. The descriptors must outlive the backend. To be called on
