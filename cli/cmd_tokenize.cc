@@ -49,8 +49,7 @@ void AddTokenizeCommand(CLI::App& app, CommandContext& context) {
   command
       ->add_option("-f,--file", options->prompt.file,
                    "a file with the text, '-' for standard input")
-      ->type_name("FILE")
-      ->excludes(prompt);
+      ->type_name("FILE");
   command->add_flag("--special", options->special,
                     "add BOS/EOS as the model wants them, and read control tokens in the text");
   command->add_flag("--json", options->json, "ids and pieces as JSON");

@@ -216,6 +216,7 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
   options.hugepages = *pages;
   options.policy = *policy;
   ASSIGN_OR_RETURN(options.numa, ParseNuma(flags.numa));
+  options.hash = !flags.report.empty();  // the report says what was loaded
   options.mlock = flags.mlock || flags.load_mode.ends_with("mlock");
   options.queue_depth = flags.io_depth;
   if (!flags.io_chunk.empty()) {

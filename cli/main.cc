@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
 #include <vector>
@@ -56,6 +57,15 @@ std::string TypedCommand(const CLI::App& app) {
   return name;
 }
 
+// "inspct": a word that is meant to be a command, rather than a model's path.
+bool IsMistypedCommand(const std::string& arg, const std::vector<std::string>& commands) {
+  const auto in_a_name = [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; };
+  std::error_code ignored;
+  return arg[0] != '-' && std::ranges::all_of(arg, in_a_name) &&
+         std::ranges::find(commands, arg) == commands.end() &&
+         !std::filesystem::exists(arg, ignored);
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(kDescription, "llm-run");
   app.footer(kFooter);
@@ -70,6 +80,10 @@ int Main(int argc, char** argv) {
 
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (argc > 1 && *argv[1] != '\0' && IsMistypedCommand(argv[1], names)) {
+    return ReportError({ErrorCode::kUsage, fmt::format("there is no command or file '{}'", argv[1]),
+                        "llm-run --help lists the commands"});
+  }
   std::vector<std::string> args = NormalizeArgs({argv + 1, argv + argc}, names);
   std::ranges::reverse(args);  // as CLI11 wants a vector
   try {

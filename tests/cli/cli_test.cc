@@ -65,6 +65,7 @@ TEST(CliErrors, UsageErrorsNameTheHelp) {
   ExpectError(Llm({"hugepages"}), 64, "llm-run hugepages --help");
   ExpectError(Llm({"tokenize", "-m", kTinyModel, "-p", "a", "-f", "b"}), 64, "");
   ExpectError(Llm({"--frobnicate"}), 64, "llm-run run --help");
+  ExpectError(Llm({"inspct"}), 64, "'inspct'");
 }
 
 TEST(CliErrors, LoaderFlagsThatMeanNothing) {
