@@ -1,5 +1,7 @@
 #include "text/bpe_tokenizer.h"
 
+#include <thread>
+
 #include "tests/text/vocabularies.h"
 
 namespace llmrun {
@@ -106,6 +108,18 @@ TEST(BpeTokenizer, LongRunsNeedNoStackAndLittleTime) {
   EXPECT_EQ(tokenizer->Encode(std::string(43'000, 'A'), {}), Ids(43'000, 'A'));
   EXPECT_EQ(tokenizer->Encode(std::string(1 << 20, 'a'), {}), Ids(1 << 18, 263));
   EXPECT_EQ(tokenizer->Encode(std::string(1'000'000, '\n'), {}), Ids(1'000'000, '\n'));
+}
+
+TEST(BpeTokenizer, ThreadsMayShareOne) {
+  const auto tokenizer = MakeTokenizer(HelloSpec("llama-bpe"));
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "hello he'll 1234 \u4E2D\xFF\n";
+  const Ids expected = tokenizer->Encode(text, {});
+  std::vector<Ids> found(4);
+  std::vector<std::thread> threads;
+  for (Ids& ids : found) threads.emplace_back([&] { ids = tokenizer->Encode(text, {}); });
+  for (std::thread& thread : threads) thread.join();
+  for (const Ids& ids : found) EXPECT_EQ(ids, expected);
 }
 
 TEST(BpeTokenizer, RefusesBadMerges) {
