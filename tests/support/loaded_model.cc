@@ -19,20 +19,18 @@ const Machine& ThisMachine() {
 
 }  // namespace
 
-Result<std::unique_ptr<LoadedModel>> LoadedModel::Start(
-    const std::string& path, LoaderKind loader, const std::function<void(GgufFile&)>& edit) {
+Result<std::unique_ptr<LoadedModel>> LoadedModel::Start(const std::string& path,
+                                                        const ModelStart& start) {
   ASSIGN_OR_RETURN(const std::unique_ptr<FileByteSource> source, FileByteSource::Open(path));
   ASSIGN_OR_RETURN(GgufFile file, ParseGguf(*source));
-  if (edit) edit(file);
+  if (start.edit) start.edit(file);
   std::vector<GgufFile> files;
   files.push_back(std::move(file));
   ASSIGN_OR_RETURN(TensorIndex index, TensorIndex::Build(std::move(files)));
   ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(index));
   std::unique_ptr<LoadedModel> model(new LoadedModel{std::move(index), std::move(config), nullptr});
-  LoadOptions options;
-  options.loader = loader;
-  options.hugepages = HugePages::kOff;
-  ASSIGN_OR_RETURN(model->weights, StartLoad(model->index, ThisMachine(), options));
+  ASSIGN_OR_RETURN(model->weights,
+                   StartLoadWith(model->index, ThisMachine(), start.load, start.backend));
   return model;
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "loader/load_options.h"
 #include "loader/weights.h"
+#include "loader/weights_internal.h"
 #include "model/model_config.h"
 #include "model/session.h"
 #include "sched/thread_pool.h"
@@ -17,15 +18,19 @@
 
 namespace llmrun {
 
+struct ModelStart {
+  LoadOptions load = {.loader = LoaderKind::kRead, .hugepages = HugePages::kOff};
+  std::function<void(GgufFile&)> edit = {};  // may change the parsed header
+  BackendFactory backend = CreateBackend;
+};
+
 struct LoadedModel {
   TensorIndex index;
   ModelConfig config;
   std::unique_ptr<Weights> weights;
 
-  // `edit` may change the parsed header: a tensor's name or shape, metadata.
-  static Result<std::unique_ptr<LoadedModel>> Start(
-      const std::string& path, LoaderKind loader = LoaderKind::kRead,
-      const std::function<void(GgufFile&)>& edit = {});
+  static Result<std::unique_ptr<LoadedModel>> Start(const std::string& path,
+                                                    const ModelStart& start = {});
   Result<std::unique_ptr<Session>> NewSession(ThreadPool& pool,
                                               const SessionOptions& options) const;
 };
