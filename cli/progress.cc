@@ -16,7 +16,7 @@ namespace llmrun {
 namespace {
 
 constexpr auto kRedraw = std::chrono::milliseconds(100);
-constexpr size_t kBarCells = 24;
+constexpr size_t kBarCells = 16;
 
 bool StderrIsTerminal() {
   const char* term = std::getenv("TERM");

@@ -1,5 +1,5 @@
 // A progress bar on stderr when that is a terminal, nothing otherwise:
-//   load  [#########-----------]  41.2 GiB / 72.9 GiB  11.80 GB/s  ETA 2.70 s
+//   load  [#########-------]  41.2 GiB / 72.9 GiB  11.80 GB/s  ETA 2.70 s
 // Redrawn at most ten times a second, removed when finished.
 // Threads: Thread-safe.
 #pragma once
