@@ -13,6 +13,8 @@ import random
 import tempfile
 import time
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")   # must be set before PyTorch starts its threads
+
 import numpy as np
 import torch
 import torch.nn.functional as F
