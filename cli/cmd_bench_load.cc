@@ -70,8 +70,13 @@ Result<uint64_t> CachedModelBytes(const TensorIndex& index) {
   for (const GgufFile& file : index.files()) {
     const UniqueFd fd(::open(file.label.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd.valid()) return OsError(errno, file.label);
-    ASSIGN_OR_RETURN(const uint64_t bytes, CachedBytes(fd.get(), file.file_bytes));
-    cached += bytes;
+    ASSIGN_OR_RETURN(const std::optional<uint64_t> bytes, CachedBytes(fd.get(), file.file_bytes));
+    if (!bytes) {
+      return MakeFixableError(ErrorCode::kUnavailable, "run as the owner of the file",
+                              "{}: the kernel tells only its owner what is cached of it",
+                              file.label);
+    }
+    cached += *bytes;
   }
   return cached;
 }
@@ -128,7 +133,7 @@ Json CombinationRow(const Combination& c, const BenchLoadOptions& options, uint6
     cpu.push_back(load.cpu_seconds * static_cast<double>(kGiB) /
                   static_cast<double>(load.read_bytes));
     rates.push_back(load.BytesPerSecond() * 1e-9);
-    cached_most = std::max(cached_most, load.cached_bytes_before);
+    cached_most = std::max(cached_most, load.cached_bytes_before.value_or(0));
   }
   const LoadReport& last = c.loads.back();
   const Stats time = Summarize(seconds);

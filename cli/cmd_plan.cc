@@ -44,8 +44,9 @@ struct Planned {
 Status AskFiles(const TensorIndex& index, uint64_t* cached_bytes, uint64_t* direct_alignment) {
   for (const GgufFile& file : index.files()) {
     ASSIGN_OR_RETURN(const ModelFile opened, OpenModelFile(file.label, file.file_bytes));
-    ASSIGN_OR_RETURN(const uint64_t cached, CachedBytes(opened.fd.get(), file.file_bytes));
-    *cached_bytes += cached;
+    ASSIGN_OR_RETURN(const std::optional<uint64_t> cached,
+                     CachedBytes(opened.fd.get(), file.file_bytes));
+    *cached_bytes += cached.value_or(0);
     const uint64_t alignment = opened.direct_fd.valid() ? opened.direct_alignment : 1;
     *direct_alignment = std::max(*direct_alignment, alignment);
   }

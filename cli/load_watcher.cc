@@ -9,8 +9,8 @@
 namespace llmrun {
 
 LoadWatcher::LoadWatcher(Weights& weights, std::string report_path)
-    : thread_([this, &weights, path = std::move(report_path)] {
-        Result<LoadReport> report = weights.Finish();
+    : weights_(weights), thread_([this, path = std::move(report_path)] {
+        Result<LoadReport> report = weights_.Finish();
         if (report && !path.empty()) {
           if (Status written = WriteJsonTo(ReportJson(*report), path); !written) {
             report = tl::unexpected<Error>(written.error());
@@ -19,6 +19,10 @@ LoadWatcher::LoadWatcher(Weights& weights, std::string report_path)
         result_ = std::move(report);
         done_.Open();
       }) {}
+
+LoadWatcher::~LoadWatcher() {
+  if (!done_.IsOpen()) weights_.Cancel();
+}
 
 bool LoadWatcher::WaitFor(double seconds) const {
   const Stopwatch watch;

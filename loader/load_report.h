@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct LoadReport {
   double cpu_seconds = 0;                  // user + system of this process during the load
   double hash_seconds = 0;                 // not part of `seconds`
   double copies = 0;  // how often the kernel or we copied each byte: 0 with O_DIRECT and mmap
-  uint64_t cached_bytes_before = 0;  // of the files, in the page cache when the load began
+  // Of the files, in the page cache when the load began; the kernel may tell their owner only.
+  std::optional<uint64_t> cached_bytes_before = 0;
   Residency residency;
   uint64_t minor_faults = 0;
   uint64_t major_faults = 0;

@@ -43,6 +43,10 @@ std::vector<unsigned> CpusOfNode(const Machine& machine, const std::optional<uns
   return cpus;
 }
 
+std::optional<uint64_t> SumIfKnown(std::optional<uint64_t> a, std::optional<uint64_t> b) {
+  return a && b ? std::optional(*a + *b) : std::nullopt;
+}
+
 void Append(std::vector<Fallback> more, std::vector<Fallback>* all) {
   all->insert(all->end(), std::make_move_iterator(more.begin()),
               std::make_move_iterator(more.end()));
@@ -106,8 +110,9 @@ Weights::Impl::~Impl() {
 Status Weights::Impl::OpenFiles() {
   for (const GgufFile& parsed : index.files()) {
     ASSIGN_OR_RETURN(ModelFile file, OpenModelFile(parsed.label, parsed.file_bytes));
-    ASSIGN_OR_RETURN(const uint64_t cached_bytes, CachedBytes(file.fd.get(), file.identity.bytes));
-    report.cached_bytes_before += cached_bytes;
+    ASSIGN_OR_RETURN(const std::optional<uint64_t> cached_bytes,
+                     CachedBytes(file.fd.get(), file.identity.bytes));
+    report.cached_bytes_before = SumIfKnown(report.cached_bytes_before, cached_bytes);
     report.file_bytes += file.identity.bytes;
     files.push_back(std::move(file));
   }
@@ -146,8 +151,8 @@ Status Weights::Impl::Prepare() {
   report.read_bytes = index.total_bytes();
   const Stopwatch planning;
   RETURN_IF_ERROR(OpenFiles());
-  ASSIGN_OR_RETURN(
-      plan, PlanPlacement(index, machine, options, {.cached_bytes = report.cached_bytes_before}));
+  ASSIGN_OR_RETURN(plan, PlanPlacement(index, machine, options,
+                                       {.cached_bytes = report.cached_bytes_before.value_or(0)}));
   reads = PlanReads(
       index, plan, {.offset_alignment = kImageAlignment, .max_request_bytes = options.chunk_bytes});
   report.plan_seconds = planning.Seconds();
@@ -267,6 +272,8 @@ const TensorIndex& Weights::index() const { return impl_->index; }
 const PlacementPlan& Weights::plan() const { return impl_->plan; }
 bool Weights::GroupReady(GroupId group) const { return impl_->gate->Ready(group); }
 Status Weights::WaitGroup(GroupId group) const { return impl_->gate->Wait(group); }
+
+void Weights::Cancel() { impl_->cancelled = true; }
 
 Result<LoadReport> Weights::Finish() {
   if (impl_->finished) return *impl_->finished;

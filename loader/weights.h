@@ -37,6 +37,8 @@ class Weights {
 
   bool GroupReady(GroupId group) const;
   Status WaitGroup(GroupId group) const;
+  // Asks the load to stop where it is; it then fails with "cancelled". Thread-safe.
+  void Cancel();
   // Waits for everything, seals the arenas, gathers the evidence. The second call returns the same.
   // Fails with kBadData when a file changed while it was loaded.
   Result<LoadReport> Finish();

@@ -157,19 +157,16 @@ Result<Residency> InspectRange(std::span<const std::byte> range) { return Inspec
 
 Result<Residency> InspectPages(std::span<const std::byte> range) { return Inspect(range, false); }
 
-Result<uint64_t> CachedBytes(int fd, uint64_t file_bytes) {
-  if (file_bytes == 0) return 0;  // cachestat takes 0 for "to the end"
-  if (!MayAskPageCache(fmt::format("/proc/self/fd/{}", fd))) {
-    return MakeError(ErrorCode::kUnavailable,
-                     "the kernel tells what the page cache holds of a file to its owner only");
-  }
-  if (const std::optional<uint64_t> bytes = CachestatBytes(fd, file_bytes)) return *bytes;
+Result<std::optional<uint64_t>> CachedBytes(int fd, uint64_t file_bytes) {
+  if (file_bytes == 0) return uint64_t{0};  // cachestat takes 0 for "to the end"
+  if (!MayAskPageCache(fmt::format("/proc/self/fd/{}", fd))) return std::nullopt;
+  if (const std::optional<uint64_t> bytes = CachestatBytes(fd, file_bytes)) return bytes;
   void* mapped = mmap(nullptr, file_bytes, PROT_READ, MAP_SHARED, fd, 0);
   if (mapped == MAP_FAILED) return OsError(errno, "mapping a file to see what of it is cached");
   const auto begin = reinterpret_cast<uint64_t>(mapped);
   const Result<uint64_t> present = PresentBytes(begin, begin + file_bytes);
   munmap(mapped, file_bytes);
-  if (!present) return present;
+  if (!present) return tl::unexpected<Error>(present.error());
   return std::min(*present, file_bytes);
 }
 

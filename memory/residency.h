@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 
 #include "base/error.h"
@@ -36,9 +37,8 @@ Result<Residency> InspectRange(std::span<const std::byte> range);
 Result<Residency> InspectPages(std::span<const std::byte> range);
 
 // Bytes of the first `file_bytes` of a file that the page cache holds: cachestat(2) (6.5+), else
-// mincore(2). kUnavailable for who neither owns the file nor may write it: the kernel does not
-// tell.
-Result<uint64_t> CachedBytes(int fd, uint64_t file_bytes);
+// mincore(2). nullopt for who neither owns the file nor may write it: the kernel does not tell.
+Result<std::optional<uint64_t>> CachedBytes(int fd, uint64_t file_bytes);
 
 // Page faults of this process so far.
 struct FaultCounts {

@@ -116,6 +116,18 @@ TEST(Run, WritesTheLoadReport) {
   EXPECT_EQ(std::string(report["xxh3"]).size(), 16U);
 }
 
+// The kernel does not tell others what the page cache holds of a file; loading must not need it.
+TEST(Run, LoadsAModelOfSomebodyElse) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to be somebody else";
+  const std::string path = WriteModel("theirs.gguf", BuildTinyLlama({}));
+  ProcessOptions options;
+  options.args = {kBinary, "-m", path, "-p", "x", "-n", "1"};
+  options.uid = 65534;
+  const ProcessResult result = RunProcess(options);
+  if (result.exit_code == 127) GTEST_SKIP() << "the build is not readable for others";
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
 TEST(Run, EndsCleanlyOnCtrlC) {
   ProcessOptions options;
   options.args = {kBinary, "-m", kTinyModel,     "-p", "Once",

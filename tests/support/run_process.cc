@@ -35,6 +35,7 @@ struct Pipe {
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
   for (const auto& [name, value] : options.env) ::setenv(name.c_str(), value.c_str(), 1);
+  if (options.uid != 0 && ::setuid(options.uid) != 0) ::_exit(126);
   ::execv(argv[0], argv);
   ::_exit(127);
 }

@@ -22,6 +22,7 @@ struct ProcessOptions {
   std::string input;                                     // given on stdin, which is then closed
   std::vector<std::pair<std::string, std::string>> env;  // added to ours
   double timeout_seconds = 120;
+  unsigned uid = 0;           // who it runs as, when we are root; 0: as we are
   bool close_stdout = false;  // its stdout is a pipe that nobody reads
   // Called once in the parent with the pid as soon as the program has written to stdout or stderr.
   std::function<void(int pid)> on_first_output;
