@@ -64,22 +64,22 @@ tl::unexpected<Error> OsError(int errnum, std::string_view what);
 }  // namespace llmrun
 
 // RETURN_IF_ERROR(expression that is a Status or Result);
-#define RETURN_IF_ERROR(expr)                                          \
-  do {                                                                 \
-    auto llmrun_status_ = (expr);                                      \
-    if (!llmrun_status_) {                                             \
-      return tl::unexpected<::llmrun::Error>(llmrun_status_.error());  \
-    }                                                                  \
+#define RETURN_IF_ERROR(expr)                                         \
+  do {                                                                \
+    auto llmrun_status_ = (expr);                                     \
+    if (!llmrun_status_) {                                            \
+      return tl::unexpected<::llmrun::Error>(llmrun_status_.error()); \
+    }                                                                 \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto value, expression that is a Result<T>);
 #define ASSIGN_OR_RETURN(decl, expr) \
   LLMRUN_ASSIGN_OR_RETURN_(LLMRUN_CONCAT_(llmrun_result_, __LINE__), decl, expr)
-#define LLMRUN_ASSIGN_OR_RETURN_(tmp, decl, expr)             \
-  auto tmp = (expr);                                          \
-  if (!tmp) {                                                 \
+#define LLMRUN_ASSIGN_OR_RETURN_(tmp, decl, expr)                   \
+  auto tmp = (expr);                                                \
+  if (!tmp) {                                                       \
     return tl::unexpected<::llmrun::Error>(std::move(tmp).error()); \
-  }                                                           \
+  }                                                                 \
   decl = *std::move(tmp)
 #define LLMRUN_CONCAT_(a, b) LLMRUN_CONCAT_INNER_(a, b)
 #define LLMRUN_CONCAT_INNER_(a, b) a##b

@@ -1,5 +1,6 @@
 #include "memory/limits.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -70,8 +71,7 @@ CgroupPaths ParseCgroupPaths(std::string_view text) {
     const size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
     if (second == line.npos || second + 1 >= line.size() || line[second + 1] != '/') continue;
     const std::string path(line.substr(second + 1));
-    const std::string controllers =
-        "," + std::string(line.substr(first + 1, second - first - 1)) + ",";
+    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
     if (controllers == ",,") paths.unified = path;
     if (controllers.find(",memory,") != controllers.npos) paths.v1_memory = path;
     if (controllers.find(",cpu,") != controllers.npos) paths.v1_cpu = path;

@@ -1,11 +1,11 @@
-// A persistent team of threads that runs one region at a time, in lockstep where the region asks for
-// it. The caller is member 0; the others are pinned and wait between regions, first spinning briefly
-// and then asleep on a futex (no wake-up call is made when nobody sleeps).
+// A persistent team of threads that runs one region at a time, in lockstep where the region asks
+// for it. The caller is member 0; the others are pinned and wait between regions, first spinning
+// briefly and then asleep on a futex (no wake-up call is made when nobody sleeps).
 //
-// Threads: Run() is Single-thread (one caller at a time). Barrier() may be called only from inside a
-// region, by all members the same number of times.
-// Failure: Create() fails with kOs when threads cannot be made; pinning that is refused (EPERM,
-// EINVAL in containers) is kept in pin_failures() and otherwise harmless.
+// Threads: Run() is Single-thread (one caller at a time). Barrier() may be called only from inside
+// a region, by all members the same number of times. Failure: Create() fails with kOs when threads
+// cannot be made; pinning that is refused (EPERM, EINVAL in containers) is kept in pin_failures()
+// and otherwise harmless.
 #pragma once
 
 #include <cstdint>

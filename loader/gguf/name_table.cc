@@ -1,25 +1,13 @@
 #include "loader/gguf/name_table.h"
 
-#include <sys/random.h>
 #include <xxhash.h>
 
 #include <bit>
 #include <utility>
 
+#include "base/process_seed.h"
+
 namespace llmrun {
-namespace {
-
-uint64_t ProcessSeed() {
-  static const uint64_t seed = [] {
-    uint64_t value = 0x9e3779b97f4a7c15;  // stays when the kernel has no random bytes to give
-    if (::getrandom(&value, sizeof value, GRND_NONBLOCK) < 0) return value;
-    return value;
-  }();
-  return seed;
-}
-
-}  // namespace
-
 uint32_t NameTable::HashOf(std::string_view name) {
   return static_cast<uint32_t>(XXH3_64bits_withSeed(name.data(), name.size(), ProcessSeed()));
 }

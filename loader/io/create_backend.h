@@ -13,8 +13,8 @@
 namespace llmrun {
 
 struct BackendOptions {
-  int threads = 1;             // of `read` and `splice`
-  uint32_t queue_depth = 16;   // of `io_uring`
+  int threads = 1;                  // of `read` and `splice`
+  uint32_t queue_depth = 16;        // of `io_uring`
   std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
 };
 
