@@ -9,17 +9,11 @@
 namespace llmrun {
 namespace {
 
-// How many reads ahead of the page faults the kernel is told what comes: without this, faults
-// bring in a readahead window (128 KiB) at a time.
-constexpr size_t kPrefetchReads = 8;
-
 // The work of all threads: reads are taken in order, so that layers become ready in order.
 class Populating {
  public:
   Populating(const FillJob& job, std::span<const MappedFile> mappings)
-      : job_(job), mappings_(mappings) {
-    for (size_t i = 0; i < kPrefetchReads; ++i) Prefetch(i);
-  }
+      : job_(job), mappings_(mappings) {}
 
   void Work(bool is_loading_thread) {
     const std::vector<PlannedRead>& reads = job_.reads.reads;
@@ -29,7 +23,6 @@ class Populating {
       }
       const size_t i = next_.fetch_add(1, std::memory_order_relaxed);
       if (i >= reads.size()) return;
-      Prefetch(i + kPrefetchReads);
       const Status populated =
           mappings_[reads[i].file].Populate(reads[i].file_offset, reads[i].bytes);
       if (!populated) return Fail(populated.error());
@@ -45,12 +38,6 @@ class Populating {
   }
 
  private:
-  void Prefetch(size_t i) const {
-    if (i >= job_.reads.reads.size()) return;
-    const PlannedRead& read = job_.reads.reads[i];
-    mappings_[read.file].Prefetch(read.file_offset, read.must_bytes);
-  }
-
   void Fail(Error error) {
     stop_ = true;
     const std::lock_guard lock(mutex_);

@@ -1,6 +1,5 @@
 #include "loader/io/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -52,10 +51,6 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_bytes_);
-}
-
-void MappedFile::Prefetch(uint64_t offset, uint64_t bytes) const {
-  ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
 }
 
 Status MappedFile::Populate(uint64_t offset, uint64_t bytes) const {

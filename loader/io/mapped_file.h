@@ -23,8 +23,6 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
 
-  // Starts reading a range in the background; a hint.
-  void Prefetch(uint64_t offset, uint64_t bytes) const;
   // Brings a range into the page cache and the page tables. `offset` is a multiple of 4096; the
   // range may end after the file. Failure: kBadData when the file became shorter, else kOs.
   Status Populate(uint64_t offset, uint64_t bytes) const;
