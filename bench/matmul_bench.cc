@@ -1,0 +1,158 @@
+// The matrix product per type and instruction set.
+//   decode/TYPE/ISA/threads:N   one token, weights larger than any cache: GB/s of weights
+//   prompt/TYPE/ISA/threads:N   256 tokens, 4096 columns: GMAC/s
+//   read/threads:N              reading memory and doing nothing else: the roof of decode
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "base/units.h"
+#include "compute/kernels.h"
+#include "memory/dtype.h"
+#include "sched/partition.h"
+#include "sched/thread_pool.h"
+
+namespace llmrun {
+namespace {
+
+constexpr int64_t kCols = 4096;
+constexpr uint64_t kDecodeBytes = 512 * kMiB;
+constexpr int64_t kPromptRows = 512;
+constexpr int64_t kPromptTokens = 256;
+constexpr uint16_t kHalfScale = 0x1400;  // 2^-10
+
+constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8_0,
+                            DType::kQ4_0, DType::kQ4_K, DType::kQ6_K};
+constexpr IsaLevel kLevels[] = {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvx512};
+
+// One region for all weights, never freed, on huge pages where the kernel gives them. Every two
+// bytes are 2^-10 as a half: a harmless scale or value in every type.
+std::byte* Weights() {
+  static std::byte* const weights = [] {
+    void* map =
+        ::mmap(nullptr, kDecodeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(map != MAP_FAILED);
+    ::madvise(map, kDecodeBytes, MADV_HUGEPAGE);
+    auto* halves = static_cast<uint16_t*>(map);
+    for (size_t i = 0; i < kDecodeBytes / 2; ++i) halves[i] = kHalfScale;
+    return static_cast<std::byte*>(map);
+  }();
+  return weights;
+}
+
+std::unique_ptr<ThreadPool> MakePool(int threads) {
+  ThreadPoolOptions options;
+  options.threads = threads;
+  options.effective_cpus = threads;
+  for (int i = 0; i < threads; ++i) options.cpus.push_back(static_cast<unsigned>(i));
+  options.pin_caller = true;
+  return ThreadPool::Create(options).value();
+}
+
+struct Activations {
+  std::vector<float> x;
+  std::vector<int8_t> q;
+  std::vector<float> scale;
+  std::vector<int16_t> sums;
+};
+
+Activations MakeActivations(const Kernels& kernels, int64_t tokens) {
+  Activations a;
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  a.x.resize(static_cast<size_t>(tokens * kCols));
+  for (float& v : a.x) v = normal(random);
+  a.q.resize(a.x.size());
+  a.scale.resize(a.x.size() / kQuantBlock);
+  a.sums.resize(a.x.size() / kSumBlock);
+  kernels.quantize_rows(a.x.data(), tokens, kCols, a.q.data(), a.scale.data(), a.sums.data());
+  return a;
+}
+
+void RunMatmul(benchmark::State& state, DType type, IsaLevel level, int threads, int64_t rows,
+               int64_t tokens) {
+  const Kernels& kernels = KernelsFor(level);
+  const Activations a = MakeActivations(kernels, tokens);
+  std::vector<float> out(static_cast<size_t>(rows * tokens));
+  MatmulArgs args;
+  args.dtype = type;
+  args.weights = Weights();
+  args.row_bytes = RowBytes(type, kCols);
+  args.n_cols = kCols;
+  args.n_tokens = tokens;
+  args.x = a.x.data();
+  args.xq = {a.q.data(), a.scale.data(), a.sums.data()};
+  args.out = out.data();
+  args.out_stride = rows;
+  const auto pool = MakePool(threads);
+  for (auto _ : state) {
+    pool->Run([&](int member) {
+      const Range range = StaticRange(rows, threads, member, 16);
+      MatmulArgs part = args;
+      part.row_begin = range.begin;
+      part.row_end = range.end;
+      CHECK(kernels.matmul(part));
+    });
+  }
+  using benchmark::Counter;
+  const auto runs = static_cast<double>(state.iterations());
+  const auto bytes = static_cast<double>(static_cast<uint64_t>(rows) * args.row_bytes);
+  const auto macs = static_cast<double>(rows * kCols * tokens);
+  state.counters["GB/s"] = Counter(runs * bytes * 1e-9, Counter::kIsRate);
+  state.counters["GMAC/s"] = Counter(runs * macs * 1e-9, Counter::kIsRate);
+}
+
+void ReadMemory(benchmark::State& state, int threads) {
+  const auto* words = reinterpret_cast<const uint64_t*>(Weights());
+  const auto pool = MakePool(threads);
+  std::vector<uint64_t> sums(static_cast<size_t>(threads) * 16);
+  for (auto _ : state) {
+    pool->Run([&](int member) {
+      const Range range = StaticRange(kDecodeBytes / sizeof(uint64_t), threads, member, 64);
+      uint64_t sum[8] = {};
+      for (int64_t i = range.begin; i + 8 <= range.end; i += 8) {
+        for (int j = 0; j < 8; ++j) sum[j] ^= words[i + j];
+      }
+      for (uint64_t s : sum) sums[static_cast<size_t>(member) * 16] ^= s;
+    });
+    benchmark::DoNotOptimize(sums.data());
+  }
+  using benchmark::Counter;
+  state.counters["GB/s"] =
+      Counter(static_cast<double>(state.iterations()) * static_cast<double>(kDecodeBytes) * 1e-9,
+              Counter::kIsRate);
+}
+
+void Register() {
+  const auto add = [](const std::string& name, auto run) {
+    benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime()->Unit(benchmark::kMillisecond);
+  };
+  for (int threads : {1, 2}) {
+    const std::string tail = fmt::format("/threads:{}", threads);
+    add("read" + tail, [=](benchmark::State& state) { ReadMemory(state, threads); });
+    for (IsaLevel level : kLevels) {
+      if (!ChooseIsa(NameOf(level))) continue;
+      for (DType type : kTypes) {
+        const std::string name = fmt::format("/{}/{}{}", NameOf(type), NameOf(level), tail);
+        const auto rows = static_cast<int64_t>(kDecodeBytes / RowBytes(type, kCols) / 32 * 32);
+        add("decode" + name,
+            [=](benchmark::State& state) { RunMatmul(state, type, level, threads, rows, 1); });
+        add("prompt" + name, [=](benchmark::State& state) {
+          RunMatmul(state, type, level, threads, kPromptRows, kPromptTokens);
+        });
+      }
+    }
+  }
+}
+
+[[maybe_unused]] const bool registered = (Register(), true);
+
+}  // namespace
+}  // namespace llmrun
