@@ -81,10 +81,7 @@ Result<Verdict> Check(const VerifyOptions& options, const TensorIndex& index) {
   Verdict verdict;
   ASSIGN_OR_RETURN(verdict.report, weights->Finish());
   bar.Clear();
-  ASSIGN_OR_RETURN(
-      const auto pool,
-      Engine::MakePool(machine,
-                       options.threads > 0 ? options.threads : Engine::DefaultThreads(machine)));
+  ASSIGN_OR_RETURN(const auto pool, Engine::MakePool(machine, options.threads));
   ASSIGN_OR_RETURN(verdict.checks, CheckAll(*weights, *pool));
   verdict.xxh3 = HashOfHashes(verdict.checks);
   verdict.report.xxh3 = verdict.xxh3;

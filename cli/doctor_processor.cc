@@ -2,12 +2,12 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <cstdlib>
 #include <optional>
 #include <set>
 
 #include "base/small_file.h"
 #include "cli/doctor.h"
+#include "cli/engine.h"
 #include "compute/kernels.h"
 #include "memory/limits.h"
 
@@ -15,13 +15,11 @@ namespace llmrun {
 namespace {
 
 Check Isa(const Machine& machine) {
-  const char* wish = std::getenv("LLM_RUN_ISA");
-  const std::string wanted = wish == nullptr ? "" : wish;
-  const Result<IsaLevel> isa = ChooseIsa(wanted);
+  const Result<IsaLevel> isa = WantedIsa();
   if (!isa) return {"cpu", CheckLevel::kFail, isa.error().message, "unset LLM_RUN_ISA"};
   const Result<IsaLevel> best = ChooseIsa("");
   std::string found = fmt::format("{}, kernels: {}", machine.cpu_model, NameOf(*isa));
-  if (!wanted.empty() && best && *best != *isa) {
+  if (best && *best != *isa) {
     return {"cpu", CheckLevel::kWarn,
             fmt::format("{} (LLM_RUN_ISA; {} is possible)", found, NameOf(*best)),
             "unset LLM_RUN_ISA"};

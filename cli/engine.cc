@@ -9,6 +9,11 @@
 
 namespace llmrun {
 
+Result<IsaLevel> WantedIsa() {
+  const char* wish = std::getenv("LLM_RUN_ISA");
+  return ChooseIsa(wish == nullptr ? "" : wish);
+}
+
 int Engine::DefaultThreads(const Machine& machine) {
   std::set<unsigned> cores;
   for (const Cpu& cpu : machine.cpus) cores.insert(cpu.core);
@@ -16,6 +21,7 @@ int Engine::DefaultThreads(const Machine& machine) {
 }
 
 Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, int threads) {
+  if (threads == 0) threads = DefaultThreads(machine);
   if (threads < 1 || threads > ThreadPool::kMaxThreads) {
     return MakeFixableError(ErrorCode::kUsage, "-t 1 or more, or leave it out",
                             "{} threads are outside 1..{}", threads, ThreadPool::kMaxThreads);
@@ -33,8 +39,7 @@ Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, int
 
 Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   auto engine = std::make_unique<Engine>();
-  const char* isa = std::getenv("LLM_RUN_ISA");
-  ASSIGN_OR_RETURN(engine->isa, ChooseIsa(isa == nullptr ? "" : isa));
+  ASSIGN_OR_RETURN(engine->isa, WantedIsa());
   ASSIGN_OR_RETURN(engine->machine, DetectMachine());
   ASSIGN_OR_RETURN(TensorIndex index, OpenModel(options.model_path));
   engine->index = std::make_unique<TensorIndex>(std::move(index));
@@ -42,8 +47,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   ASSIGN_OR_RETURN(engine->weights, StartLoad(*engine->index, engine->machine, options.load));
   ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(engine->index->metadata()));
   ASSIGN_OR_RETURN(engine->tokenizer, Tokenizer::Create(std::move(spec)));
-  const int threads = options.threads == 0 ? DefaultThreads(engine->machine) : options.threads;
-  ASSIGN_OR_RETURN(engine->pool, MakePool(engine->machine, threads));
+  ASSIGN_OR_RETURN(engine->pool, MakePool(engine->machine, options.threads));
   return engine;
 }
 

@@ -19,6 +19,9 @@
 
 namespace llmrun {
 
+// The instruction set to run with: what LLM_RUN_ISA names, else the best. Fails as ChooseIsa().
+Result<IsaLevel> WantedIsa();
+
 struct EngineOptions {
   std::string model_path;
   LoadOptions load;
@@ -37,7 +40,8 @@ struct Engine {
   // Threads that 0 stands for: cores of the machine this process may use, at most what its cgroup
   // grants.
   static int DefaultThreads(const Machine& machine);
-  // A pinned pool; kUsage when the count is outside 1..ThreadPool::kMaxThreads.
+  // A pinned pool, of DefaultThreads() members for 0; kUsage when the count is
+  // outside 1..ThreadPool::kMaxThreads.
   static Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, int threads);
   static Result<std::unique_ptr<Engine>> Start(const EngineOptions& options);
 

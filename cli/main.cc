@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <new>
@@ -12,8 +11,8 @@
 
 #include "cli/args.h"
 #include "cli/command.h"
+#include "cli/engine.h"
 #include "cli/output.h"
-#include "compute/kernels.h"
 
 namespace llmrun {
 namespace {
@@ -30,8 +29,7 @@ constexpr char kFooter[] =
     "70 defect of llm-run, 71 operating system error, 75 out of memory or limits, 130 Ctrl-C.";
 
 std::string VersionText() {
-  const char* wish = std::getenv("LLM_RUN_ISA");
-  const Result<IsaLevel> isa = ChooseIsa(wish == nullptr ? "" : wish);
+  const Result<IsaLevel> isa = WantedIsa();
   return fmt::format("llm-run {}\ncompiler {}\nisa {}\n", LLMRUN_VERSION, LLMRUN_COMPILER,
                      isa ? std::string(NameOf(*isa)) : isa.error().OneLine());
 }
