@@ -5,7 +5,7 @@
 // An Error reads as one line for a person: what was wanted, what was found, and how to fix it.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cstdint>
 #include <string>

@@ -2,6 +2,8 @@
 // all bytes are in memory (mapped files: populated), so lazy mapping hides nothing.
 #include <fcntl.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 #include <random>

@@ -1,5 +1,7 @@
 // llm-run tokenize: the ids of a text's exact bytes. A vocabulary-only GGUF is enough.
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <string>
 #include <utility>

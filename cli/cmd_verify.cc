@@ -69,7 +69,7 @@ uint64_t HashOfHashes(const std::vector<TensorCheck>& checks) {
   return XXH3_64bits(hashes.data(), hashes.size() * sizeof(uint64_t));
 }
 
-Result<Verdict> Check(const VerifyOptions& options, const TensorIndex& index) {
+Result<Verdict> CheckTensors(const VerifyOptions& options, const TensorIndex& index) {
   ASSIGN_OR_RETURN(LoadOptions load, MakeLoadOptions(options.loader));
   load.hash = false;  // done below, together with looking at the values
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
@@ -165,7 +165,7 @@ Status Judge(const TensorIndex& index, const Verdict& verdict) {
 Status Verify(const VerifyOptions& options) {
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
   ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
-  ASSIGN_OR_RETURN(const Verdict verdict, Check(options, index));
+  ASSIGN_OR_RETURN(const Verdict verdict, CheckTensors(options, index));
   NoteLine(ReportText(verdict.report));
   const Status judged = Judge(index, verdict);
   RETURN_IF_ERROR(options.json ? WriteJson(VerifyJson(index, verdict, judged.has_value()))

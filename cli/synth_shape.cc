@@ -1,5 +1,7 @@
 #include "cli/synth_shape.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>

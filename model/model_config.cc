@@ -1,5 +1,7 @@
 #include "model/model_config.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "loader/gguf/printable.h"

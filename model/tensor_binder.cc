@@ -1,5 +1,7 @@
 #include "model/tensor_binder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "compute/codec.h"

@@ -56,7 +56,7 @@ TEST(PlanReads, LayersComeInTheirOrderWhateverTheFileHas) {
               ElementsAre(2U << 20, 1U << 20, 0U));
 }
 
-struct Bytes {
+struct Extent {
   uint64_t begin;
   uint64_t end;
 };
@@ -67,8 +67,8 @@ void CheckProperties(const TensorIndex& index, const BackendLimits& limits) {
   const PlacementPlan placement =
       PlanPlacement(index, PlanMachine(kGiB), {.loader = LoaderKind::kRead}, {}).value();
   const ReadPlan plan = PlanReads(index, placement, limits);
-  std::vector<std::vector<Bytes>> covered(index.files().size());
-  std::vector<Bytes> written;
+  std::vector<std::vector<Extent>> covered(index.files().size());
+  std::vector<Extent> written;
   std::vector<uint32_t> group_reads(index.group_count());
   GroupId last_first_group = 0;
   for (size_t i = 0; i < plan.reads.size(); ++i) {
@@ -100,12 +100,12 @@ void CheckProperties(const TensorIndex& index, const BackendLimits& limits) {
     for (const GroupId group : groups) ++group_reads[group];
   }
   ASSERT_EQ(plan.group_reads, group_reads);
-  const auto by_begin = [](const Bytes& a, const Bytes& b) { return a.begin < b.begin; };
+  const auto by_begin = [](const Extent& a, const Extent& b) { return a.begin < b.begin; };
   std::sort(written.begin(), written.end(), by_begin);
   for (size_t i = 1; i < written.size(); ++i) ASSERT_LE(written[i - 1].end, written[i].begin);
   for (const IndexedTensor& tensor : index.tensors()) {
     uint64_t found_bytes = 0;
-    for (const Bytes& range : covered[tensor.extent.file]) {
+    for (const Extent& range : covered[tensor.extent.file]) {
       const uint64_t begin = std::max(range.begin, tensor.extent.offset);
       const uint64_t end = std::min(range.end, tensor.extent.offset + tensor.extent.bytes);
       if (begin < end) found_bytes += end - begin;

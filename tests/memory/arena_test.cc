@@ -22,7 +22,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-ArenaSpec Spec(std::vector<PageTile> tiles, int threads = 1) {
+ArenaSpec RealSpec(std::vector<PageTile> tiles, int threads = 1) {
   ArenaSpec spec;
   spec.tiles = std::move(tiles);
   spec.populate_threads = threads;
@@ -48,7 +48,7 @@ std::string PermissionsAt(const std::byte* address) {
 TEST(Arena, BasePagesAreAllThereAndZero) {
   for (const int threads : {1, 3}) {
     const uint64_t bytes = 40 * kMiB + 12 * kKiB;
-    const auto arena = Arena::Reserve(Spec({{PageKind::k4K, bytes}}, threads));
+    const auto arena = Arena::Reserve(RealSpec({{PageKind::k4K, bytes}}, threads));
     ASSERT_TRUE(arena) << arena.error().OneLine();
     EXPECT_EQ(arena->size_bytes(), bytes);
     EXPECT_THAT(arena->got(), ElementsAre(PageTile{PageKind::k4K, bytes}));
@@ -67,7 +67,7 @@ TEST(Arena, TransparentHugePagesAreReadBack) {
   const std::string mode = ThpMode();
   if (mode.empty() || mode == "never") GTEST_SKIP() << "THP is off here: '" << mode << "'";
   const std::vector<PageTile> tiles = {{PageKind::kThp, 32 * kMiB}, {PageKind::k4K, 8 * kKiB}};
-  const auto arena = Arena::Reserve(Spec(tiles, 2));
+  const auto arena = Arena::Reserve(RealSpec(tiles, 2));
   ASSERT_TRUE(arena) << arena.error().OneLine();
   EXPECT_EQ(arena->got(), tiles);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(arena->data()) % (2 * kMiB), 0u);
@@ -80,7 +80,7 @@ TEST(Arena, TransparentHugePagesAreReadBack) {
 }
 
 TEST(Arena, BoundToANodeItLiesThere) {
-  ArenaSpec spec = Spec({{PageKind::k4K, 4 * kMiB}}, 2);
+  ArenaSpec spec = RealSpec({{PageKind::k4K, 4 * kMiB}}, 2);
   spec.node = 0;
   const auto arena = Arena::Reserve(spec);
   ASSERT_TRUE(arena) << arena.error().OneLine();
@@ -92,7 +92,7 @@ TEST(Arena, BoundToANodeItLiesThere) {
 }
 
 TEST(Arena, ANodeThatIsNotThere) {
-  ArenaSpec spec = Spec({{PageKind::k4K, 4 * kKiB}});
+  ArenaSpec spec = RealSpec({{PageKind::k4K, 4 * kKiB}});
   spec.node = 5000;
   const auto arena = Arena::Reserve(spec);
   if (arena) {  // where mbind is not permitted at all
@@ -103,10 +103,10 @@ TEST(Arena, ANodeThatIsNotThere) {
 }
 
 TEST(Arena, MoreThanTheMachineHasIsRefusedWithNumbers) {
-  const auto arena = Arena::Reserve(Spec({{PageKind::k4K, uint64_t{1} << 46}}));
+  const auto arena = Arena::Reserve(RealSpec({{PageKind::k4K, uint64_t{1} << 46}}));
   ASSERT_FALSE(arena);
   EXPECT_EQ(arena.error().code, ErrorCode::kResource);
-  const auto absurd = Arena::Reserve(Spec({{PageKind::k4K, uint64_t{1} << 60}}));
+  const auto absurd = Arena::Reserve(RealSpec({{PageKind::k4K, uint64_t{1} << 60}}));
   ASSERT_FALSE(absurd);
   EXPECT_EQ(absurd.error().code, ErrorCode::kResource);
 }
@@ -121,7 +121,7 @@ TEST(Arena, NoTilesNoMemory) {
 }
 
 TEST(Arena, SealMakesItReadOnly) {
-  auto arena = Arena::Reserve(Spec({{PageKind::kThp, 2 * kMiB}, {PageKind::k4K, 8 * kKiB}}));
+  auto arena = Arena::Reserve(RealSpec({{PageKind::kThp, 2 * kMiB}, {PageKind::k4K, 8 * kKiB}}));
   ASSERT_TRUE(arena) << arena.error().OneLine();
   std::byte* last = arena->data() + arena->size_bytes() - 1;
   *last = std::byte{42};
@@ -133,8 +133,8 @@ TEST(Arena, SealMakesItReadOnly) {
 }
 
 TEST(Arena, MovesKeepTheMemory) {
-  auto first = Arena::Reserve(Spec({{PageKind::k4K, 8 * kKiB}}));
-  auto second = Arena::Reserve(Spec({{PageKind::k4K, 4 * kKiB}}));
+  auto first = Arena::Reserve(RealSpec({{PageKind::k4K, 8 * kKiB}}));
+  auto second = Arena::Reserve(RealSpec({{PageKind::k4K, 4 * kKiB}}));
   ASSERT_TRUE(first && second);
   std::byte* const memory = first->data();
   memory[5] = std::byte{7};
@@ -149,7 +149,7 @@ TEST(Arena, MovesKeepTheMemory) {
 TEST(Arena, DestructionGivesTheAddressesBack) {
   std::byte* memory = nullptr;
   {
-    const auto arena = Arena::Reserve(Spec({{PageKind::k4K, 64 * kMiB}}));
+    const auto arena = Arena::Reserve(RealSpec({{PageKind::k4K, 64 * kMiB}}));
     ASSERT_TRUE(arena);
     memory = arena->data();
     EXPECT_EQ(PermissionsAt(memory), "rw-p");
@@ -167,7 +167,7 @@ uint64_t LockedBytes() {
 }
 
 TEST(Arena, LockPinsThePages) {
-  auto arena = Arena::Reserve(Spec({{PageKind::k4K, 64 * kKiB}}));
+  auto arena = Arena::Reserve(RealSpec({{PageKind::k4K, 64 * kKiB}}));
   ASSERT_TRUE(arena);
   const uint64_t before = LockedBytes();
   const Status locked = arena->Lock();
@@ -183,7 +183,7 @@ TEST(Arena, LockBeyondTheLimitSaysWhichLimit) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "sanitizers make mlock a no-op";
 #endif
-  auto arena = Arena::Reserve(Spec({{PageKind::k4K, kMiB}}));
+  auto arena = Arena::Reserve(RealSpec({{PageKind::k4K, kMiB}}));
   ASSERT_TRUE(arena);
   rlimit old_limit = {};
   ASSERT_EQ(getrlimit(RLIMIT_MEMLOCK, &old_limit), 0);

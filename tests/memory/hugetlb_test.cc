@@ -23,7 +23,7 @@ uint64_t FreePages(PageKind kind) {
   return pages;
 }
 
-ArenaSpec Spec(std::vector<PageTile> tiles) {
+ArenaSpec HugetlbSpec(std::vector<PageTile> tiles) {
   ArenaSpec spec;
   spec.tiles = std::move(tiles);
   spec.populate_threads = 2;
@@ -41,7 +41,7 @@ TEST(Hugetlb, TwoMegabytePagesAreReadBack) {
   if (!pool.why_not().empty()) GTEST_SKIP() << pool.why_not();
   const uint64_t free_before = FreePages(PageKind::k2M);
   {
-    auto arena = Arena::Reserve(Spec({{PageKind::k2M, 8 * kMiB}, {PageKind::k4K, 12 * kKiB}}));
+    auto arena = Arena::Reserve(HugetlbSpec({{PageKind::k2M, 8 * kMiB}, {PageKind::k4K, 12 * kKiB}}));
     ASSERT_TRUE(arena) << arena.error().OneLine();
     EXPECT_THAT(arena->fallbacks(), IsEmpty());
     EXPECT_THAT(arena->got(),
@@ -68,7 +68,7 @@ TEST(Hugetlb, TwoMegabytePagesAreReadBack) {
 TEST(Hugetlb, BoundPagesComeFromTheNode) {
   const HugePoolLease pool(PageKind::k2M, 2);
   if (!pool.why_not().empty()) GTEST_SKIP() << pool.why_not();
-  ArenaSpec spec = Spec({{PageKind::k2M, 4 * kMiB}});
+  ArenaSpec spec = HugetlbSpec({{PageKind::k2M, 4 * kMiB}});
   spec.node = 0;
   spec.policy = HugePagesPolicy::kRequire;
   const auto arena = Arena::Reserve(spec);
@@ -83,7 +83,7 @@ TEST(Hugetlb, AShortPoolIsMixedAndReadBack) {
   if (!pool.why_not().empty()) GTEST_SKIP() << pool.why_not();
   const uint64_t free_pages = FreePages(PageKind::k2M);
   const uint64_t wanted = free_pages + 2;
-  const auto arena = Arena::Reserve(Spec({{PageKind::k2M, wanted * 2 * kMiB}}));
+  const auto arena = Arena::Reserve(HugetlbSpec({{PageKind::k2M, wanted * 2 * kMiB}}));
   ASSERT_TRUE(arena) << arena.error().OneLine();
   EXPECT_EQ(arena->got().at(0), (PageTile{PageKind::k2M, free_pages * 2 * kMiB}));
   const Residency residency = Inspect(*arena);
@@ -99,7 +99,7 @@ TEST(Hugetlb, AShortPoolIsMixedAndReadBack) {
 TEST(Hugetlb, RequiringMoreThanThePoolHasIsAnError) {
   const HugePoolLock lock;
   for (const PageKind kind : {PageKind::k2M, PageKind::k1G}) {
-    ArenaSpec spec = Spec({{kind, (FreePages(kind) + 1) * PageBytes(kind)}});
+    ArenaSpec spec = HugetlbSpec({{kind, (FreePages(kind) + 1) * PageBytes(kind)}});
     spec.policy = HugePagesPolicy::kRequire;
     const auto arena = Arena::Reserve(spec);
     ASSERT_FALSE(arena);
@@ -114,7 +114,7 @@ TEST(Hugetlb, AGigabytePageWithATail) {
   if (!pool.why_not().empty()) GTEST_SKIP() << pool.why_not();
   const uint64_t free_before = FreePages(PageKind::k1G);
   {
-    const auto arena = Arena::Reserve(Spec({{PageKind::k1G, kGiB}, {PageKind::k4K, 4 * kKiB}}));
+    const auto arena = Arena::Reserve(HugetlbSpec({{PageKind::k1G, kGiB}, {PageKind::k4K, 4 * kKiB}}));
     ASSERT_TRUE(arena) << arena.error().OneLine();
     EXPECT_THAT(arena->fallbacks(), IsEmpty());
     EXPECT_EQ(reinterpret_cast<uintptr_t>(arena->data()) % kGiB, 0u);

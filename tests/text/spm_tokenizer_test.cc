@@ -21,7 +21,7 @@ TokenizerSpec LettersSpec() {
                             {"aaaa", -7}});
 }
 
-Ids Pieces(std::initializer_list<int> offsets) {
+Ids PieceIds(std::initializer_list<int> offsets) {
   Ids ids;
   for (const int offset : offsets) ids.push_back(kFirstPiece + offset);
   return ids;
@@ -31,19 +31,19 @@ TEST(SpmTokenizer, JoinsTheBestScoreFirst) {
   TokenizerSpec spec = LettersSpec();
   spec.add_space_prefix = false;
   const auto tokenizer = MakeTokenizer(spec);
-  EXPECT_EQ(tokenizer->Encode("abc", {}), Pieces({6}));  // bc (-2), then a+bc
-  EXPECT_EQ(tokenizer->Encode("abcb", {}), Pieces({6, 2}));
-  EXPECT_EQ(tokenizer->Encode("aab", {}), Pieces({1, 4}));  // ab before aa
-  EXPECT_EQ(tokenizer->Encode("aaa", {}), Pieces({8, 1}));  // of equals the leftmost
-  EXPECT_EQ(tokenizer->Encode("aaaaa", {}), Pieces({9, 1}));
+  EXPECT_EQ(tokenizer->Encode("abc", {}), PieceIds({6}));  // bc (-2), then a+bc
+  EXPECT_EQ(tokenizer->Encode("abcb", {}), PieceIds({6, 2}));
+  EXPECT_EQ(tokenizer->Encode("aab", {}), PieceIds({1, 4}));  // ab before aa
+  EXPECT_EQ(tokenizer->Encode("aaa", {}), PieceIds({8, 1}));  // of equals the leftmost
+  EXPECT_EQ(tokenizer->Encode("aaaaa", {}), PieceIds({9, 1}));
   EXPECT_EQ(tokenizer->Encode("", {}), Ids{});
 }
 
 TEST(SpmTokenizer, PutsASpaceBeforeTheText) {
   const auto tokenizer = MakeTokenizer(LettersSpec());
-  EXPECT_EQ(tokenizer->Encode("a", {}), Pieces({7}));
-  EXPECT_EQ(tokenizer->Encode(" a", {}), Pieces({0, 7}));
-  EXPECT_EQ(tokenizer->Encode("b a", {}), Pieces({0, 2, 7}));
+  EXPECT_EQ(tokenizer->Encode("a", {}), PieceIds({7}));
+  EXPECT_EQ(tokenizer->Encode(" a", {}), PieceIds({0, 7}));
+  EXPECT_EQ(tokenizer->Encode("b a", {}), PieceIds({0, 2, 7}));
   EXPECT_EQ(tokenizer->Encode("", {}), Ids{});
   EXPECT_EQ(tokenizer->Decode(tokenizer->Encode("b a", {})), " b a");
 }
