@@ -88,8 +88,8 @@ void LoadIntoHugePages(PageKind kind, HugePages pages, uint64_t page_count) {
   }
 }
 
-TEST(Weights, Required2MPages) { LoadIntoHugePages(PageKind::k2M, HugePages::k2M, 3); }
-TEST(Weights, Required1GPages) { LoadIntoHugePages(PageKind::k1G, HugePages::k1G, 1); }
+TEST(WeightsHugetlb, Required2MPages) { LoadIntoHugePages(PageKind::k2M, HugePages::k2M, 3); }
+TEST(WeightsHugetlb, Required1GPages) { LoadIntoHugePages(PageKind::k1G, HugePages::k1G, 1); }
 
 TEST(Weights, HashIsTheSameForAnyNumberOfThreads) {
   const TempTree tree;

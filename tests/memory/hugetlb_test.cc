@@ -41,7 +41,8 @@ TEST(Hugetlb, TwoMegabytePagesAreReadBack) {
   if (!pool.why_not().empty()) GTEST_SKIP() << pool.why_not();
   const uint64_t free_before = FreePages(PageKind::k2M);
   {
-    auto arena = Arena::Reserve(HugetlbSpec({{PageKind::k2M, 8 * kMiB}, {PageKind::k4K, 12 * kKiB}}));
+    auto arena =
+        Arena::Reserve(HugetlbSpec({{PageKind::k2M, 8 * kMiB}, {PageKind::k4K, 12 * kKiB}}));
     ASSERT_TRUE(arena) << arena.error().OneLine();
     EXPECT_THAT(arena->fallbacks(), IsEmpty());
     EXPECT_THAT(arena->got(),
@@ -114,7 +115,8 @@ TEST(Hugetlb, AGigabytePageWithATail) {
   if (!pool.why_not().empty()) GTEST_SKIP() << pool.why_not();
   const uint64_t free_before = FreePages(PageKind::k1G);
   {
-    const auto arena = Arena::Reserve(HugetlbSpec({{PageKind::k1G, kGiB}, {PageKind::k4K, 4 * kKiB}}));
+    const auto arena =
+        Arena::Reserve(HugetlbSpec({{PageKind::k1G, kGiB}, {PageKind::k4K, 4 * kKiB}}));
     ASSERT_TRUE(arena) << arena.error().OneLine();
     EXPECT_THAT(arena->fallbacks(), IsEmpty());
     EXPECT_EQ(reinterpret_cast<uintptr_t>(arena->data()) % kGiB, 0u);

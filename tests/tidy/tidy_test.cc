@@ -80,6 +80,23 @@ TEST(Tidy, HeadersHaveAContractAndAGuard) {
   }
 }
 
+// So that compiling a source proves that its header needs nothing before it.
+TEST(Tidy, SourcesIncludeTheirOwnHeaderFirst) {
+  std::set<std::string> headers;
+  for (const SourceFile& file : Tree()) {
+    if (file.IsHeader()) headers.insert(file.path);
+  }
+  for (const SourceFile& file : Tree()) {
+    if (file.IsHeader() || file.folder == "bench" || file.folder == "tests") continue;
+    const std::string own = file.path.substr(0, file.path.rfind('.')) + ".h";
+    if (!headers.contains(own)) continue;
+    const auto first = std::ranges::find_if(
+        file.lines, [](const std::string& line) { return line.starts_with("#include"); });
+    ASSERT_NE(first, file.lines.end()) << file.path;
+    EXPECT_EQ(*first, "#include \"" + own + "\"") << file.path;
+  }
+}
+
 TEST(Tidy, FilesKeepTheirLength) {
   for (const SourceFile& file : Tree()) {
     if (file.folder == "tests" || file.folder == "bench") continue;
