@@ -1,23 +1,23 @@
 // Carrying out a read plan: bytes come into their arenas (or into the page cache, when mapped), and
-// the gate opens group by group. Runs on the loading thread. Internal to the loader.
+// whoever waits for them is told read by read. Runs on the loading thread. Internal to the loader.
 //
 // Threads: Single-thread. Failure: as RunReads() and MappedFile::Populate(); nothing is in flight
-// afterwards, whatever happened. The gate is left to the caller then.
+// afterwards, whatever happened.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/fallback.h"
-#include "loader/group_gate.h"
+#include "base/trace.h"
 #include "loader/io/mapped_file.h"
 #include "loader/io/model_file.h"
 #include "loader/plan/read_plan.h"
-#include "loader/progress_meter.h"
 #include "loader/weights_internal.h"
 #include "memory/arena.h"
 
@@ -30,8 +30,12 @@ struct FillJob {
   int threads = 1;
   uint32_t queue_depth = 16;
   std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
-  GroupGate& gate;
-  ProgressMeter& progress;
+  // `auto`: what the page cache holds is copied from there by threads, the rest is read directly.
+  bool use_cache = false;
+  int populate_threads = 1;  // who touch pages ahead of the reads
+  std::function<void(size_t read)> landed;  // Thread-safe
+  std::function<void()> tick;               // now and then, on the loading thread
+  TraceLog* trace = nullptr;
   const std::atomic<bool>& cancelled;
 };
 
@@ -43,7 +47,8 @@ struct FillResult {
   std::vector<Fallback> fallbacks = {};
 };
 
-Result<FillResult> FillArenas(const FillJob& job, std::span<const Arena> arenas,
+// Touches the arenas' pages as the reads need them (Arena::EnsurePages).
+Result<FillResult> FillArenas(const FillJob& job, std::span<Arena> arenas,
                               const BackendFactory& make_backend);
 // `mappings`: one a file.
 Result<FillResult> FillMapped(const FillJob& job, std::span<const MappedFile> mappings);

@@ -23,12 +23,13 @@ class Populating {
       }
       const size_t i = next_.fetch_add(1, std::memory_order_relaxed);
       if (i >= reads.size()) return;
+      const double begin_s = job_.trace != nullptr ? job_.trace->Now() : 0;
       const Status populated =
           mappings_[reads[i].file].Populate(reads[i].file_offset, reads[i].bytes);
       if (!populated) return Fail(populated.error());
-      job_.gate.Landed(job_.reads.groups_of_read[i]);
-      job_.progress.Add(reads[i].must_bytes);
-      if (is_loading_thread) job_.progress.Tick();
+      if (job_.trace != nullptr) job_.trace->Add("pages", fmt::format("map {}", i), begin_s);
+      job_.landed(i);
+      if (is_loading_thread) job_.tick();
     }
   }
 

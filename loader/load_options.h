@@ -8,7 +8,10 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/trace.h"
+#include "loader/index/tensor_index.h"
 #include "memory/page_kind.h"
+#include "memory/tensor_view.h"
 
 namespace llmrun {
 
@@ -27,18 +30,24 @@ struct LoadProgress {
   double seconds = 0;
 };
 
+// Looks at a tensor that has arrived; an error fails the load's Finish().
+using TensorVisitor = std::function<Status(TensorId, const TensorView&)>;
+
 struct LoadOptions {
   LoaderKind loader = LoaderKind::kAuto;
   HugePages hugepages = HugePages::kAuto;
   HugePagesPolicy policy = HugePagesPolicy::kTry;
   NumaPolicy numa = {};
   bool mlock = false;
-  bool hash = false;                  // XXH3 over every tensor once loaded (LoadReport::xxh3)
+  bool hash = false;                  // XXH3 over every tensor as it arrives (LoadReport::xxh3)
   int io_threads = 0;                 // readers of `read` and `splice`; 0: chosen
   uint32_t queue_depth = 16;          // requests in flight with io_uring
   uint64_t chunk_bytes = 4ULL << 20;  // largest single request
   // Called from the loading thread, at most every 50 ms and once at the end. May be empty.
   std::function<void(const LoadProgress&)> progress = {};
+  // Called for every tensor as it arrives, on several threads at once, beside the reads. May be empty.
+  TensorVisitor on_tensor = {};
+  TraceLog* trace = nullptr;  // borrowed: must outlive the Weights
 };
 
 inline constexpr int kMaxIoThreads = 1024;

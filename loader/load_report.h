@@ -22,11 +22,11 @@ struct LoadReport {
   uint64_t read_bytes = 0;  // tensor bytes brought in (or mapped)
   double seconds = 0;       // from the start of Load to the last byte in place
   double plan_seconds = 0;
-  double populate_seconds = 0;             // of that: mapping and touching the arenas
+  double populate_seconds = 0;             // touching pages, summed over threads, beside the reads
   double read_seconds = 0;                 // of that: first request to last completion
   double time_to_first_layer_seconds = 0;  // until groups 0 and 1 were usable
   double cpu_seconds = 0;                  // user + system of this process during the load
-  double hash_seconds = 0;                 // not part of `seconds`
+  double hash_seconds = 0;  // verification that was not done when the last byte was in place
   double copies = 0;  // how often the kernel or we copied each byte: 0 with O_DIRECT and mmap
   // Of the files, in the page cache when the load began; the kernel may tell their owner only.
   std::optional<uint64_t> cached_bytes_before = 0;

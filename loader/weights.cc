@@ -13,6 +13,10 @@
 #include "base/stopwatch.h"
 #include "loader/fill.h"
 #include "loader/io/start_thread.h"
+#include "loader/group_gate.h"
+#include "loader/progress_meter.h"
+#include "loader/tensor_arrivals.h"
+#include "loader/verifier.h"
 #include "loader/weights_internal.h"
 
 namespace llmrun {
@@ -74,6 +78,9 @@ struct Weights::Impl {
   void Load();
   Result<FillResult> Fill();
   Result<LoadReport> Finish();
+  void Landed(size_t read);
+  TensorView View(TensorId id) const;
+  Status FinishPages();
   Status SealAndLock();
   Status GatherEvidence();
   int Threads() const;
@@ -94,10 +101,12 @@ struct Weights::Impl {
   std::vector<const std::byte*> bases;  // of the arenas or mappings
   std::optional<GroupGate> gate;
   std::optional<ProgressMeter> progress;
+  std::optional<TensorArrivals> arrivals;
 
   LoadReport report;
   std::atomic<bool> cancelled{false};
   std::optional<Error> load_error;  // written by the loading thread, read after its end
+  std::unique_ptr<Verifier> verifier;
   std::thread loading_thread;
   std::optional<Result<LoadReport>> finished;
 };
@@ -135,9 +144,7 @@ Status Weights::Impl::ReserveMemory() {
         Arena::Reserve({.tiles = planned.tiles,
                         .node = planned.node,
                         .policy = options.policy,
-                        .populate_threads = std::min(kPopulateThreads, machine.effective_cpus)}));
-    report.populate_seconds += arena.populate_seconds();
-    Append(arena.fallbacks(), &report.fallbacks);
+                        .touch_later = true}));
     bases.push_back(arena.data());
     arenas.push_back(std::move(arena));
   }
@@ -159,10 +166,20 @@ Status Weights::Impl::Prepare() {
   Append(plan.fallbacks, &report.fallbacks);
   gate.emplace(reads.group_reads, since_start);
   progress.emplace(options.progress, reads.total_bytes, since_start);
+  arrivals.emplace(index, reads);
   return ReserveMemory();
 }
 
 Status Weights::Impl::Start() {
+  if (options.hash || options.on_tensor) {
+    ASSIGN_OR_RETURN(verifier, Verifier::Start({.tensors = index.tensors().size(),
+                                                .hash = options.hash,
+                                                .check = options.on_tensor,
+                                                .threads = std::max(1, machine.effective_cpus / 2),
+                                                .cpus = CpusOfNode(machine, options.numa.bind_node),
+                                                .view = [this](TensorId id) { return View(id); }}));
+    for (const TensorId id : arrivals->empty()) verifier->Complete(id);
+  }
   ASSIGN_OR_RETURN(loading_thread,
                    StartThread("loading",
                                CpusOfNode(machine, plan.arenas.empty() ? options.numa.bind_node
@@ -187,15 +204,41 @@ Result<FillResult> Weights::Impl::Fill() {
                     .threads = Threads(),
                     .queue_depth = options.queue_depth,
                     .cpus = CpusOfNode(machine, options.numa.bind_node),
-                    .gate = *gate,
-                    .progress = *progress,
+                    .use_cache = options.loader == LoaderKind::kAuto,
+                    .populate_threads = std::min(kPopulateThreads, machine.effective_cpus),
+                    .landed = [this](size_t read) { Landed(read); },
+                    .tick = [this] { progress->Tick(); },
+                    .trace = options.trace,
                     .cancelled = cancelled};
   return plan.mapped ? FillMapped(job, mappings) : FillArenas(job, arenas, make_backend);
+}
+
+void Weights::Impl::Landed(size_t read) {
+  progress->Add(reads.reads[read].must_bytes);
+  gate->Landed(reads.groups_of_read[read]);
+  for (const TensorId id : arrivals->Landed(read)) {
+    if (verifier) verifier->Complete(id);
+  }
+}
+
+TensorView Weights::Impl::View(TensorId id) const {
+  const IndexedTensor& tensor = index.at(id);
+  const uint32_t segment = plan.tensors[static_cast<uint32_t>(id)].segment;
+  return {.dtype = tensor.dtype,
+          .n_dims = tensor.n_dims,
+          .dims = tensor.dims,
+          .data = bases[plan.segments[segment].arena] + ArenaOffset(plan, index, id),
+          .bytes = tensor.extent.bytes};
 }
 
 // The body of the loading thread.
 void Weights::Impl::Load() {
   Result<FillResult> filled = Fill();
+  if (filled) {
+    if (const Status touched = FinishPages(); !touched) {
+      filled = tl::unexpected<Error>(touched.error());
+    }
+  }
   if (!filled) {
     load_error = filled.error();
     gate->Fail(std::move(filled).error());
@@ -214,6 +257,15 @@ void Weights::Impl::Load() {
   }
   Append(std::move(filled->fallbacks), &report.fallbacks);
   progress->End();
+}
+
+Status Weights::Impl::FinishPages() {
+  for (Arena& arena : arenas) {
+    RETURN_IF_ERROR(arena.FinishPages());
+    report.populate_seconds += arena.populate_seconds();
+    Append(arena.fallbacks(), &report.fallbacks);
+  }
+  return {};
 }
 
 Status Weights::Impl::SealAndLock() {
@@ -249,6 +301,14 @@ Result<LoadReport> Weights::Impl::Finish() {
       return tl::unexpected<Error>(std::move(unchanged).error());
     }
   }
+  if (verifier) {
+    const Stopwatch waiting;
+    RETURN_IF_ERROR(verifier->Finish());
+    report.hash_seconds = waiting.Seconds();
+    report.hashed = options.hash;
+    if (options.hash) report.xxh3 = verifier->xxh3();
+    verifier.reset();
+  }
   RETURN_IF_ERROR(SealAndLock());
   RETURN_IF_ERROR(GatherEvidence());
   return report;
@@ -257,16 +317,7 @@ Result<LoadReport> Weights::Impl::Finish() {
 Weights::Weights(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Weights::~Weights() = default;
 
-TensorView Weights::View(TensorId id) const {
-  const IndexedTensor& tensor = impl_->index.at(id);
-  const uint32_t segment = impl_->plan.tensors[static_cast<uint32_t>(id)].segment;
-  return {.dtype = tensor.dtype,
-          .n_dims = tensor.n_dims,
-          .dims = tensor.dims,
-          .data = impl_->bases[impl_->plan.segments[segment].arena] +
-                  ArenaOffset(impl_->plan, impl_->index, id),
-          .bytes = tensor.extent.bytes};
-}
+TensorView Weights::View(TensorId id) const { return impl_->View(id); }
 
 const TensorIndex& Weights::index() const { return impl_->index; }
 const PlacementPlan& Weights::plan() const { return impl_->plan; }
@@ -276,16 +327,8 @@ Status Weights::WaitGroup(GroupId group) const { return impl_->gate->Wait(group)
 void Weights::Cancel() { impl_->cancelled = true; }
 
 Result<LoadReport> Weights::Finish() {
-  if (impl_->finished) return *impl_->finished;
-  Result<LoadReport> report = impl_->Finish();
-  if (report && impl_->options.hash) {
-    const Stopwatch hashing;
-    report->xxh3 = HashAll(*this, impl_->machine.effective_cpus);
-    report->hash_seconds = hashing.Seconds();
-    report->hashed = true;
-  }
-  impl_->finished = report;
-  return report;
+  if (!impl_->finished) impl_->finished = impl_->Finish();
+  return *impl_->finished;
 }
 
 Result<std::unique_ptr<Weights>> StartLoadWith(const TensorIndex& index, const Machine& machine,

@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "memory/arena_builder.h"
 #include "memory/page_calls.h"
+#include "memory/page_filler.h"
 
 namespace llmrun {
 namespace {
@@ -42,6 +43,10 @@ Result<Arena> Arena::Reserve(const ArenaSpec& spec, PageCalls& calls) {
   arena.got_ = std::move(builder.got);
   arena.fallbacks_ = std::move(builder.fallbacks);
   arena.populate_seconds_ = builder.populate_seconds;
+  if (spec.touch_later) {
+    arena.filler_ = std::make_unique<PageFiller>(
+        PageFiller::Spec{arena.data_, arena.got_, spec.node, spec.policy}, calls);
+  }
   return arena;
 }
 
@@ -68,6 +73,26 @@ Status Arena::Map(uint64_t size_bytes, uint64_t alignment) {
   return {};
 }
 
+Status Arena::EnsurePages(uint64_t offset, uint64_t bytes) {
+  return filler_ ? filler_->Ensure(offset, bytes) : Status();
+}
+
+bool Arena::TryPages(uint64_t offset, uint64_t bytes) {
+  return filler_ && filler_->Try(offset, bytes);
+}
+
+Status Arena::FinishPages() {
+  if (!filler_) return {};
+  RETURN_IF_ERROR(filler_->Finish());
+  got_ = filler_->got();
+  const std::vector<Fallback> more = filler_->fallbacks();
+  fallbacks_.insert(fallbacks_.end(), more.begin(), more.end());
+  populate_seconds_ += filler_->touch_seconds();
+  filler_.reset();
+  return {};
+}
+
+Arena::Arena() = default;
 Arena::~Arena() { Release(); }
 
 Arena::Arena(Arena&& other) noexcept
@@ -75,7 +100,8 @@ Arena::Arena(Arena&& other) noexcept
       size_bytes_(std::exchange(other.size_bytes_, 0)),
       got_(std::exchange(other.got_, {})),
       fallbacks_(std::exchange(other.fallbacks_, {})),
-      populate_seconds_(std::exchange(other.populate_seconds_, 0)) {}
+      populate_seconds_(std::exchange(other.populate_seconds_, 0)),
+      filler_(std::move(other.filler_)) {}
 
 Arena& Arena::operator=(Arena&& other) noexcept {
   if (this != &other) {
@@ -85,6 +111,7 @@ Arena& Arena::operator=(Arena&& other) noexcept {
     got_ = std::exchange(other.got_, {});
     fallbacks_ = std::exchange(other.fallbacks_, {});
     populate_seconds_ = std::exchange(other.populate_seconds_, 0);
+    filler_ = std::move(other.filler_);
   }
   return *this;
 }

@@ -5,16 +5,21 @@
 // Order inside Reserve: mmap -> mbind (when a node is given) -> MADV_POPULATE_WRITE, whose result
 // is checked: a page that cannot be had is an Error or a Fallback, never a SIGBUS later.
 //
+// With `touch_later` Reserve() leaves the touching to EnsurePages(), so that it can go on beside the
+// reads: no byte may be written before EnsurePages() returned Ok for it.
+//
 // The ladder: a tile that cannot be had is taken one step down: 1G -> 2M -> THP -> 4K.
 // With HugePagesPolicy::kRequire a step down is an Error (kUnavailable) that names the pool's state
 // and the command that fills it.
 //
-// Threads: Thread-compatible; distinct bytes may be written by distinct threads until Seal().
+// Threads: Thread-compatible; distinct bytes may be written by distinct threads until Seal();
+// EnsurePages() and TryPages() are Thread-safe until FinishPages().
 // Owner: the Arena unmaps on destruction; views into it must be gone by then.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -28,7 +33,8 @@ struct ArenaSpec {
   std::vector<PageTile> tiles;   // in address order, largest pages first; sum = size of the arena
   std::optional<unsigned> node;  // bind to this NUMA node; unset: the kernel's first touch
   HugePagesPolicy policy = HugePagesPolicy::kTry;
-  int populate_threads = 1;  // who touch the pages, at least 1
+  int populate_threads = 1;  // who touch the pages in Reserve(), at least 1
+  bool touch_later = false;
 };
 
 // Tiles for `bytes`: whole pages of the wanted kind, then the next smaller, 4K last.
@@ -48,6 +54,7 @@ struct TileRequest {
 std::vector<PageTile> PlanTiles(const TileRequest& request);
 
 class PageCalls;
+class PageFiller;
 
 class Arena {
  public:
@@ -55,13 +62,23 @@ class Arena {
   // found out before a page is touched, so that the OOM killer never comes), kUsage (no such node),
   // kOs. Without permission to bind (EPERM) pages go where the populating threads run: a Fallback.
   static Result<Arena> Reserve(const ArenaSpec& spec);
-  // The same with other system calls, for tests. `calls` is used during the call only.
+  // The same with other system calls, for tests. `calls` is used during the call only, or as long as
+  // the arena is there with touch_later.
   static Result<Arena> Reserve(const ArenaSpec& spec, PageCalls& calls);
   ~Arena();
   Arena(Arena&&) noexcept;
   Arena& operator=(Arena&&) noexcept;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
+
+  // With touch_later. EnsurePages(): every page of the range is there, touched by this thread or
+  // another. Failure: kResource or kUnavailable. TryPages(): touches what nobody has begun to;
+  // false when there was none.
+  Status EnsurePages(uint64_t offset, uint64_t bytes);
+  bool TryPages(uint64_t offset, uint64_t bytes);
+  // Touches the rest and accounts for it: got(), fallbacks() and populate_seconds() are right from
+  // here on. The last is summed over threads then.
+  Status FinishPages();
 
   std::byte* data() const { return data_; }
   uint64_t size_bytes() const { return size_bytes_; }
@@ -75,7 +92,7 @@ class Arena {
   Status Seal();  // PROT_READ from here on
 
  private:
-  Arena() = default;
+  Arena();
   Status Map(uint64_t size_bytes, uint64_t alignment);
   void Release();
 
@@ -84,6 +101,7 @@ class Arena {
   std::vector<PageTile> got_;
   std::vector<Fallback> fallbacks_;
   double populate_seconds_ = 0;
+  std::unique_ptr<PageFiller> filler_;  // until FinishPages()
 };
 
 }  // namespace llmrun

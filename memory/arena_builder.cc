@@ -84,6 +84,9 @@ Result<ArenaBuilder::Taken> ArenaBuilder::Take(const PageTile& run) {
 
   const PageTile mapped{run.kind, mapped_bytes};
   RETURN_IF_ERROR(Bind(mapped));
+  if (spec_.touch_later) {
+    return Taken{mapped_bytes, mapped_bytes == run.bytes ? "" : WhyShort(run, free_pages, errnum)};
+  }
   PopulateSpec how;
   how.page_bytes = PageBytes(run.kind);
   how.threads = spec_.populate_threads;

@@ -130,15 +130,15 @@ Result<Residency> Inspect(std::span<const std::byte> range, bool with_nodes) {
 }
 
 // nullopt where the kernel is older than 6.5.
-std::optional<uint64_t> CachestatBytes(int fd, uint64_t file_bytes) {
+std::optional<uint64_t> CachestatBytes(int fd, uint64_t begin, uint64_t file_bytes) {
   struct {
     uint64_t offset, length;
-  } range = {0, file_bytes};
+  } range = {begin, file_bytes};
   struct {
     uint64_t cached, dirty, writeback, evicted, recently_evicted;
   } pages = {};
   if (syscall(kCachestatSyscall, fd, &range, &pages, 0) != 0) return std::nullopt;
-  return std::min(pages.cached * kPageBytes, file_bytes);
+  return pages.cached * kPageBytes;
 }
 
 }  // namespace
@@ -160,7 +160,9 @@ Result<Residency> InspectPages(std::span<const std::byte> range) { return Inspec
 Result<std::optional<uint64_t>> CachedBytes(int fd, uint64_t file_bytes) {
   if (file_bytes == 0) return uint64_t{0};  // cachestat takes 0 for "to the end"
   if (!MayAskPageCache(fmt::format("/proc/self/fd/{}", fd))) return std::nullopt;
-  if (const std::optional<uint64_t> bytes = CachestatBytes(fd, file_bytes)) return bytes;
+  if (const std::optional<uint64_t> bytes = CachestatBytes(fd, 0, file_bytes)) {
+    return std::min(*bytes, file_bytes);
+  }
   void* mapped = mmap(nullptr, file_bytes, PROT_READ, MAP_SHARED, fd, 0);
   if (mapped == MAP_FAILED) return OsError(errno, "mapping a file to see what of it is cached");
   const auto begin = reinterpret_cast<uint64_t>(mapped);
@@ -168,6 +170,11 @@ Result<std::optional<uint64_t>> CachedBytes(int fd, uint64_t file_bytes) {
   munmap(mapped, file_bytes);
   if (!present) return tl::unexpected<Error>(present.error());
   return std::min(*present, file_bytes);
+}
+
+std::optional<uint64_t> CachedBytesInRange(int fd, uint64_t offset, uint64_t bytes) {
+  if (bytes == 0) return 0;
+  return CachestatBytes(fd, offset, bytes);
 }
 
 FaultCounts ProcessFaults() {

@@ -14,11 +14,19 @@
 namespace llmrun {
 namespace {
 
+BlockingReader Preceded(const BackendOptions& options, BlockingReader reader) {
+  if (!options.before_read) return reader;
+  return [before = options.before_read, reader = std::move(reader)](const ReadRequest& request) {
+    const int errnum = before(request);
+    return errnum == 0 ? reader(request) : -int64_t{errnum};
+  };
+}
+
 Result<BackendChoice> CreatePread(std::span<const BackendFile> files,
                                   const BackendOptions& options) {
   std::vector<BlockingReader> readers;
   for (int i = 0; i < options.threads; ++i) {
-    readers.push_back(MakePreadReader({files.begin(), files.end()}));
+    readers.push_back(Preceded(options, MakePreadReader({files.begin(), files.end()})));
   }
   BackendChoice choice;
   ASSIGN_OR_RETURN(choice.backend, ThreadBackend::Create("read", std::move(readers), options.cpus));
@@ -30,7 +38,7 @@ Result<BackendChoice> CreateSplice(std::span<const BackendFile> files,
   std::vector<BlockingReader> readers;
   for (int i = 0; i < options.threads; ++i) {
     ASSIGN_OR_RETURN(BlockingReader reader, MakeSpliceReader({files.begin(), files.end()}));
-    readers.push_back(std::move(reader));
+    readers.push_back(Preceded(options, std::move(reader)));
   }
   BackendChoice choice;
   ASSIGN_OR_RETURN(choice.backend,

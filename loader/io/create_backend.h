@@ -1,6 +1,7 @@
 // Makes the backend of a loader, or the next best one where the machine refuses it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -16,6 +17,9 @@ struct BackendOptions {
   int threads = 1;                  // of `read` and `splice`
   uint32_t queue_depth = 16;        // of `io_uring`
   std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
+  // Called by the threads of `read` and `splice` before they read: 0 or an errno value, which
+  // becomes the result of the read. May be empty.
+  std::function<int(const ReadRequest&)> before_read = {};
 };
 
 struct BackendChoice {

@@ -29,6 +29,10 @@ namespace {
 // A single read(2) moves at most 2 GiB - 4 KiB; a multiple of every alignment below that.
 constexpr uint64_t kMaxRequestBytes = uint64_t{1} << 30;
 
+// Jobs that are prepared before they are submitted together: the device should not wait for the
+// preparation of a whole queue.
+constexpr size_t kPreparedBatch = 4;
+
 class Run {
  public:
   Run(ReadBackend& backend, std::span<const ReadJob> jobs, std::span<const ReadFile> files,
@@ -37,7 +41,7 @@ class Run {
     states_.resize(jobs.size());
     for (size_t i = 0; i < jobs.size(); ++i) {
       CHECK(jobs[i].must_bytes > 0 && jobs[i].must_bytes <= jobs[i].bytes);
-      states_[i].direct = files[jobs[i].file].direct;
+      states_[i].direct = files[jobs[i].file].direct && !jobs[i].buffered;
       ready_.push_back(i);
     }
     refused_direct_.resize(files.size());
@@ -63,6 +67,7 @@ class Run {
     uint64_t asked = 0;  // by the request in flight
     int retries = 0;     // in a row
     bool direct = false;
+    bool prepared = false;
   };
 
   void Fail(Error error) {
@@ -85,9 +90,13 @@ class Run {
 
   void SubmitReady() {
     while (!ready_.empty() && in_flight_ < backend_.Capacity()) {
-      const size_t count = std::min<size_t>(ready_.size(), backend_.Capacity() - in_flight_);
+      size_t count = std::min<size_t>(ready_.size(), backend_.Capacity() - in_flight_);
+      if (options_.prepare) count = std::min(count, kPreparedBatch);
       batch_.clear();
-      for (size_t i = 0; i < count; ++i) batch_.push_back(RequestFor(ready_[i]));
+      for (size_t i = 0; i < count; ++i) {
+        if (Status prepared = Prepare(ready_[i]); !prepared) return Fail(prepared.error());
+        batch_.push_back(RequestFor(ready_[i]));
+      }
       const Result<size_t> taken = backend_.Submit(batch_);
       if (!taken) return Fail(taken.error());
       CHECK(*taken <= count && (*taken > 0 || in_flight_ > 0));
@@ -96,6 +105,12 @@ class Run {
       in_flight_ += static_cast<uint32_t>(*taken);
       result_.requests += *taken;
     }
+  }
+
+  Status Prepare(size_t index) {
+    if (!options_.prepare || states_[index].prepared) return {};
+    states_[index].prepared = true;
+    return options_.prepare(jobs_[index].id);
   }
 
   void ReapSome() {

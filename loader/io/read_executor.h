@@ -27,6 +27,7 @@ struct ReadJob {
   uint64_t bytes = 0;       // to ask for
   uint64_t must_bytes = 0;  // to have in the end; the rest lies past the end of the file
   std::byte* destination = nullptr;
+  bool buffered = false;  // through the page cache, though the file could be read directly
 };
 
 // What the executor knows about a file; as many as the backend has.
@@ -38,6 +39,9 @@ struct ReadFile {
 
 struct ExecutorOptions {
   int max_retries = 64;  // EINTR/EAGAIN in a row for one job before it is an error
+  // Called once for a job before its first request, e.g. to touch the destination's pages; an error
+  // ends the run. May be empty.
+  std::function<Status(uint64_t id)> prepare = {};
 };
 
 struct ExecutorResult {

@@ -81,6 +81,11 @@ Result<size_t> UringBackend::Submit(std::span<const ReadRequest> batch) {
   const size_t taken = std::min<size_t>(batch.size(), capacity_ - in_flight_);
   for (const ReadRequest& request : batch.first(taken)) Prepare(request);
   in_flight_ += static_cast<uint32_t>(taken);
+  // What the kernel does not take now stays in the ring for Reap().
+  const int submitted = io_uring_submit(&ring_);
+  if (submitted < 0 && submitted != -EAGAIN && submitted != -EBUSY && submitted != -EINTR) {
+    return OsError(-submitted, "io_uring_enter");
+  }
   return taken;
 }
 

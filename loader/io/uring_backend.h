@@ -1,5 +1,4 @@
-// Reads through one io_uring: requests are prepared by Submit() and go to the kernel together with
-// the wait of Reap(), one system call for a whole batch.
+// Reads through one io_uring: a batch goes to the kernel with one system call.
 //
 // Threads: the ring belongs to the thread that made it (IORING_SETUP_SINGLE_ISSUER).
 // Source: io_uring_setup(2), io_uring_enter(2); liburing 2.3.
