@@ -1,5 +1,5 @@
-// What happened when, as named spans on named tracks: the timeline behind `--trace FILE`. A null log
-// costs one comparison.
+// What happened when, as named spans on named tracks: the timeline behind `--trace FILE`. A null
+// log costs one comparison.
 //
 // Threads: Add() is Thread-safe; Take() is for when the work is over.
 #pragma once

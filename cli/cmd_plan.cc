@@ -55,7 +55,7 @@ Status AskFiles(const TensorIndex& index, uint64_t* cached_bytes, uint64_t* dire
 
 Result<Planned> MakePlan(const PlanOptions& options, const TensorIndex& index) {
   Planned planned;
-  ASSIGN_OR_RETURN(planned.options, MakeLoadOptions(options.loader));
+  ASSIGN_OR_RETURN(planned.options, MakeLoadOptions(options.loader, options.model));
   ASSIGN_OR_RETURN(planned.machine,
                    options.machine.empty() ? DetectMachine() : SyntheticMachine(options.machine));
   uint64_t direct_alignment = 1;

@@ -14,6 +14,7 @@
 #include "cli/prompt.h"
 #include "cli/report.h"
 #include "cli/session_flags.h"
+#include "cli/trace_file.h"
 #include "model/generator.h"
 
 namespace llmrun {
@@ -33,6 +34,8 @@ struct RunOptions {
   bool ignore_eos = false;
   bool special = false;
   bool hide_prompt = false;
+  bool check_tensors = false;
+  std::string trace;  // path of the timeline, empty for none
   bool quiet = false;
 };
 
@@ -120,18 +123,25 @@ void NoteSharedPool(const ThreadOptions& threads) {
 Result<int> Run(RunOptions& options) {
   CatchInterrupts();
   const Stopwatch since_start;
+  TraceLog trace;
   EngineOptions engine_options;
   if (!options.positional_model.empty()) options.model.path = options.positional_model;
   if (!options.positional_prompt.empty()) {
     options.prompt.text = options.positional_prompt;
     options.prompt.has_text = true;
   }
+  if (options.model.path == "-" && !options.prompt.has_text && options.prompt.file.empty()) {
+    return MakeFixableError(ErrorCode::kUsage, "llm-run -m - -p \"Once upon a time\"",
+                            "standard input cannot be both the model and the prompt");
+  }
   ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
   ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(options.sampler));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
   ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
+  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader, options.model));
   engine_options.threads = options.threads.threads;
+  engine_options.check_tensors = options.check_tensors;
+  if (!options.trace.empty()) engine_options.load.trace = &trace;
   ProgressBar bar("load");
   if (!options.quiet) {
     engine_options.load.progress = [&bar](const LoadProgress& p) {
@@ -141,6 +151,7 @@ Result<int> Run(RunOptions& options) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
   const LoadWatcher watcher(*engine->weights, options.loader.report);
   session_options.interrupted = Interrupted;
+  session_options.trace = engine_options.load.trace;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
 
   const std::vector<TokenId> ids =
@@ -161,6 +172,7 @@ Result<int> Run(RunOptions& options) {
   Result<GenerateResult> result = Generate(*session, *engine->tokenizer, sampler, ids, generate);
   if (!result && !Interrupted()) return tl::unexpected<Error>(result.error());
   RETURN_IF_ERROR(output.End());
+  if (!options.trace.empty()) RETURN_IF_ERROR(WriteTrace(trace, options.trace));
   if (result && !options.quiet) {
     result->first_token_seconds += before_generate_seconds;
     ShowTimes(*result, *engine, *session);
@@ -237,6 +249,15 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
   AddThreadOptions(*command, options->threads);
   AddLoaderFlags(*command, options->loader);
   AddReportFlag(*command, options->loader);
+  command
+      ->add_flag("--check-tensors", options->check_tensors,
+                 "refuse weights with NaN or infinities, looked for as they arrive")
+      ->group(kGroupLoading);
+  command
+      ->add_option("--trace", options->trace,
+                   "write a timeline of reads, pages and layers (Chrome trace JSON)")
+      ->type_name("FILE")
+      ->group(kGroupLoading);
   command->callback([options, &context] {
     context.action = [options] {
       if (!options->has_seed) options->sampler.seed = RandomSeed();

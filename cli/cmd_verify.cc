@@ -70,7 +70,7 @@ uint64_t HashOfHashes(const std::vector<TensorCheck>& checks) {
 }
 
 Result<Verdict> CheckTensors(const VerifyOptions& options, const TensorIndex& index) {
-  ASSIGN_OR_RETURN(LoadOptions load, MakeLoadOptions(options.loader));
+  ASSIGN_OR_RETURN(LoadOptions load, MakeLoadOptions(options.loader, options.model));
   load.hash = false;  // done below, together with looking at the values
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
   ProgressBar bar("load");

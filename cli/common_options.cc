@@ -11,14 +11,15 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/unique_fd.h"
 #include "base/units.h"
 #include "cli/output.h"
+#include "loader/io/receive_file.h"
 #include "sched/thread_pool.h"
 
 namespace llmrun {
 namespace {
 
-constexpr char kGroupLoading[] = "Loading";
 constexpr char kShippedModel[] = "llm-run-tiny-q8_0.gguf";
 
 std::optional<std::string> ShippedModelPath() {
@@ -144,13 +145,18 @@ Result<uint64_t> ParseSize(std::string_view text) {
 
 void AddModelOptions(CLI::App& command, ModelOptions& options) {
   CLI::Option* model = command.add_option("-m,--model", options.path,
-                                          "GGUF file, any part of a split one\n"
+                                          "GGUF file, any part of a split one, - for stdin\n"
                                           "(default: the tiny model that comes with llm-run)");
   model->type_name("FILE");
   FromEnvironment(model, {"LLMRUN_MODEL", "LLAMA_ARG_MODEL"});
 }
 
 Result<std::string> ModelPath(const ModelOptions& options) {
+  if (options.path == "-") {
+    static UniqueFd received;  // as long as the process: its path must stay valid
+    ASSIGN_OR_RETURN(received, ReceiveIntoMemory(STDIN_FILENO));
+    return fmt::format("/proc/self/fd/{}", received.get());
+  }
   if (!options.path.empty()) return options.path;
   const std::optional<std::string> shipped = ShippedModelPath();
   if (!shipped) {
@@ -179,11 +185,13 @@ void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
   CLI::Option* mlock =
       command.add_flag("--mlock", flags.mlock, "lock the weights in memory")->group(kGroupLoading);
   FromEnvironment(mlock, {"LLMRUN_MLOCK", "LLAMA_ARG_MLOCK"});
-  add(command.add_option("--io-depth", flags.io_depth,
-                         "requests in flight with io_uring, 1 to 4096 (default: 16)"),
+  add(command.add_option(
+          "--io-depth", flags.io_depth,
+          "requests in flight with io_uring, 1 to 4096 (default: 16, tuned on large files)"),
       "N")
       ->check(PlainRange(1, 4096));
-  add(command.add_option("--io-chunk", flags.io_chunk, "largest single request (default: 4M)"),
+  add(command.add_option("--io-chunk", flags.io_chunk,
+                         "largest single request (default: 4M, tuned likewise)"),
       "BYTES");
   command.add_flag("--mmap", flags.mmap, "as --loader=mmap")->group(kGroupLoading);
   command.add_flag("--no-mmap", flags.no_mmap, "as --loader=read")->group(kGroupLoading);
@@ -200,9 +208,13 @@ void AddReportFlag(CLI::App& command, LoaderFlags& flags) {
       ->group(kGroupLoading);
 }
 
-Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
+Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags, const ModelOptions& model) {
   LoadOptions options;
   ASSIGN_OR_RETURN(options.loader, ChooseLoader(flags));
+  if (model.path == "-") {
+    options.copies_before = 1;
+    if (options.loader == LoaderKind::kAuto) options.loader = LoaderKind::kMmap;
+  }
   const std::optional<HugePages> pages = ParseHugePages(flags.hugepages);
   if (!pages) {
     return MakeError(ErrorCode::kUsage, "--hugepages={}: expected off, thp, 2M, 1G or auto",
@@ -218,7 +230,8 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
   ASSIGN_OR_RETURN(options.numa, ParseNuma(flags.numa));
   options.hash = !flags.report.empty();  // the report says what was loaded
   options.mlock = flags.mlock || flags.load_mode.ends_with("mlock");
-  options.queue_depth = flags.io_depth;
+  if (flags.io_depth > 0) options.queue_depth = flags.io_depth;
+  options.tune = flags.io_depth == 0 && flags.io_chunk.empty();
   if (!flags.io_chunk.empty()) {
     ASSIGN_OR_RETURN(options.chunk_bytes, ParseSize(flags.io_chunk));
     constexpr uint64_t kLeast = 4 * kKiB;

@@ -25,11 +25,14 @@ void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> var
 Result<uint64_t> ParseSize(std::string_view text);
 
 struct ModelOptions {
-  std::string path;  // empty: the shipped tiny model
+  std::string path;  // empty: the shipped tiny model; "-": standard input
 };
 void AddModelOptions(CLI::App& command, ModelOptions& options);
 // The model to open. Says so on stderr when it is the shipped one; kNoInput when that is not there.
+// For "-" standard input is received into memory, and the path leads there as long as we run.
 Result<std::string> ModelPath(const ModelOptions& options);
+
+inline constexpr char kGroupLoading[] = "Loading";  // of --help
 
 struct LoaderFlags {
   std::string loader;  // empty: by load_mode, no_mmap, direct_io, else auto
@@ -41,15 +44,16 @@ struct LoaderFlags {
   std::string hugepages_policy = "try";
   std::string numa = "off";
   bool mlock = false;
-  uint32_t io_depth = LoadOptions{}.queue_depth;
-  std::string io_chunk;  // empty: LoadOptions' own
-  std::string report;    // path for the JSON report, "-" for stdout, empty for none
+  uint32_t io_depth = 0;  // 0: begin with LoadOptions' own, and tune
+  std::string io_chunk;   // empty: LoadOptions' own
+  std::string report;     // path for the JSON report, "-" for stdout, empty for none
 };
 void AddLoaderFlags(CLI::App& command, LoaderFlags& flags);
 // --report, for the commands that load.
 void AddReportFlag(CLI::App& command, LoaderFlags& flags);
 // kUsage for values that mean nothing, kUnavailable for what is planned but not there yet.
-Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags);
+// A model from standard input lies in memory already: `auto` maps it.
+Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags, const ModelOptions& model);
 
 struct ThreadOptions {
   int threads = 0;        // 0: one a core (Engine::DefaultThreads)

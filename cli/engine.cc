@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "cli/tensor_check.h"
 #include "loader/open_model.h"
 #include "model/tokenizer_spec.h"
 
@@ -37,6 +38,19 @@ Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, int
   return ThreadPool::Create(options);
 }
 
+namespace {
+
+// kBadData for a tensor with NaN or infinities.
+Status RefuseNotFinite(const TensorIndex& index, TensorId id, const TensorView& view) {
+  ASSIGN_OR_RETURN(const TensorCheck check, CheckTensor(view));
+  if (!check.first) return {};
+  return MakeError(ErrorCode::kBadData, "{}: tensor '{}': {} values are not finite, first: {}",
+                   index.files()[index.at(id).extent.file].label, index.at(id).name,
+                   check.not_finite, DescribeNotFinite(*check.first));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   auto engine = std::make_unique<Engine>();
   ASSIGN_OR_RETURN(engine->isa, WantedIsa());
@@ -44,7 +58,13 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   ASSIGN_OR_RETURN(TensorIndex index, OpenModel(options.model_path));
   engine->index = std::make_unique<TensorIndex>(std::move(index));
   ASSIGN_OR_RETURN(engine->config, ReadModelConfig(*engine->index));
-  ASSIGN_OR_RETURN(engine->weights, StartLoad(*engine->index, engine->machine, options.load));
+  LoadOptions load = options.load;
+  if (options.check_tensors) {
+    load.on_tensor = [&model = *engine->index](TensorId id, const TensorView& view) {
+      return RefuseNotFinite(model, id, view);
+    };
+  }
+  ASSIGN_OR_RETURN(engine->weights, StartLoad(*engine->index, engine->machine, load));
   ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(engine->index->metadata()));
   ASSIGN_OR_RETURN(engine->tokenizer, Tokenizer::Create(std::move(spec)));
   ASSIGN_OR_RETURN(engine->pool, MakePool(engine->machine, options.threads));

@@ -25,7 +25,8 @@ Result<IsaLevel> WantedIsa();
 struct EngineOptions {
   std::string model_path;
   LoadOptions load;
-  int threads = 0;  // 0: one for each core that this process may use
+  int threads = 0;             // 0: one for each core that this process may use
+  bool check_tensors = false;  // refuse weights that are not finite, as they arrive
 };
 
 struct Engine {

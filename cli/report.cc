@@ -25,6 +25,8 @@ Json ReportJson(const LoadReport& report) {
       {"loader", report.loader},
       {"requested", report.requested},
       {"got", report.loader},
+      {"io_depth", report.io_depth},
+      {"io_request_bytes", report.io_request_bytes},
       {"hugepages_requested", report.hugepages_requested},
       {"fallbacks", fallbacks},
       {"file_bytes", report.file_bytes},
@@ -62,11 +64,14 @@ Json ReportJson(const LoadReport& report) {
 
 std::string ReportText(const LoadReport& report) {
   const Residency& pages = report.residency;
-  std::string out =
-      fmt::format("load   {}  {} in {} ({})  copies {:.3g}  first layer {}", report.loader,
-                  FormatBytes(report.read_bytes), FormatSeconds(report.seconds),
-                  FormatRate(report.read_bytes, report.seconds), report.copies,
-                  FormatSeconds(report.time_to_first_layer_seconds));
+  std::string how = report.loader;
+  if (report.io_depth > 0) {
+    how += fmt::format(" {} x {}", report.io_depth, FormatBytes(report.io_request_bytes));
+  }
+  std::string out = fmt::format("load   {}  {} in {} ({})  copies {:.3g}  first layer {}", how,
+                                FormatBytes(report.read_bytes), FormatSeconds(report.seconds),
+                                FormatRate(report.read_bytes, report.seconds), report.copies,
+                                FormatSeconds(report.time_to_first_layer_seconds));
   if (report.hashed) out += "  xxh3 " + FormatHash(report.xxh3);
   out += fmt::format("\npages  1G {}  2M {}  THP {}  4K {}", PageCount(pages.bytes_1g, kGiB),
                      PageCount(pages.bytes_2m, 2 * kMiB), PageCount(pages.bytes_thp, 2 * kMiB),

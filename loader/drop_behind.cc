@@ -41,4 +41,14 @@ void DropBehind::Drop(size_t read) const {
                   static_cast<off_t>(planned.bytes), POSIX_FADV_DONTNEED);
 }
 
+void DropBehind::DropRest() const {
+  std::vector<bool> all_absent(files_.size(), true);
+  for (size_t i = 0; i < state_.size(); ++i) {
+    if (state_[i] != kAbsent) all_absent[reads_.reads[i].file] = false;
+  }
+  for (size_t file = 0; file < files_.size(); ++file) {
+    if (all_absent[file]) ::posix_fadvise(files_[file].fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+  }
+}
+
 }  // namespace llmrun

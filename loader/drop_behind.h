@@ -1,6 +1,6 @@
-// What of a model's files the page cache held before a load, read by read; and dropping what buffered
-// reads left there, so that a load never takes the memory of the model twice. Pages that were cached
-// before stay.
+// What of a model's files the page cache held before a load, read by read; and dropping what
+// buffered reads left there, so that a load never takes the memory of the model twice. Pages that
+// were cached before stay.
 //
 // Threads: Thread-safe after construction. Borrows the files.
 #pragma once
@@ -22,6 +22,9 @@ class DropBehind {
   bool WasCached(size_t read) const { return state_[read] == kCached; }  // all of it
   // The read went through the page cache and is in place.
   void Drop(size_t read) const;
+  // After the last read: what lies across the borders of reads (large folios, read-ahead) in files
+  // of which nothing was cached before.
+  void DropRest() const;
 
  private:
   enum State : uint8_t { kUnknown, kAbsent, kPartly, kCached };

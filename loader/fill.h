@@ -29,10 +29,12 @@ struct FillJob {
   std::span<const ModelFile> files;
   int threads = 1;
   uint32_t queue_depth = 16;
+  uint64_t request_bytes = 4ULL << 20;
+  bool tune = false;                // change these two while reading, as RequestTuner finds
   std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
   // `auto`: what the page cache holds is copied from there by threads, the rest is read directly.
   bool use_cache = false;
-  int populate_threads = 1;  // who touch pages ahead of the reads
+  int populate_threads = 1;                 // who touch pages ahead of the reads
   std::function<void(size_t read)> landed;  // Thread-safe
   std::function<void()> tick;               // now and then, on the loading thread
   TraceLog* trace = nullptr;
@@ -40,7 +42,9 @@ struct FillJob {
 };
 
 struct FillResult {
-  std::string loader;  // what was used
+  std::string loader;        // what was used
+  uint32_t queue_depth = 0;  // of a ring, in the end; 0: none was used
+  uint64_t request_bytes = 0;
   double read_seconds = 0;
   uint64_t bytes = 0;
   uint64_t copied_bytes = 0;  // of these, through the page cache into an arena

@@ -35,6 +35,10 @@ std::vector<ReadFile> DescribeFiles(std::span<const ModelFile> files, bool want_
 
 void Merge(FillResult more, FillResult* all) {
   all->loader += all->loader.empty() ? more.loader : " + " + more.loader;
+  if (more.queue_depth > 0) {
+    all->queue_depth = more.queue_depth;
+    all->request_bytes = more.request_bytes;
+  }
   all->bytes += more.bytes;
   all->copied_bytes += more.copied_bytes;
   std::move(more.fallbacks.begin(), more.fallbacks.end(), std::back_inserter(all->fallbacks));
@@ -58,6 +62,7 @@ class Filling {
     const Stopwatch reading;
     Result<FillResult> result = RunBoth(cached, others);
     if (result) result->read_seconds = reading.Seconds();
+    cache_.DropRest();
     if (!result && page_error_) return tl::unexpected<Error>(*page_error_);
     return result;
   }
@@ -88,7 +93,8 @@ class Filling {
         BackendChoice choice,
         make_backend_(loader, descriptors,
                       {.threads = job_.threads,
-                       .queue_depth = job_.queue_depth,
+                       .queue_depth = std::max(job_.queue_depth,
+                                               job_.tune ? RequestTuner::Bounds().most.depth : 0),
                        .cpus = job_.cpus,
                        .before_read = [this](const ReadRequest& r) { return EnsureFor(r); }}));
     FillResult result{.loader = std::string(choice.backend->Name()),
@@ -106,6 +112,10 @@ class Filling {
       job_.landed(read);
       if (may_tick) job_.tick();
     };
+    RequestTuner tuner({job_.request_bytes, job_.queue_depth}, {},
+                       job_.tune ? job_.reads.total_bytes : 0);
+    options.request_bytes = job_.request_bytes;
+    if (choice.direct) options.tuner = &tuner;
     std::atomic<bool> touched_enough{false};
     std::vector<std::thread> helpers;
     if (touch_ahead) helpers = StartTouching(reads, touched_enough);
@@ -114,6 +124,10 @@ class Filling {
     touched_enough = true;
     for (std::thread& helper : helpers) helper.join();
     if (!done) return tl::unexpected<Error>(done.error());
+    if (choice.direct) {
+      result.queue_depth = tuner.current().depth;
+      result.request_bytes = tuner.current().request_bytes;
+    }
     result.bytes = done->read_bytes;
     result.copied_bytes = done->read_bytes - done->direct_bytes;
     std::move(done->fallbacks.begin(), done->fallbacks.end(), std::back_inserter(result.fallbacks));

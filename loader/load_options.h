@@ -43,10 +43,14 @@ struct LoadOptions {
   int io_threads = 0;                 // readers of `read` and `splice`; 0: chosen
   uint32_t queue_depth = 16;          // requests in flight with io_uring
   uint64_t chunk_bytes = 4ULL << 20;  // largest single request
+  bool tune = true;  // io_uring: begin with these two and settle on what this device likes
   // Called from the loading thread, at most every 50 ms and once at the end. May be empty.
   std::function<void(const LoadProgress&)> progress = {};
-  // Called for every tensor as it arrives, on several threads at once, beside the reads. May be empty.
+  // Called for every tensor as it arrives, on several threads at once, beside the reads. May be
+  // empty.
   TensorVisitor on_tensor = {};
+  double copies_before =
+      0;  // that each byte took already, e.g. through a pipe (LoadReport::copies)
   TraceLog* trace = nullptr;  // borrowed: must outlive the Weights
 };
 

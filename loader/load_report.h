@@ -17,6 +17,8 @@ struct LoadReport {
   std::string loader;     // what was used: "io_uring"
   std::string requested;  // what was asked: "auto"
   std::string hugepages_requested;
+  uint32_t io_depth = 0;  // io_uring: requests in flight, as settled on; 0: no ring was used
+  uint64_t io_request_bytes = 0;  // of one of them
   std::vector<Fallback> fallbacks;
   uint64_t file_bytes = 0;  // all parts, headers included
   uint64_t read_bytes = 0;  // tensor bytes brought in (or mapped)
@@ -27,7 +29,7 @@ struct LoadReport {
   double time_to_first_layer_seconds = 0;  // until groups 0 and 1 were usable
   double cpu_seconds = 0;                  // user + system of this process during the load
   double hash_seconds = 0;  // verification that was not done when the last byte was in place
-  double copies = 0;  // how often the kernel or we copied each byte: 0 with O_DIRECT and mmap
+  double copies = 0;        // how often the kernel or we copied each byte: 0 with O_DIRECT and mmap
   // Of the files, in the page cache when the load began; the kernel may tell their owner only.
   std::optional<uint64_t> cached_bytes_before = 0;
   Residency residency;

@@ -1,5 +1,5 @@
-// Looks at tensors while they are hot: as soon as the last byte of one has landed, a thread hashes it
-// (XXH3-64) and shows it to the caller's check, beside the reads that go on.
+// Looks at tensors while they are hot: as soon as the last byte of one has landed, a thread hashes
+// it (XXH3-64) and shows it to the caller's check, beside the reads that go on.
 //
 // Threads: Complete() is Thread-safe; the rest belongs to one thread. The check runs on several
 // threads at once, at low priority. Owner: views must stay valid until Finish() or destruction.
@@ -39,7 +39,7 @@ class Verifier {
   // Waits until all tensors were looked at. Requires: Complete() was called for each.
   Status Finish();
 
-  uint64_t xxh3() const;  // as HashAll(); after Finish()
+  uint64_t xxh3() const;                       // as HashAll(); after Finish()
   double seconds() const { return seconds_; }  // of work, summed over threads
 
  private:

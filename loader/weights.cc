@@ -11,9 +11,10 @@
 #include <vector>
 
 #include "base/stopwatch.h"
+#include "base/units.h"
 #include "loader/fill.h"
-#include "loader/io/start_thread.h"
 #include "loader/group_gate.h"
+#include "loader/io/start_thread.h"
 #include "loader/progress_meter.h"
 #include "loader/tensor_arrivals.h"
 #include "loader/verifier.h"
@@ -28,6 +29,9 @@ static_assert(kMaxDirectAlignment <= kImageAlignment);
 // More readers than this do not help any device we know; fewer CPUs than this starve it.
 constexpr int kMaxChosenThreads = 8;
 constexpr int kPopulateThreads = 2;
+// Reads are planned in pieces of this and joined into requests: layers open sooner, and the size of
+// requests can be tuned.
+constexpr uint64_t kReadBytes = 2 * kMiB;
 
 double ProcessCpuSeconds() {
   rusage usage = {};
@@ -80,6 +84,7 @@ struct Weights::Impl {
   Result<LoadReport> Finish();
   void Landed(size_t read);
   TensorView View(TensorId id) const;
+  Status CheckIntact() const;
   Status FinishPages();
   Status SealAndLock();
   Status GatherEvidence();
@@ -139,12 +144,10 @@ Status Weights::Impl::ReserveMemory() {
     return {};
   }
   for (const ArenaPlan& planned : plan.arenas) {
-    ASSIGN_OR_RETURN(
-        Arena arena,
-        Arena::Reserve({.tiles = planned.tiles,
-                        .node = planned.node,
-                        .policy = options.policy,
-                        .touch_later = true}));
+    ASSIGN_OR_RETURN(Arena arena, Arena::Reserve({.tiles = planned.tiles,
+                                                  .node = planned.node,
+                                                  .policy = options.policy,
+                                                  .touch_later = true}));
     bases.push_back(arena.data());
     arenas.push_back(std::move(arena));
   }
@@ -160,8 +163,9 @@ Status Weights::Impl::Prepare() {
   RETURN_IF_ERROR(OpenFiles());
   ASSIGN_OR_RETURN(plan, PlanPlacement(index, machine, options,
                                        {.cached_bytes = report.cached_bytes_before.value_or(0)}));
-  reads = PlanReads(
-      index, plan, {.offset_alignment = kImageAlignment, .max_request_bytes = options.chunk_bytes});
+  reads = PlanReads(index, plan,
+                    {.offset_alignment = kImageAlignment,
+                     .max_request_bytes = std::min(options.chunk_bytes, kReadBytes)});
   report.plan_seconds = planning.Seconds();
   Append(plan.fallbacks, &report.fallbacks);
   gate.emplace(reads.group_reads, since_start);
@@ -203,6 +207,8 @@ Result<FillResult> Weights::Impl::Fill() {
                     .files = files,
                     .threads = Threads(),
                     .queue_depth = options.queue_depth,
+                    .request_bytes = options.chunk_bytes,
+                    .tune = options.tune,
                     .cpus = CpusOfNode(machine, options.numa.bind_node),
                     .use_cache = options.loader == LoaderKind::kAuto,
                     .populate_threads = std::min(kPopulateThreads, machine.effective_cpus),
@@ -247,16 +253,40 @@ void Weights::Impl::Load() {
   report.loader = filled->loader;
   report.seconds = since_start.Seconds();
   report.read_seconds = filled->read_seconds;
+  report.io_depth = filled->queue_depth;
+  report.io_request_bytes = filled->request_bytes;
   report.time_to_first_layer_seconds = gate->first_layer_seconds();
   report.cpu_seconds = ProcessCpuSeconds() - start_cpu_seconds;
   const FaultCounts faults = ProcessFaults();
   report.minor_faults = faults.minor - start_faults.minor;
   report.major_faults = faults.major - start_faults.major;
   if (filled->bytes > 0) {
-    report.copies = static_cast<double>(filled->copied_bytes) / static_cast<double>(filled->bytes);
+    report.copies = options.copies_before +
+                    static_cast<double>(filled->copied_bytes) / static_cast<double>(filled->bytes);
   }
   Append(std::move(filled->fallbacks), &report.fallbacks);
   progress->End();
+}
+
+Status Weights::Impl::CheckIntact() const {
+  for (uint32_t file = 0; file < mappings.size(); ++file) {
+    const std::optional<uint64_t> missing = mappings[file].FirstMissing();
+    if (!missing) continue;
+    std::string_view name = "(none)";
+    for (const IndexedTensor& tensor : index.tensors()) {
+      const FileExtent& extent = tensor.extent;
+      if (extent.file == file && extent.offset + extent.bytes > *missing) {
+        name = tensor.name;
+        break;
+      }
+    }
+    return MakeFixableError(ErrorCode::kBadData,
+                            "restore the file; a loader other than mmap keeps weights of its own",
+                            "{}: the file became shorter while it was in use: tensor '{}' is gone "
+                            "from byte {} on",
+                            files[file].label, name, *missing);
+  }
+  return {};
 }
 
 Status Weights::Impl::FinishPages() {
@@ -304,6 +334,7 @@ Result<LoadReport> Weights::Impl::Finish() {
   if (verifier) {
     const Stopwatch waiting;
     RETURN_IF_ERROR(verifier->Finish());
+    RETURN_IF_ERROR(CheckIntact());
     report.hash_seconds = waiting.Seconds();
     report.hashed = options.hash;
     if (options.hash) report.xxh3 = verifier->xxh3();
@@ -323,6 +354,8 @@ const TensorIndex& Weights::index() const { return impl_->index; }
 const PlacementPlan& Weights::plan() const { return impl_->plan; }
 bool Weights::GroupReady(GroupId group) const { return impl_->gate->Ready(group); }
 Status Weights::WaitGroup(GroupId group) const { return impl_->gate->Wait(group); }
+
+Status Weights::CheckIntact() const { return impl_->CheckIntact(); }
 
 void Weights::Cancel() { impl_->cancelled = true; }
 

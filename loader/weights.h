@@ -37,6 +37,10 @@ class Weights {
 
   bool GroupReady(GroupId group) const;
   Status WaitGroup(GroupId group) const;
+  // Weights in memory of their own stay what they are. Mapped ones are part of their file:
+  // kBadData, naming the tensor, when a page of it was found missing (the file was truncated). To
+  // be asked after computing with them; such bytes read as zeros. Thread-safe.
+  Status CheckIntact() const;
   // Asks the load to stop where it is; it then fails with "cancelled". Thread-safe.
   void Cancel();
   // Waits for everything, seals the arenas, gathers the evidence. The second call returns the same.

@@ -5,8 +5,8 @@
 // Order inside Reserve: mmap -> mbind (when a node is given) -> MADV_POPULATE_WRITE, whose result
 // is checked: a page that cannot be had is an Error or a Fallback, never a SIGBUS later.
 //
-// With `touch_later` Reserve() leaves the touching to EnsurePages(), so that it can go on beside the
-// reads: no byte may be written before EnsurePages() returned Ok for it.
+// With `touch_later` Reserve() leaves the touching to EnsurePages(), so that it can go on beside
+// the reads: no byte may be written before EnsurePages() returned Ok for it.
 //
 // The ladder: a tile that cannot be had is taken one step down: 1G -> 2M -> THP -> 4K.
 // With HugePagesPolicy::kRequire a step down is an Error (kUnavailable) that names the pool's state
@@ -62,8 +62,8 @@ class Arena {
   // found out before a page is touched, so that the OOM killer never comes), kUsage (no such node),
   // kOs. Without permission to bind (EPERM) pages go where the populating threads run: a Fallback.
   static Result<Arena> Reserve(const ArenaSpec& spec);
-  // The same with other system calls, for tests. `calls` is used during the call only, or as long as
-  // the arena is there with touch_later.
+  // The same with other system calls, for tests. `calls` is used during the call only, or as long
+  // as the arena is there with touch_later.
   static Result<Arena> Reserve(const ArenaSpec& spec, PageCalls& calls);
   ~Arena();
   Arena(Arena&&) noexcept;

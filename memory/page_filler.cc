@@ -157,8 +157,9 @@ Status PageFiller::CheckThp() {
   if (spec_.policy == HugePagesPolicy::kRequire) {
     return MakeFixableError(ErrorCode::kUnavailable, kCompactFix, "THP required: {}", why);
   }
-  fallbacks_.push_back({"THP", fmt::format("4K pages for {}", FormatBytes(wanted_bytes - thp_bytes)),
-                        why, kCompactFix});
+  fallbacks_.push_back({"THP",
+                        fmt::format("4K pages for {}", FormatBytes(wanted_bytes - thp_bytes)), why,
+                        kCompactFix});
   return {};
 }
 

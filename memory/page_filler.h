@@ -1,7 +1,7 @@
 // Touches the pages of an arena piece by piece while it is already being filled, so that clearing
 // memory hides behind the reads. A piece is touched once, whoever asks first; a piece that its kind
-// of pages cannot serve (a cgroup's hugetlb limit, a short node) is taken one step down the ladder in
-// place: nothing lies in it yet.
+// of pages cannot serve (a cgroup's hugetlb limit, a short node) is taken one step down the ladder
+// in place: nothing lies in it yet.
 //
 // Threads: Ensure() and Try() are Thread-safe; Finish() is for one thread, after the others.
 // Owner: borrows the range and `calls`. Internal to memory/; see Arena::EnsurePages().
@@ -43,8 +43,8 @@ class PageFiller {
   // The rest, then the account of what was got.
   Status Finish();
 
-  std::vector<PageTile> got() const;           // after Finish()
-  std::vector<Fallback> fallbacks() const;     // after Finish()
+  std::vector<PageTile> got() const;                       // after Finish()
+  std::vector<Fallback> fallbacks() const;                 // after Finish()
   double touch_seconds() const { return touch_seconds_; }  // summed over threads
 
  private:
@@ -72,8 +72,8 @@ class PageFiller {
   std::atomic<double> touch_seconds_{0};
 
   std::mutex mutex_;
-  std::optional<Error> error_;        // guarded by mutex_: the first
-  std::vector<Fallback> fallbacks_;   // guarded by mutex_ until Finish()
+  std::optional<Error> error_;       // guarded by mutex_: the first
+  std::vector<Fallback> fallbacks_;  // guarded by mutex_ until Finish()
 };
 
 }  // namespace llmrun

@@ -40,8 +40,8 @@ Result<Residency> InspectPages(std::span<const std::byte> range);
 // mincore(2). nullopt for who neither owns the file nor may write it: the kernel does not tell.
 Result<std::optional<uint64_t>> CachedBytes(int fd, uint64_t file_bytes);
 
-// The same of a part of the file. nullopt where the kernel does not say of a part (before 6.5) or not
-// to us.
+// The same of a part of the file. nullopt where the kernel does not say of a part (before 6.5) or
+// not to us.
 std::optional<uint64_t> CachedBytesInRange(int fd, uint64_t offset, uint64_t bytes);
 
 // Page faults of this process so far.

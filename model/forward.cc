@@ -64,6 +64,8 @@ class Member {
   void ForOwnPairs(int64_t n_heads, F&& f) const;
   Range Own(int64_t n, int64_t unit) const { return StaticRange(n, members_, index_, unit); }
   void Barrier() const { parts_.pool.Barrier(); }
+  bool Traces() const { return parts_.trace != nullptr && index_ == 0; }
+  double TraceNow() const { return Traces() ? parts_.trace->Now() : 0; }
 
   const ForwardParts& parts_;
   const ModelConfig& config_;
@@ -82,8 +84,10 @@ void Member::Run() {
   Embed();
   if (!Proceed(LayerGroup(0))) return;
   for (int64_t i = 0; i < n_layers; ++i) {
+    const double begin_s = TraceNow();
     Attention(i);
     FeedForward(layers[static_cast<size_t>(i)]);
+    if (Traces()) parts_.trace->Add("compute", fmt::format("layer {}", i), begin_s);
     // After the last layer comes the group of the output, for those who need it.
     const bool wants_next = i + 1 < n_layers || batch_.n_logits > 0;
     if (!Proceed(LayerGroup(wants_next ? i + 1 : i))) return;
@@ -102,7 +106,13 @@ Status Member::CheckProceed(GroupId next) const {
   if (parts_.interrupted && parts_.interrupted()) {
     return MakeError(ErrorCode::kUsage, "interrupted");
   }
-  return parts_.weights.WaitGroup(next);
+  if (parts_.trace == nullptr || parts_.weights.GroupReady(next)) {
+    return parts_.weights.WaitGroup(next);
+  }
+  const double begin_s = TraceNow();
+  Status arrived = parts_.weights.WaitGroup(next);
+  parts_.trace->Add("compute waits", fmt::format("group {}", next), begin_s);
+  return arrived;
 }
 
 void Member::Embed() {

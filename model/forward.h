@@ -16,6 +16,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/trace.h"
 #include "compute/kernels.h"
 #include "loader/weights.h"
 #include "model/kv_cache.h"
@@ -39,6 +40,7 @@ struct ForwardParts {
   const RopeTable& rope;  // grown to the end of the batch
   const ScratchArrays& scratch;
   const std::function<bool()>& interrupted;  // asked by member 0 before each layer; may be empty
+  TraceLog* trace;                           // may be null
 };
 
 struct ForwardBatch {

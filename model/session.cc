@@ -69,6 +69,7 @@ struct Session::Impl {
   std::optional<Arena> all_logits;  // grown on demand
   int64_t position = 0;
   bool was_interrupted = false;
+  TraceLog* trace = nullptr;
 
   Status CheckTokens(std::span<const TokenId> tokens) const;
   Status PrepareRope(int64_t end);
@@ -113,8 +114,8 @@ Result<float*> Session::Impl::LogitsFor(int64_t n_tokens) {
 }
 
 Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which, float* logits) {
-  const ForwardParts parts = {config, llama, weights,          kernels,    pool,
-                              kv,     *rope, scratch.arrays(), interrupted};
+  const ForwardParts parts = {config, llama, weights,          kernels,     pool,
+                              kv,     *rope, scratch.arrays(), interrupted, trace};
   const int64_t n_tokens = static_cast<int64_t>(tokens.size());
   for (int64_t begin = 0; begin < n_tokens; begin += n_batch) {
     const int64_t n = std::min(n_batch, n_tokens - begin);
@@ -159,6 +160,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .interrupted = {},
                                       .rope = {},
                                       .all_logits = {}});
+  impl->trace = options.trace;
   if (options.interrupted) {
     impl->interrupted = [state = impl.get(), ask = options.interrupted] {
       return state->was_interrupted = ask();
@@ -178,6 +180,7 @@ Result<std::span<const float>> Session::Forward(std::span<const TokenId> tokens,
     ASSIGN_OR_RETURN(logits, impl_->LogitsFor(n_tokens));
   }
   RETURN_IF_ERROR(impl_->RunBatches(tokens, which, logits));
+  RETURN_IF_ERROR(impl_->weights.CheckIntact());
   impl_->position += n_tokens;
   const int64_t rows = which == LogitsOf::kAll ? n_tokens : 1;
   return std::span<const float>(logits, static_cast<size_t>(rows * impl_->config.n_vocab));

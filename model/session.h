@@ -16,6 +16,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/trace.h"
 #include "compute/kernels.h"
 #include "loader/weights.h"
 #include "memory/dtype.h"
@@ -35,6 +36,7 @@ struct SessionOptions {
   IsaLevel isa = IsaLevel::kPortable;
   // Asked between layers; true ends Forward() with kUsage "interrupted". May be empty.
   std::function<bool()> interrupted = {};
+  TraceLog* trace = nullptr;  // borrowed: the layers of each pass
 };
 
 enum class LogitsOf : uint8_t { kLast, kAll };

@@ -47,9 +47,11 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
     : fd_(other.fd_),
       data_(std::exchange(other.data_, nullptr)),
       size_bytes_(std::exchange(other.size_bytes_, 0)),
-      label_(std::move(other.label_)) {}
+      label_(std::move(other.label_)),
+      guard_(std::move(other.guard_)) {}
 
 MappedFile::~MappedFile() {
+  guard_.reset();
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_bytes_);
 }
 

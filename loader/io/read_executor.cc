@@ -22,6 +22,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/stopwatch.h"
 
 namespace llmrun {
 namespace {
@@ -64,44 +65,86 @@ class Run {
  private:
   struct State {
     uint64_t done = 0;   // from the job's offset; what lies before is in place for good
-    uint64_t asked = 0;  // by the request in flight
+    uint64_t asked = 0;  // by the request in flight, of this job
+    uint32_t jobs = 1;   // of the request that begins with this job: it and those after it
     int retries = 0;     // in a row
     bool direct = false;
     bool prepared = false;
+    bool alone = false;  // a request of it failed or fell short: not joined with others again
   };
 
   void Fail(Error error) {
     if (!error_) error_ = std::move(error);
   }
 
-  ReadRequest RequestFor(size_t index) {
+  uint64_t RequestBytes() const {
+    return options_.tuner != nullptr ? options_.tuner->current().request_bytes
+                                     : options_.request_bytes;
+  }
+  uint32_t Depth() const {
+    const uint32_t most = backend_.Capacity();
+    return options_.tuner != nullptr ? std::min(most, options_.tuner->current().depth) : most;
+  }
+
+  // What is still to be asked for of a job.
+  uint64_t Ask(size_t index) {
     const ReadJob& job = jobs_[index];
     State& state = states_[index];
     // Only O_DIRECT has to ask for the rest of the last block.
     const uint64_t end = state.direct ? job.bytes : job.must_bytes;
-    state.asked = std::min(end - state.done, kMaxRequestBytes);
-    return {.tag = index,
-            .file = job.file,
-            .direct = state.direct,
-            .offset = job.offset + state.done,
-            .bytes = state.asked,
-            .destination = job.destination + state.done};
+    return state.asked = std::min(end - state.done, kMaxRequestBytes);
+  }
+
+  // Whether `next` continues `last`, in the file and in memory.
+  bool Joins(size_t last, size_t next) const {
+    const ReadJob& a = jobs_[last];
+    const ReadJob& b = jobs_[next];
+    return !states_[last].alone && !states_[next].alone &&
+           states_[last].direct == states_[next].direct && a.file == b.file &&
+           a.bytes == a.must_bytes && a.offset + a.bytes == b.offset &&
+           a.destination + a.bytes == b.destination;
+  }
+
+  // A request for the job at ready_[*at] and those that join it; moves *at behind them.
+  Result<ReadRequest> NextRequest(size_t* at) {
+    const size_t first = ready_[*at];
+    State& state = states_[first];
+    RETURN_IF_ERROR(Prepare(first));
+    ReadRequest request{.tag = first,
+                        .file = jobs_[first].file,
+                        .direct = state.direct,
+                        .offset = jobs_[first].offset + state.done,
+                        .bytes = Ask(first),
+                        .destination = jobs_[first].destination + state.done};
+    state.jobs = 1;
+    for (++*at; *at < ready_.size(); ++*at) {
+      const size_t next = ready_[*at];
+      if (next != first + state.jobs || !Joins(next - 1, next)) break;
+      if (request.bytes + jobs_[next].bytes > RequestBytes()) break;
+      RETURN_IF_ERROR(Prepare(next));
+      request.bytes += Ask(next);
+      ++state.jobs;
+    }
+    return request;
   }
 
   void SubmitReady() {
-    while (!ready_.empty() && in_flight_ < backend_.Capacity()) {
-      size_t count = std::min<size_t>(ready_.size(), backend_.Capacity() - in_flight_);
-      if (options_.prepare) count = std::min(count, kPreparedBatch);
+    while (!ready_.empty() && in_flight_ < Depth()) {
+      const size_t most =
+          std::min<size_t>(Depth() - in_flight_, options_.prepare ? kPreparedBatch : ready_.size());
       batch_.clear();
-      for (size_t i = 0; i < count; ++i) {
-        if (Status prepared = Prepare(ready_[i]); !prepared) return Fail(prepared.error());
-        batch_.push_back(RequestFor(ready_[i]));
+      for (size_t at = 0; batch_.size() < most && at < ready_.size();) {
+        Result<ReadRequest> request = NextRequest(&at);
+        if (!request) return Fail(request.error());
+        batch_.push_back(*request);
       }
       const Result<size_t> taken = backend_.Submit(batch_);
       if (!taken) return Fail(taken.error());
-      CHECK(*taken <= count && (*taken > 0 || in_flight_ > 0));
+      CHECK(*taken <= batch_.size() && (*taken > 0 || in_flight_ > 0));
       if (*taken == 0) return;
-      ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(*taken));
+      size_t jobs = 0;
+      for (size_t i = 0; i < *taken; ++i) jobs += states_[batch_[i].tag].jobs;
+      ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(jobs));
       in_flight_ += static_cast<uint32_t>(*taken);
       result_.requests += *taken;
     }
@@ -130,13 +173,39 @@ class Run {
   }
 
   void Complete(size_t index, int64_t result) {
+    if (states_[index].jobs > 1) return CompleteJoined(index, result);
     if (result > 0) {
+      if (options_.tuner != nullptr) {
+        options_.tuner->Landed(static_cast<uint64_t>(result), since_start_.Seconds());
+      }
       Landed(index, static_cast<uint64_t>(result));
     } else if (result == 0) {
       FailTruncated(index);
     } else {
       Refused(index, static_cast<int>(-result));
     }
+  }
+
+  // Several jobs in one request: those that are complete have landed; the others are asked for
+  // again, each alone, so that whatever is wrong is found where it is.
+  void CompleteJoined(size_t first, int64_t result) {
+    uint64_t left = result > 0 ? static_cast<uint64_t>(result) : 0;
+    if (options_.tuner != nullptr && left > 0) options_.tuner->Landed(left, since_start_.Seconds());
+    const size_t end = first + states_[first].jobs;
+    states_[first].jobs = 1;
+    std::vector<size_t> again;
+    for (size_t index = first; index < end; ++index) {
+      const uint64_t bytes = std::min(left, states_[index].asked);
+      left -= bytes;
+      if (bytes >= jobs_[index].must_bytes) {
+        Landed(index, bytes);
+      } else {
+        states_[index].alone = true;
+        again.push_back(index);
+      }
+    }
+    result_.retries += again.size();
+    ready_.insert(ready_.begin(), again.begin(), again.end());
   }
 
   void Landed(size_t index, uint64_t bytes) {
@@ -162,6 +231,7 @@ class Run {
 
   void Again(size_t index) {
     ++result_.retries;
+    states_[index].alone = true;
     ready_.push_front(index);
   }
 
@@ -219,6 +289,7 @@ class Run {
   std::deque<size_t> ready_;          // jobs to submit, those to continue first
   std::vector<ReadRequest> batch_;    // scratch of SubmitReady()
   std::vector<bool> refused_direct_;  // [files]
+  const Stopwatch since_start_;
   uint32_t in_flight_ = 0;
   size_t finished_ = 0;
   ExecutorResult result_;

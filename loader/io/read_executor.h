@@ -1,7 +1,8 @@
-// Carries out reads on a backend and finishes each of them: short reads are continued (realigned
-// where O_DIRECT wants it), EINTR and EAGAIN are repeated, EINVAL from O_DIRECT is repeated through
-// the page cache (one Fallback for the file), end of file before `must_bytes` is an error that says
-// the file was truncated. On return nothing is in flight, whatever happened.
+// Carries out reads on a backend and finishes each of them: jobs that lie side by side in the file
+// and in memory go out as one request; short reads are continued (realigned where O_DIRECT wants
+// it), EINTR and EAGAIN are repeated, EINVAL from O_DIRECT is repeated through the page cache (one
+// Fallback for the file), end of file before `must_bytes` is an error that says the file was
+// truncated. On return nothing is in flight, whatever happened.
 //
 // Threads: Run() is Single-thread and blocks; `landed` is called on that thread.
 #pragma once
@@ -16,6 +17,7 @@
 #include "base/error.h"
 #include "base/fallback.h"
 #include "loader/io/read_backend.h"
+#include "loader/io/request_tuner.h"
 
 namespace llmrun {
 
@@ -42,13 +44,17 @@ struct ExecutorOptions {
   // Called once for a job before its first request, e.g. to touch the destination's pages; an error
   // ends the run. May be empty.
   std::function<Status(uint64_t id)> prepare = {};
+  // Of one request, and how many are in flight at once; at most what the backend takes. A tuner,
+  // when there is one (borrowed), says both.
+  uint64_t request_bytes = 4ULL << 20;
+  RequestTuner* tuner = nullptr;
 };
 
 struct ExecutorResult {
   uint64_t read_bytes = 0;    // sum of must_bytes
   uint64_t direct_bytes = 0;  // of these, how many came without a copy
   uint64_t requests = 0;
-  uint64_t retries = 0;
+  uint64_t retries = 0;  // jobs that needed another request
   std::vector<Fallback> fallbacks;
 };
 

@@ -1,0 +1,136 @@
+// What happens to tensors as they arrive, and to the page cache behind them.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "base/units.h"
+#include "loader/open_model.h"
+#include "memory/residency.h"
+#include "tests/loader/weights_support.h"
+
+namespace llmrun {
+namespace {
+
+// The model's file, out of the page cache; what is not said of the cache skips the test.
+class ColdFile {
+ public:
+  explicit ColdFile(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    bytes_ = static_cast<uint64_t>(::lseek(fd_.get(), 0, SEEK_END));
+    ::fdatasync(fd_.get());
+    ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
+  }
+  uint64_t bytes() const { return bytes_; }
+  uint64_t Cached() const {
+    return CachedBytes(fd_.get(), bytes_).value_or(std::nullopt).value_or(bytes_);
+  }
+  void Warm(uint64_t offset, uint64_t bytes) {
+    ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_RANDOM);  // no more than these bytes
+    std::string buffer(bytes, '\0');
+    EXPECT_EQ(::pread(fd_.get(), buffer.data(), bytes, static_cast<off_t>(offset)),
+              static_cast<ssize_t>(bytes));
+  }
+
+ private:
+  UniqueFd fd_;
+  uint64_t bytes_ = 0;
+};
+
+TEST(WeightsArriving, EveryTensorIsShownOnceAndComplete) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  const uint64_t expected = HashOfFiles(index);
+  for (const LoaderKind loader : {LoaderKind::kMmap, LoaderKind::kRead, LoaderKind::kIoUring}) {
+    SCOPED_TRACE(NameOf(loader));
+    std::mutex mutex;
+    std::map<uint32_t, uint64_t> hashes;
+    LoadOptions options{.loader = loader, .chunk_bytes = 100'000};
+    options.on_tensor = [&](TensorId id, const TensorView& view) {
+      const uint64_t hash = HashTensor(view);
+      const std::lock_guard lock(mutex);
+      EXPECT_TRUE(hashes.emplace(static_cast<uint32_t>(id), hash).second);
+      return Status();
+    };
+    const auto report = LoadAll(index, options);
+    ASSERT_TRUE(report) << report.error().OneLine();
+    EXPECT_EQ(report->xxh3, expected);
+    ASSERT_EQ(hashes.size(), index.tensors().size());
+    std::vector<uint64_t> in_order;
+    for (const auto& [id, hash] : hashes) in_order.push_back(hash);
+    EXPECT_EQ(XXH3_64bits(in_order.data(), in_order.size() * sizeof(uint64_t)), expected);
+  }
+}
+
+TEST(WeightsArriving, AnErrorOfTheVisitorIsTheLoads) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  LoadOptions options{.loader = LoaderKind::kRead};
+  options.on_tensor = [&](TensorId id, const TensorView&) -> Status {
+    if (index.at(id).name != "blk.1.attn_q.weight") return {};
+    return MakeError(ErrorCode::kBadData, "not finite");
+  };
+  const auto report = LoadAll(index, options);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().message, "not finite");
+}
+
+TEST(WeightsArriving, BufferedReadsLeaveNothingInThePageCache) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  for (const LoaderKind loader : {LoaderKind::kRead, LoaderKind::kSplice}) {
+    SCOPED_TRACE(NameOf(loader));
+    ColdFile file(index.files().front().label);
+    if (file.Cached() > file.bytes() / 10) GTEST_SKIP() << "this file cannot be made cold here";
+    ASSERT_TRUE(LoadAll(index, {.loader = loader}));
+    EXPECT_LE(file.Cached(), file.bytes() / 20 + 64 * kKiB);
+  }
+}
+
+TEST(WeightsArriving, WhatWasCachedStaysCached) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  ColdFile file(index.files().front().label);
+  file.Warm(0, file.bytes());
+  ASSERT_TRUE(LoadAll(index, {.loader = LoaderKind::kRead}));
+  EXPECT_EQ(file.Cached(), file.bytes());
+}
+
+TEST(WeightsArriving, AutoCopiesWhatIsCachedAndReadsTheRest) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  ColdFile file(index.files().front().label);
+  if (file.Cached() > file.bytes() / 10) GTEST_SKIP() << "this file cannot be made cold here";
+  file.Warm(0, 512 * kKiB);
+  if (file.Cached() > file.bytes() * 9 / 10) GTEST_SKIP() << "read-ahead took the whole file";
+  LoadOptions options{.loader = LoaderKind::kAuto, .chunk_bytes = 64 * kKiB};
+  const auto report = LoadAll(index, options);
+  ASSERT_TRUE(report) << report.error().OneLine();
+  EXPECT_EQ(report->xxh3, HashOfFiles(index));
+  if (report->loader != "io_uring + read") GTEST_SKIP() << report->loader;
+  EXPECT_GT(report->copies, 0.1);
+  EXPECT_LT(report->copies, 0.9);
+}
+
+TEST(WeightsArriving, ATraceTellsOfEveryRead) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  TraceLog trace;
+  LoadOptions options{.loader = LoaderKind::kIoUring, .chunk_bytes = 512 * kKiB};
+  options.trace = &trace;
+  ASSERT_TRUE(LoadAll(index, options));
+  uint64_t reads = 0;
+  for (const TraceSpan& span : trace.Take()) {
+    EXPECT_LE(span.begin_s, span.end_s);
+    reads += span.track == "reads" ? 1 : 0;
+  }
+  EXPECT_GE(reads, index.total_bytes() / (512 * kKiB));
+  EXPECT_TRUE(trace.Take().empty());
+}
+
+}  // namespace
+}  // namespace llmrun
