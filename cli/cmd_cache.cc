@@ -14,8 +14,8 @@
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "cli/output.h"
-#include "loader/index/tensor_index.h"
 #include "loader/io/page_cache.h"
+#include "loader/open_model.h"
 #include "memory/limits.h"
 
 namespace llmrun {
@@ -37,7 +37,8 @@ Result<std::vector<std::string>> CachePaths(const CacheOptions& options) {
   }
   std::vector<std::string> paths;
   for (const std::string& name : named) {
-    for (const std::string& part : SplitPartPaths(name)) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> parts, ModelPartPaths(name));
+    for (const std::string& part : parts) {
       if (std::ranges::find(paths, part) == paths.end()) paths.push_back(part);
     }
   }

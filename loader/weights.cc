@@ -263,8 +263,9 @@ TensorView Weights::View(TensorId id) const {
   return {.dtype = tensor.dtype,
           .n_dims = tensor.n_dims,
           .dims = tensor.dims,
-          .data = impl_->bases[impl_->plan.segments[segment].arena] +
-                  ArenaOffset(impl_->plan, impl_->index, id),
+          .data = tensor.extent.bytes == 0 ? nullptr
+                                           : impl_->bases[impl_->plan.segments[segment].arena] +
+                                                 ArenaOffset(impl_->plan, impl_->index, id),
           .bytes = tensor.extent.bytes};
 }
 
