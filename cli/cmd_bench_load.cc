@@ -1,14 +1,11 @@
 // llm-run bench-load: loaders x pages, cold or warm, repeated in random order. Every load ends when
 // all bytes are in memory (mapped files: populated), so lazy mapping hides nothing.
-#include <fcntl.h>
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 #include <random>
 
-#include "base/unique_fd.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
@@ -17,6 +14,7 @@
 #include "cli/records.h"
 #include "cli/report.h"
 #include "cli/stats.h"
+#include "loader/io/page_cache.h"
 #include "loader/open_model.h"
 #include "loader/weights.h"
 
@@ -70,15 +68,9 @@ Result<std::vector<Combination>> MakeCombinations(const BenchLoadOptions& option
 Result<uint64_t> CachedModelBytes(const TensorIndex& index) {
   uint64_t cached = 0;
   for (const GgufFile& file : index.files()) {
-    const UniqueFd fd(::open(file.label.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd.valid()) return OsError(errno, file.label);
-    ASSIGN_OR_RETURN(const std::optional<uint64_t> bytes, CachedBytes(fd.get(), file.file_bytes));
-    if (!bytes) {
-      return MakeFixableError(ErrorCode::kUnavailable, "run as the owner of the file",
-                              "{}: the kernel tells only its owner what is cached of it",
-                              file.label);
-    }
-    cached += *bytes;
+    ASSIGN_OR_RETURN(const FileCacheState state, ReadCacheState(file.label));
+    ASSIGN_OR_RETURN(const uint64_t bytes, state.Cached());
+    cached += bytes;
   }
   return cached;
 }
@@ -86,19 +78,7 @@ Result<uint64_t> CachedModelBytes(const TensorIndex& index) {
 // Cold: pages written back and dropped. Warm: the files read once.
 Status PrepareCache(const TensorIndex& index, bool cold) {
   for (const GgufFile& file : index.files()) {
-    const UniqueFd fd(::open(file.label.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd.valid()) return OsError(errno, file.label);
-    if (cold) {
-      ::fdatasync(fd.get());
-      const int error = ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
-      if (error != 0) return OsError(error, file.label + ": dropping its cached pages");
-      continue;
-    }
-    std::string buffer(kMiB, '\0');
-    ssize_t n = 0;
-    while ((n = ::read(fd.get(), buffer.data(), buffer.size())) > 0 || (n < 0 && errno == EINTR)) {
-    }
-    if (n < 0) return OsError(errno, file.label);
+    RETURN_IF_ERROR(cold ? DropFromCache(file.label) : WarmCache(file.label));
   }
   return {};
 }

@@ -99,6 +99,7 @@ Json InspectJson(const TensorIndex& index, const ModelTotals& totals, bool with_
   Json files = Json::array();
   for (const GgufFile& file : index.files()) {
     files.push_back({{"path", file.label},
+                     {"format", file.format == FileFormat::kGguf ? "gguf" : "safetensors"},
                      {"version", file.version},
                      {"alignment", file.alignment},
                      {"data_offset", file.data_offset},
@@ -151,13 +152,18 @@ std::string TensorTable(const TensorIndex& index) {
   return table.Format(2);
 }
 
+std::string FormatText(const GgufFile& file) {
+  if (file.format == FileFormat::kSafetensors) return "safetensors";
+  return fmt::format("GGUF v{}", file.version);
+}
+
 std::string InspectText(const TensorIndex& index, const ModelTotals& totals, bool with_tensors) {
   using enum Table::Align;
   std::string out;
   for (const GgufFile& file : index.files()) {
-    out += fmt::format("file     {}  GGUF v{}, {}, {} tensors, data from byte {}, aligned to {}\n",
-                       file.label, file.version, FormatBytes(file.file_bytes), file.tensors.size(),
-                       file.data_offset, file.alignment);
+    out += fmt::format("file     {}  {}, {}, {} tensors, data from byte {}, aligned to {}\n",
+                       file.label, FormatText(file), FormatBytes(file.file_bytes),
+                       file.tensors.size(), file.data_offset, file.alignment);
   }
   out += fmt::format("tensors  {}  {} parameters, {}, {:.2f} bits per weight\n",
                      index.tensors().size(), FormatCount(totals.all.parameters),

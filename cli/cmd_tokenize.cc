@@ -26,7 +26,7 @@ struct TokenizeOptions {
 Status Tokenize(const TokenizeOptions& options) {
   ASSIGN_OR_RETURN(const std::string text, ReadPrompt(options.prompt));
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
+  ASSIGN_OR_RETURN(const TensorIndex index, OpenRunnableModel(path));
   ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(index.metadata()));
   ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Create(std::move(spec)));
   const std::vector<TokenId> ids =

@@ -39,6 +39,7 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context);
 void AddSynthCommand(CLI::App& app, CommandContext& context);
 void AddBenchCommand(CLI::App& app, CommandContext& context);
 void AddBenchLoadCommand(CLI::App& app, CommandContext& context);
+void AddCacheCommand(CLI::App& app, CommandContext& context);
 void AddDoctorCommand(CLI::App& app, CommandContext& context);
 void AddHugepagesCommand(CLI::App& app, CommandContext& context);
 

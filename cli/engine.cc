@@ -55,7 +55,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   auto engine = std::make_unique<Engine>();
   ASSIGN_OR_RETURN(engine->isa, WantedIsa());
   ASSIGN_OR_RETURN(engine->machine, DetectMachine());
-  ASSIGN_OR_RETURN(TensorIndex index, OpenModel(options.model_path));
+  ASSIGN_OR_RETURN(TensorIndex index, OpenRunnableModel(options.model_path));
   engine->index = std::make_unique<TensorIndex>(std::move(index));
   ASSIGN_OR_RETURN(engine->config, ReadModelConfig(*engine->index));
   LoadOptions load = options.load;

@@ -43,6 +43,7 @@ void AddCommands(CLI::App& app, CommandContext& context) {
   AddEvalCommand(app, context);
   AddBenchCommand(app, context);
   AddBenchLoadCommand(app, context);
+  AddCacheCommand(app, context);
   AddSynthCommand(app, context);
   AddDoctorCommand(app, context);
   AddHugepagesCommand(app, context);

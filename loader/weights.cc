@@ -233,7 +233,9 @@ TensorView Weights::Impl::View(TensorId id) const {
   return {.dtype = tensor.dtype,
           .n_dims = tensor.n_dims,
           .dims = tensor.dims,
-          .data = bases[plan.segments[segment].arena] + ArenaOffset(plan, index, id),
+          .data = tensor.extent.bytes == 0
+                      ? nullptr
+                      : bases[plan.segments[segment].arena] + ArenaOffset(plan, index, id),
           .bytes = tensor.extent.bytes};
 }
 

@@ -44,6 +44,15 @@ constexpr BlockTraits kTraits[] = {
     {DType::kI2_S, "I2_S", 128, 32, 0, 32},
     {DType::kMXFP4, "MXFP4", 32, 17},
     {DType::kIQ2_BN, "IQ2_BN", 64, 16, 4, 0},
+    {DType::kBool, "BOOL", 1, 1},
+    {DType::kU8, "U8", 1, 1},
+    {DType::kF8_E4M3, "F8_E4M3", 1, 1},
+    {DType::kF8_E5M2, "F8_E5M2", 1, 1},
+    {DType::kF8_E8M0, "F8_E8M0", 1, 1},
+    {DType::kU16, "U16", 1, 2},
+    {DType::kU32, "U32", 1, 4},
+    {DType::kU64, "U64", 1, 8},
+    {DType::kC64, "C64", 1, 8},
 };
 
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
@@ -53,8 +62,8 @@ char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + '
 std::span<const BlockTraits> AllBlockTraits() { return kTraits; }
 
 const BlockTraits* FindBlockTraits(uint32_t raw_id) {
-  const auto* it = std::ranges::find_if(
-      kTraits, [&](const BlockTraits& t) { return static_cast<uint32_t>(t.type) == raw_id; });
+  if (raw_id >= kFirstForeignId) return nullptr;
+  const auto* it = std::ranges::find(kTraits, DType{raw_id}, &BlockTraits::type);
   return it == std::end(kTraits) ? nullptr : it;
 }
 
@@ -66,9 +75,9 @@ std::optional<DType> ParseDType(std::string_view name) {
 }
 
 const BlockTraits& TraitsOf(DType type) {
-  const BlockTraits* traits = FindBlockTraits(static_cast<uint32_t>(type));
-  CHECK(traits != nullptr);
-  return *traits;
+  const auto* it = std::ranges::find(kTraits, type, &BlockTraits::type);
+  CHECK(it != std::end(kTraits));
+  return *it;
 }
 
 uint64_t RowBytes(DType type, uint64_t row_elems) {

@@ -1,5 +1,6 @@
-// The element types of GGUF tensors and the arithmetic of their sizes. Ids are those of the GGUF
-// specification (ggml type ids), plus I2_S (36, the 1-bit model releases) and IQ2_BN (135).
+// The element types of tensors and the arithmetic of their sizes. Ids are those of the GGUF
+// specification (ggml type ids), plus I2_S (36, the 1-bit model releases) and IQ2_BN (135). Types
+// that safetensors has and GGUF has not begin at kFirstForeignId: numbers of our own, in no file.
 //
 // A tensor's row (dimension 0) is cut into blocks of `block_elems` elements, `block_bytes` each.
 // IQ2_BN rows begin with `row_head_bytes` of row scale; I2_S tensors end with `tensor_tail_bytes`
@@ -15,6 +16,8 @@
 #include "base/error.h"
 
 namespace llmrun {
+
+inline constexpr uint32_t kFirstForeignId = 1U << 16;
 
 enum class DType : uint32_t {
   kF32 = 0,
@@ -51,6 +54,15 @@ enum class DType : uint32_t {
   kI2_S = 36,
   kMXFP4 = 39,
   kIQ2_BN = 135,
+  kBool = kFirstForeignId,
+  kU8,
+  kF8_E4M3,
+  kF8_E5M2,
+  kF8_E8M0,
+  kU16,
+  kU32,
+  kU64,
+  kC64,
 };
 
 struct BlockTraits {
@@ -68,7 +80,7 @@ using Dims = std::array<uint64_t, kMaxDims>;
 
 // Every known type, in ascending id.
 std::span<const BlockTraits> AllBlockTraits();
-// The traits of a raw id from a file; nullptr when no such type is known.
+// The traits of a raw id from a GGUF file; nullptr when GGUF has no such type.
 const BlockTraits* FindBlockTraits(uint32_t raw_id);
 // The type of a name in any letter case ("q4_k"); nullopt when unknown.
 std::optional<DType> ParseDType(std::string_view name);

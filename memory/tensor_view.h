@@ -14,7 +14,9 @@ struct TensorView {
   DType dtype = DType::kF32;
   int n_dims = 1;
   Dims dims = {1, 1, 1, 1};
-  const std::byte* data = nullptr;  // may be aligned to 32 bytes only (GGUF's default alignment)
+  // May be aligned to 32 bytes only (GGUF's default alignment), of safetensors to none at all.
+  // nullptr for a tensor without bytes.
+  const std::byte* data = nullptr;
   uint64_t bytes = 0;
 
   uint64_t row_elems() const { return dims[0]; }

@@ -41,7 +41,12 @@ struct TensorInfo {
   uint64_t bytes = 0;
 };
 
+enum class FileFormat : uint8_t { kGguf, kSafetensors };
+
+// What a file of weights says of itself. Named for the format that says most; the reader of
+// another format (loader/safetensors) fills in what that has.
 struct GgufFile {
+  FileFormat format = FileFormat::kGguf;
   std::string label;  // the path
   uint32_t version = 3;
   uint64_t alignment = 32;

@@ -37,15 +37,15 @@ constexpr Signature kSignatures[] = {
     {"{"sv, "a JSON document, not a model", ""},
 };
 
-// A safetensors file begins with a u64 length of a JSON header that begins with '{'.
-bool IsSafetensors(std::string_view head) {
-  if (head.size() < 9 || head[8] != '{') return false;
+}  // namespace
+
+// It begins with a u64 length of a JSON header that begins with '{'.
+bool LooksLikeSafetensors(std::span<const std::byte> head) {
   uint64_t length = 0;
+  if (head.size() <= sizeof length || head[sizeof length] != std::byte{'{'}) return false;
   std::memcpy(&length, head.data(), sizeof length);
   return length >= 2 && length <= 100'000'000;
 }
-
-}  // namespace
 
 WrongFormat RecognizeWrongFormat(std::span<const std::byte> head) {
   std::string text;
@@ -53,7 +53,7 @@ WrongFormat RecognizeWrongFormat(std::span<const std::byte> head) {
     const char c = static_cast<char>(b);
     text += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   }
-  if (IsSafetensors(text)) return {"a safetensors file", kConvert};
+  if (LooksLikeSafetensors(head)) return {"a safetensors file", kConvert};
   const std::string_view trimmed =
       std::string_view(text).substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
   for (const Signature& s : kSignatures) {

@@ -16,4 +16,7 @@ struct WrongFormat {
 inline constexpr size_t kWrongFormatHeadBytes = 64;
 WrongFormat RecognizeWrongFormat(std::span<const std::byte> head);
 
+// Whether a file with these first bytes is meant to be read by loader/safetensors.
+bool LooksLikeSafetensors(std::span<const std::byte> head);
+
 }  // namespace llmrun

@@ -111,7 +111,9 @@ Status TensorIndex::AssignGroups() {
 
 Result<TensorIndex> TensorIndex::Build(std::vector<GgufFile> files) {
   CHECK(!files.empty());
-  RETURN_IF_ERROR(CheckSplit(files));
+  // Only GGUF has keys for splits, and names that say which layer a tensor belongs to.
+  const bool is_gguf = files.front().format == FileFormat::kGguf;
+  if (is_gguf) RETURN_IF_ERROR(CheckSplit(files));
   TensorIndex index;
   index.files_ = std::move(files);
   size_t n_tensors = 0;
@@ -123,7 +125,7 @@ Result<TensorIndex> TensorIndex::Build(std::vector<GgufFile> files) {
   index.tensors_.reserve(n_tensors);
   index.by_name_.Reserve(n_tensors);
   for (uint32_t i = 0; i < index.files_.size(); ++i) RETURN_IF_ERROR(index.AddTensors(i));
-  RETURN_IF_ERROR(index.AssignGroups());
+  if (is_gguf) RETURN_IF_ERROR(index.AssignGroups());
   return index;
 }
 

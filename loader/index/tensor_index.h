@@ -28,13 +28,14 @@ struct FileExtent {
 
 // Weights become usable in groups: what comes before the layers, each layer, what comes after.
 // Group 0 holds tensors without a layer that the first token needs (token_embd, rope_freqs, ...),
-// group 1 + i layer i ("blk.<i>."), the last group output_norm and output.
+// group 1 + i layer i ("blk.<i>."), the last group output_norm and output. Of a safetensors file
+// all tensors are in group 0.
 using GroupId = uint32_t;
 
 struct IndexedTensor {
   std::string name;
   DType dtype = DType::kF32;
-  int n_dims = 1;
+  int n_dims = 1;  // 0 for a scalar of a safetensors file
   Dims dims = {1, 1, 1, 1};
   FileExtent extent;
   GroupId group = 0;

@@ -37,7 +37,7 @@ Result<std::unique_ptr<FileByteSource>> FileByteSource::Open(const std::string& 
   struct stat info = {};
   if (::fstat(fd.get(), &info) != 0) return OsError(errno, path);
   if (const char* why = NotAFile(info.st_mode)) {
-    return MakeError(ErrorCode::kNoInput, "{}: {}, a GGUF file is expected", path, why);
+    return MakeError(ErrorCode::kNoInput, "{}: {}, a file is expected", path, why);
   }
   return std::unique_ptr<FileByteSource>(
       new FileByteSource(std::move(fd), path, static_cast<uint64_t>(info.st_size)));

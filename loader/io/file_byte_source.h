@@ -24,6 +24,7 @@ class FileByteSource final : public ByteSource {
   uint64_t SizeBytes() const override { return size_bytes_; }  // as of Open()
   Status ReadAt(uint64_t offset, std::span<std::byte> out) override;
   const std::string& Label() const override { return path_; }
+  int fd() const { return fd_.get(); }
 
  private:
   FileByteSource(UniqueFd fd, std::string path, uint64_t size_bytes)

@@ -1,7 +1,7 @@
 #include "loader/plan/file_order.h"
 
 #include <algorithm>
-#include <utility>
+#include <tuple>
 
 namespace llmrun {
 
@@ -11,7 +11,8 @@ std::vector<TensorId> TensorsInFileOrder(const TensorIndex& index) {
   std::sort(order.begin(), order.end(), [&](TensorId a, TensorId b) {
     const FileExtent& left = index.at(a).extent;
     const FileExtent& right = index.at(b).extent;
-    return std::pair(left.file, left.offset) < std::pair(right.file, right.offset);
+    return std::tuple(left.file, left.offset, left.bytes) <
+           std::tuple(right.file, right.offset, right.bytes);  // empty ones before their neighbour
   });
   return order;
 }

@@ -69,6 +69,7 @@ bool WriteSeeds(const std::filesystem::path& folder) {
   write("arrays", EveryArrayType().bytes());
   write("tensors", FewTensors().bytes());
   for (const BlockTraits& traits : AllBlockTraits()) {
+    if (FindBlockTraits(static_cast<uint32_t>(traits.type)) == nullptr) continue;  // not of GGUF
     write(fmt::format("type_{}", traits.name), OneTensor(traits).bytes());
   }
   TinyLlamaSpec spec;

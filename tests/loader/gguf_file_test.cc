@@ -41,10 +41,10 @@ void ExpectNoInput(const std::string& path, const std::string& message) {
 
 TEST_F(GgufFileTest, OnlyRegularFilesAreOpened) {
   ExpectNoInput(Path("none"), "No such file or directory");
-  ExpectNoInput(folder_.string(), "is a directory, a GGUF file is expected");
-  ExpectNoInput("/dev/null", "is a device, a GGUF file is expected");
+  ExpectNoInput(folder_.string(), "is a directory, a file is expected");
+  ExpectNoInput("/dev/null", "is a device, a file is expected");
   ASSERT_EQ(::mkfifo(Path("pipe").c_str(), 0600), 0);
-  ExpectNoInput(Path("pipe"), "is a pipe, a GGUF file is expected");
+  ExpectNoInput(Path("pipe"), "is a pipe, a file is expected");
   ASSERT_EQ(::symlink("loop", Path("loop").c_str()), 0);
   ExpectNoInput(Path("loop"), "Too many levels of symbolic links");
   ExpectNoInput(Path(std::string(300, 'n').c_str()), "File name too long");
