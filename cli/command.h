@@ -41,5 +41,6 @@ void AddBenchCommand(CLI::App& app, CommandContext& context);
 void AddBenchLoadCommand(CLI::App& app, CommandContext& context);
 void AddDoctorCommand(CLI::App& app, CommandContext& context);
 void AddHugepagesCommand(CLI::App& app, CommandContext& context);
+void AddResidentCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace llmrun

@@ -31,6 +31,9 @@ void AddModelOptions(CLI::App& command, ModelOptions& options);
 // The model to open. Says so on stderr when it is the shipped one; kNoInput when that is not there.
 Result<std::string> ModelPath(const ModelOptions& options);
 
+// Where resident weights are kept: LLMRUN_RESIDENT_DIR, else the usual folder of this user.
+std::string ResidentDir();
+
 struct LoaderFlags {
   std::string loader;  // empty: by load_mode, no_mmap, direct_io, else auto
   std::string load_mode;

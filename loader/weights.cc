@@ -10,10 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "base/stopwatch.h"
 #include "loader/fill.h"
 #include "loader/io/start_thread.h"
 #include "loader/weights_internal.h"
+#include "loader/weights_memory.h"
 
 namespace llmrun {
 namespace {
@@ -85,6 +87,7 @@ struct Weights::Impl {
   const Stopwatch since_start;
   const double start_cpu_seconds;
   const FaultCounts start_faults;
+  GivenMemory given;  // set before Prepare()
 
   std::vector<ModelFile> files;
   PlacementPlan plan;
@@ -110,8 +113,10 @@ Weights::Impl::~Impl() {
 Status Weights::Impl::OpenFiles() {
   for (const GgufFile& parsed : index.files()) {
     ASSIGN_OR_RETURN(ModelFile file, OpenModelFile(parsed.label, parsed.file_bytes));
-    ASSIGN_OR_RETURN(const std::optional<uint64_t> cached_bytes,
-                     CachedBytes(file.fd.get(), file.identity.bytes));
+    std::optional<uint64_t> cached_bytes;  // asking takes time with the size of the file
+    if (!given.filled) {
+      ASSIGN_OR_RETURN(cached_bytes, CachedBytes(file.fd.get(), file.identity.bytes));
+    }
     report.cached_bytes_before = SumIfKnown(report.cached_bytes_before, cached_bytes);
     report.file_bytes += file.identity.bytes;
     files.push_back(std::move(file));
@@ -127,6 +132,13 @@ Status Weights::Impl::ReserveMemory() {
       bases.push_back(mapping.bytes().data());
       mappings.push_back(std::move(mapping));
     }
+    return {};
+  }
+  if (given.arena) {
+    CHECK(!plan.arenas.empty() && given.arena->size_bytes() >= plan.arenas.front().bytes);
+    report.populate_seconds = given.populate_seconds;
+    bases.push_back(given.arena->data());
+    arenas.push_back(*std::move(given.arena));
     return {};
   }
   for (const ArenaPlan& planned : plan.arenas) {
@@ -151,11 +163,21 @@ Status Weights::Impl::Prepare() {
   report.read_bytes = index.total_bytes();
   const Stopwatch planning;
   RETURN_IF_ERROR(OpenFiles());
-  ASSIGN_OR_RETURN(plan, PlanPlacement(index, machine, options,
-                                       {.cached_bytes = report.cached_bytes_before.value_or(0)}));
-  reads = PlanReads(
-      index, plan, {.offset_alignment = kImageAlignment, .max_request_bytes = options.chunk_bytes});
+  const PlanInputs inputs{.cached_bytes = report.cached_bytes_before.value_or(0)};
+  if (given.arena) {
+    plan = PlanImage(index, given.filled ? LoaderKind::kResident : options.loader, inputs);
+  } else {
+    ASSIGN_OR_RETURN(plan, PlanPlacement(index, machine, options, inputs));
+  }
+  if (given.filled) {
+    reads.group_reads.resize(index.group_count());  // no reads: every group is there
+  } else {
+    reads =
+        PlanReads(index, plan,
+                  {.offset_alignment = kImageAlignment, .max_request_bytes = options.chunk_bytes});
+  }
   report.plan_seconds = planning.Seconds();
+  Append(std::move(given.fallbacks), &report.fallbacks);
   Append(plan.fallbacks, &report.fallbacks);
   gate.emplace(reads.group_reads, since_start);
   progress.emplace(options.progress, reads.total_bytes, since_start);
@@ -181,6 +203,7 @@ int Weights::Impl::Threads() const {
 }
 
 Result<FillResult> Weights::Impl::Fill() {
+  if (given.filled) return FillResult{.loader = std::string(NameOf(plan.loader))};
   const FillJob job{.loader = plan.loader,
                     .reads = reads,
                     .files = files,
@@ -202,9 +225,9 @@ void Weights::Impl::Load() {
     return;
   }
   report.loader = filled->loader;
-  report.seconds = since_start.Seconds();
+  report.seconds = given.seconds_before + since_start.Seconds();
   report.read_seconds = filled->read_seconds;
-  report.time_to_first_layer_seconds = gate->first_layer_seconds();
+  report.time_to_first_layer_seconds = given.seconds_before + gate->first_layer_seconds();
   report.cpu_seconds = ProcessCpuSeconds() - start_cpu_seconds;
   const FaultCounts faults = ProcessFaults();
   report.minor_faults = faults.minor - start_faults.minor;
@@ -288,18 +311,27 @@ Result<LoadReport> Weights::Finish() {
   return report;
 }
 
-Result<std::unique_ptr<Weights>> StartLoadWith(const TensorIndex& index, const Machine& machine,
-                                               const LoadOptions& options,
-                                               const BackendFactory& make_backend) {
-  auto impl = std::make_unique<Weights::Impl>(index, machine, options, make_backend);
+namespace {
+
+Result<std::unique_ptr<Weights>> Begin(std::unique_ptr<Weights::Impl> impl) {
   RETURN_IF_ERROR(impl->Prepare());
   RETURN_IF_ERROR(impl->Start());
   return std::make_unique<Weights>(std::move(impl));
 }
 
-Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex& index, const Machine& machine,
-                                           const LoadOptions& options) {
-  return StartLoadWith(index, machine, options, CreateBackend);
+}  // namespace
+
+Result<std::unique_ptr<Weights>> StartLoadWith(const TensorIndex& index, const Machine& machine,
+                                               const LoadOptions& options,
+                                               const BackendFactory& make_backend) {
+  return Begin(std::make_unique<Weights::Impl>(index, machine, options, make_backend));
+}
+
+Result<std::unique_ptr<Weights>> StartLoadInto(const TensorIndex& index, const Machine& machine,
+                                               const LoadOptions& options, GivenMemory memory) {
+  auto impl = std::make_unique<Weights::Impl>(index, machine, options, CreateBackend);
+  impl->given = std::move(memory);
+  return Begin(std::move(impl));
 }
 
 }  // namespace llmrun

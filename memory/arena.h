@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
@@ -57,6 +58,9 @@ class Arena {
   static Result<Arena> Reserve(const ArenaSpec& spec);
   // The same with other system calls, for tests. `calls` is used during the call only.
   static Result<Arena> Reserve(const ArenaSpec& spec, PageCalls& calls);
+  // Takes over a mapping that somebody else made and touched, and unmaps it as its own. Sealing one
+  // that is read-only already changes nothing. Requires: whole pages of `kind`.
+  static Arena Adopt(std::span<std::byte> mapping, PageKind kind);
   ~Arena();
   Arena(Arena&&) noexcept;
   Arena& operator=(Arena&&) noexcept;
