@@ -71,13 +71,13 @@ double SecondsOfAFullLoad(const ResidentModel& model) {
 
 TEST(ResidentCrash, KilledAtAnyMoment) {
   const ResidentModel model;
-  double duration_seconds = 0;
+  double duration_seconds = SecondsOfAFullLoad(model);
   for (int i = 0; i < 3; ++i) {
-    duration_seconds = std::max(duration_seconds, SecondsOfAFullLoad(model));
     ASSERT_THAT(DropStores(model.dir.Open(), std::nullopt).value(), SizeIs(1));
+    duration_seconds = std::min(duration_seconds, SecondsOfAFullLoad(model));
   }
   std::mt19937_64 random(20);
-  std::uniform_real_distribution<double> moment(0, duration_seconds);
+  std::uniform_real_distribution<double> moment(0, 1.2 * duration_seconds);
   int attached = 0;
   int refused = 0;
   for (int i = 0; i < kKills; ++i) {
