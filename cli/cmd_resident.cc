@@ -1,5 +1,6 @@
 // llm-run resident: weights that stay in memory when the process ends, for the next one to attach.
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>

@@ -237,6 +237,7 @@ void Weights::Impl::Load() {
   }
   Append(std::move(filled->fallbacks), &report.fallbacks);
   progress->End();
+  if (given.when_open) given.when_open();
 }
 
 Status Weights::Impl::SealAndLock() {

@@ -2,6 +2,7 @@
 // Weights and stores of resident weights (loader/resident). Internal to the loader and its tests.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -19,6 +20,8 @@ struct GivenMemory {
   bool filled = false;          // the image lies in it: nothing is read, every latch is open
   double seconds_before = 0;    // finding or making it, counted into LoadReport::seconds
   double populate_seconds = 0;  // of that: touching it
+  // Called on the loading thread after the last latch; not part of LoadReport::seconds.
+  std::function<void()> when_open = {};
   std::vector<Fallback> fallbacks = {};  // for the report
 };
 

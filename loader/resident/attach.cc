@@ -12,9 +12,6 @@
 namespace llmrun {
 namespace {
 
-// Entries of the page table for so many huge pages are made at once; more of them when touched.
-constexpr uint64_t kMaxEntriesAtOnce = 16 << 10;
-
 // The image is laid out as this index wants it, which follows from the files being the same.
 Status CheckImage(const TensorIndex& index, const ResidentManifest& manifest) {
   bool same = manifest.parts.size() == index.files().size();
@@ -71,17 +68,25 @@ Status CompareWishes(const ResidentManifest& manifest, const LoadOptions& option
   return {};
 }
 
+// Page-table entries for large pages: few, and with them smaps tells what lies there. What cannot
+// be done here, the first touch does.
+void EnterLargePages(std::byte* data, uint64_t bytes, PageKind pages) {
+  if (IsHugetlb(pages)) {
+    (void)::madvise(data, bytes, MADV_POPULATE_READ);
+  } else if (pages == PageKind::kThp) {
+    (void)::madvise(data, bytes, MADV_HUGEPAGE);
+    for (uint64_t at = 0; at < bytes; at += PageBytes(pages)) {
+      (void)::madvise(data + at, kImageAlignment, MADV_POPULATE_READ);  // brings in all of its page
+    }
+  }
+}
+
 Result<Arena> MapData(const ResidentManifest& manifest) {
   ASSIGN_OR_RETURN(const UniqueFd fd, OpenData(manifest));
   void* mapped = ::mmap(nullptr, manifest.data_bytes, PROT_READ, MAP_SHARED, fd.get(), 0);
   if (mapped == MAP_FAILED) return OsError(errno, fmt::format("{}: mmap", manifest.data_path));
-  const bool hugetlb = IsHugetlb(manifest.pages);
-  if (hugetlb && manifest.data_bytes / PageBytes(manifest.pages) <= kMaxEntriesAtOnce) {
-    // What it cannot do now, the first touch does.
-    (void)::madvise(mapped, manifest.data_bytes, MADV_POPULATE_READ);
-  }
-  return Arena::Adopt({static_cast<std::byte*>(mapped), manifest.data_bytes},
-                      hugetlb ? manifest.pages : PageKind::k4K);
+  const PageKind kind = IsHugetlb(manifest.pages) ? manifest.pages : PageKind::k4K;
+  return Arena::Adopt({static_cast<std::byte*>(mapped), manifest.data_bytes}, kind);
 }
 
 Result<std::optional<GivenMemory>> TryAttach(const StoreDir& dir, const TensorIndex& index,
@@ -98,6 +103,8 @@ Result<std::optional<GivenMemory>> TryAttach(const StoreDir& dir, const TensorIn
   RETURN_IF_ERROR(CompareWishes(store->manifest, options, &memory.fallbacks));
   ASSIGN_OR_RETURN(memory.arena, MapData(store->manifest));
   memory.filled = true;
+  memory.when_open = [data = memory.arena->data(), bytes = memory.arena->size_bytes(),
+                      pages = store->manifest.pages] { EnterLargePages(data, bytes, pages); };
   return std::optional(std::move(memory));
 }
 

@@ -76,7 +76,10 @@ Result<DataFile> MakeOnHugetlbfs(PageKind kind, uint64_t bytes, const Machine& m
                             needed_pages);
   }
   const std::string folder = mount->path + "/" + StoreDirName();
-  RETURN_IF_ERROR(MakeOwnFolder(folder));
+  if (Status ours = MakeOwnFolder(folder); !ours) {
+    ours.error().fix = fmt::format("sudo install -d -m 700 -o {} {}", ::geteuid(), folder);
+    return tl::unexpected<Error>(std::move(ours).error());
+  }
   return MakeIn(folder, kind, bytes, /*thp=*/false, threads);
 }
 

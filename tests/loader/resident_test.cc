@@ -10,6 +10,7 @@
 
 #include "base/small_file.h"
 #include "loader/resident/attach.h"
+#include "tests/loader/plan_index.h"
 #include "tests/loader/resident_support.h"
 #include "tests/memory/hugepool_lock.h"
 
@@ -348,6 +349,26 @@ TEST(Resident, WishesThatAreNotMetAreSaid) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(refused.error().message, HasSubstr("--hugepages=2M is required"));
+}
+
+// Images outlive the binary that laid them: whoever changes the numbers below raises
+// kImageLayoutVersion.
+TEST(Resident, LayoutOfVersion1) {
+  const TensorIndex index =
+      MakeIndex({{.file_bytes = 400'000,
+                  .tensors = {{"token_embd", 100, 5'000},
+                              {"blk.0.a", 5'132, 60'000},
+                              {"blk.0.b", 200'000, 10}}},
+                 {.file_bytes = 9'000, .tensors = {{"output", 4'097, 4'096}}}});
+  const PlacementPlan plan = PlanImage(index, LoaderKind::kRead, {});
+  EXPECT_EQ(kImageLayoutVersion, 1U);
+  ASSERT_THAT(plan.arenas, SizeIs(1));
+  EXPECT_EQ(plan.arenas[0].bytes, 77'824U);
+  std::vector<uint64_t> offsets;
+  for (uint32_t i = 0; i < index.tensors().size(); ++i) {
+    offsets.push_back(ArenaOffset(plan, index, TensorId{i}));
+  }
+  EXPECT_THAT(offsets, testing::ElementsAre(100, 5'132, 68'928, 69'633));
 }
 
 TEST(Resident, LoadersThatMapHaveNothingToLeave) {
