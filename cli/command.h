@@ -42,5 +42,6 @@ void AddBenchLoadCommand(CLI::App& app, CommandContext& context);
 void AddCacheCommand(CLI::App& app, CommandContext& context);
 void AddDoctorCommand(CLI::App& app, CommandContext& context);
 void AddHugepagesCommand(CLI::App& app, CommandContext& context);
+void AddResidentCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace llmrun

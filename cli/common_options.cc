@@ -15,6 +15,7 @@
 #include "base/units.h"
 #include "cli/output.h"
 #include "loader/io/receive_file.h"
+#include "loader/resident/store_dir.h"
 #include "sched/thread_pool.h"
 
 namespace llmrun {
@@ -54,7 +55,8 @@ Result<std::vector<LoaderWish>> LoaderWishes(const LoaderFlags& flags) {
     const std::optional<LoaderKind> kind = ParseLoaderKind(flags.loader);
     if (!kind) {
       return MakeError(ErrorCode::kUsage,
-                       "--loader={}: expected auto, mmap, read, io_uring or splice", flags.loader);
+                       "--loader={}: expected auto, mmap, read, io_uring, splice or resident",
+                       flags.loader);
     }
     wishes.push_back({"--loader=" + flags.loader, *kind});
   }
@@ -167,13 +169,19 @@ Result<std::string> ModelPath(const ModelOptions& options) {
   return *shipped;
 }
 
+std::string ResidentDir() {
+  const char* dir = std::getenv("LLMRUN_RESIDENT_DIR");
+  return dir == nullptr || *dir == '\0' ? DefaultStoreDir() : dir;
+}
+
 void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
   const auto add = [&](CLI::Option* option, const char* type) {
     option->type_name(type)->group(kGroupLoading);
     return option;
   };
   add(command.add_option("--loader", flags.loader,
-                         "how bytes travel: auto, mmap, read, io_uring, splice (default: auto)"),
+                         "how bytes travel: auto, mmap, read, io_uring, splice, or\n"
+                         "resident (llm-run resident load) (default: auto)"),
       "L");
   add(command.add_option("--hugepages", flags.hugepages,
                          "where they land: off, thp, 2M, 1G, auto (default: auto)"),
@@ -225,6 +233,7 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags, const ModelOptions
     return MakeError(ErrorCode::kUsage, "--hugepages-policy={}: expected try or require",
                      flags.hugepages_policy);
   }
+  options.resident_dir = ResidentDir();
   options.hugepages = *pages;
   options.policy = *policy;
   ASSIGN_OR_RETURN(options.numa, ParseNuma(flags.numa));

@@ -32,6 +32,9 @@ void AddModelOptions(CLI::App& command, ModelOptions& options);
 // For "-" standard input is received into memory, and the path leads there as long as we run.
 Result<std::string> ModelPath(const ModelOptions& options);
 
+// Where resident weights are kept: LLMRUN_RESIDENT_DIR, else the usual folder of this user.
+std::string ResidentDir();
+
 inline constexpr char kGroupLoading[] = "Loading";  // of --help
 
 struct LoaderFlags {

@@ -47,6 +47,7 @@ void AddCommands(CLI::App& app, CommandContext& context) {
   AddSynthCommand(app, context);
   AddDoctorCommand(app, context);
   AddHugepagesCommand(app, context);
+  AddResidentCommand(app, context);
 }
 
 // The program and the chosen subcommands: "llm-run hugepages plan".

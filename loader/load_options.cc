@@ -8,7 +8,7 @@ namespace {
 constexpr std::pair<LoaderKind, std::string_view> kLoaderNames[] = {
     {LoaderKind::kAuto, "auto"},     {LoaderKind::kMmap, "mmap"},
     {LoaderKind::kRead, "read"},     {LoaderKind::kIoUring, "io_uring"},
-    {LoaderKind::kSplice, "splice"},
+    {LoaderKind::kSplice, "splice"}, {LoaderKind::kResident, "resident"},
 };
 
 }  // namespace

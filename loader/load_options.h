@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -15,7 +16,7 @@
 
 namespace llmrun {
 
-enum class LoaderKind : uint8_t { kAuto, kMmap, kRead, kIoUring, kSplice };
+enum class LoaderKind : uint8_t { kAuto, kMmap, kRead, kIoUring, kSplice, kResident };
 std::optional<LoaderKind> ParseLoaderKind(std::string_view text);  // "auto", "io_uring", ...
 std::string_view NameOf(LoaderKind kind);
 
@@ -44,6 +45,9 @@ struct LoadOptions {
   uint32_t queue_depth = 16;          // requests in flight with io_uring
   uint64_t chunk_bytes = 4ULL << 20;  // largest single request
   bool tune = true;  // io_uring: begin with these two and settle on what this device likes
+  // Where weights left resident are looked for (loader/resident); empty: nowhere. kAuto attaches to
+  // a valid store there.
+  std::string resident_dir = {};
   // Called from the loading thread, at most every 50 ms and once at the end. May be empty.
   std::function<void(const LoadProgress&)> progress = {};
   // Called for every tensor as it arrives, on several threads at once, beside the reads. May be

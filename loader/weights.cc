@@ -10,15 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "base/stopwatch.h"
 #include "base/units.h"
-#include "loader/fill.h"
-#include "loader/group_gate.h"
 #include "loader/io/start_thread.h"
-#include "loader/progress_meter.h"
-#include "loader/tensor_arrivals.h"
-#include "loader/verifier.h"
-#include "loader/weights_internal.h"
+#include "loader/weights_impl.h"
 
 namespace llmrun {
 namespace {
@@ -62,60 +58,6 @@ void Append(std::vector<Fallback> more, std::vector<Fallback>* all) {
 
 }  // namespace
 
-// Members stand in the order of their making; the loading thread is the only writer of `report`
-// from Start() until it is joined.
-struct Weights::Impl {
-  Impl(const TensorIndex& model, const Machine& on_machine, const LoadOptions& with_options,
-       BackendFactory factory)
-      : index(model),
-        machine(on_machine),
-        options(with_options),
-        make_backend(std::move(factory)),
-        start_cpu_seconds(ProcessCpuSeconds()),
-        start_faults(ProcessFaults()) {}
-  ~Impl();
-
-  Status Prepare();
-  Status OpenFiles();
-  Status ReserveMemory();
-  Status Start();
-  void Load();
-  Result<FillResult> Fill();
-  Result<LoadReport> Finish();
-  void Landed(size_t read);
-  TensorView View(TensorId id) const;
-  Status CheckIntact() const;
-  Status FinishPages();
-  Status SealAndLock();
-  Status GatherEvidence();
-  int Threads() const;
-
-  const TensorIndex& index;
-  const Machine machine;
-  const LoadOptions options;
-  const BackendFactory make_backend;
-  const Stopwatch since_start;
-  const double start_cpu_seconds;
-  const FaultCounts start_faults;
-
-  std::vector<ModelFile> files;
-  PlacementPlan plan;
-  ReadPlan reads;
-  std::vector<Arena> arenas;            // as plan.arenas; none when mapped
-  std::vector<MappedFile> mappings;     // as files; none when not mapped
-  std::vector<const std::byte*> bases;  // of the arenas or mappings
-  std::optional<GroupGate> gate;
-  std::optional<ProgressMeter> progress;
-  std::optional<TensorArrivals> arrivals;
-
-  LoadReport report;
-  std::atomic<bool> cancelled{false};
-  std::optional<Error> load_error;  // written by the loading thread, read after its end
-  std::unique_ptr<Verifier> verifier;
-  std::thread loading_thread;
-  std::optional<Result<LoadReport>> finished;
-};
-
 Weights::Impl::~Impl() {
   cancelled = true;
   if (loading_thread.joinable()) loading_thread.join();
@@ -124,8 +66,10 @@ Weights::Impl::~Impl() {
 Status Weights::Impl::OpenFiles() {
   for (const GgufFile& parsed : index.files()) {
     ASSIGN_OR_RETURN(ModelFile file, OpenModelFile(parsed.label, parsed.file_bytes));
-    ASSIGN_OR_RETURN(const std::optional<uint64_t> cached_bytes,
-                     CachedBytes(file.fd.get(), file.identity.bytes));
+    std::optional<uint64_t> cached_bytes;  // asking takes time with the size of the file
+    if (!given.filled) {
+      ASSIGN_OR_RETURN(cached_bytes, CachedBytes(file.fd.get(), file.identity.bytes));
+    }
     report.cached_bytes_before = SumIfKnown(report.cached_bytes_before, cached_bytes);
     report.file_bytes += file.identity.bytes;
     files.push_back(std::move(file));
@@ -143,6 +87,13 @@ Status Weights::Impl::ReserveMemory() {
     }
     return {};
   }
+  if (given.arena) {
+    CHECK(!plan.arenas.empty() && given.arena->size_bytes() >= plan.arenas.front().bytes);
+    report.populate_seconds = given.populate_seconds;
+    bases.push_back(given.arena->data());
+    arenas.push_back(*std::move(given.arena));
+    return {};
+  }
   for (const ArenaPlan& planned : plan.arenas) {
     ASSIGN_OR_RETURN(Arena arena, Arena::Reserve({.tiles = planned.tiles,
                                                   .node = planned.node,
@@ -155,18 +106,28 @@ Status Weights::Impl::ReserveMemory() {
 }
 
 Status Weights::Impl::Prepare() {
+  start_cpu_seconds = ProcessCpuSeconds();
   RETURN_IF_ERROR(Validate(options));
   report.requested = NameOf(options.loader);
   report.hugepages_requested = NameOf(options.hugepages);
   report.read_bytes = index.total_bytes();
   const Stopwatch planning;
   RETURN_IF_ERROR(OpenFiles());
-  ASSIGN_OR_RETURN(plan, PlanPlacement(index, machine, options,
-                                       {.cached_bytes = report.cached_bytes_before.value_or(0)}));
-  reads = PlanReads(index, plan,
-                    {.offset_alignment = kImageAlignment,
-                     .max_request_bytes = std::min(options.chunk_bytes, kReadBytes)});
+  const PlanInputs inputs{.cached_bytes = report.cached_bytes_before.value_or(0)};
+  if (given.arena) {
+    plan = PlanImage(index, given.filled ? LoaderKind::kResident : options.loader, inputs);
+  } else {
+    ASSIGN_OR_RETURN(plan, PlanPlacement(index, machine, options, inputs));
+  }
+  if (given.filled) {
+    reads.group_reads.resize(index.group_count());  // no reads: every group is there
+  } else {
+    reads = PlanReads(index, plan,
+                      {.offset_alignment = kImageAlignment,
+                       .max_request_bytes = std::min(options.chunk_bytes, kReadBytes)});
+  }
   report.plan_seconds = planning.Seconds();
+  Append(std::move(given.fallbacks), &report.fallbacks);
   Append(plan.fallbacks, &report.fallbacks);
   gate.emplace(reads.group_reads, since_start);
   progress.emplace(options.progress, reads.total_bytes, since_start);
@@ -202,6 +163,7 @@ int Weights::Impl::Threads() const {
 }
 
 Result<FillResult> Weights::Impl::Fill() {
+  if (given.filled) return FillResult{.loader = std::string(NameOf(plan.loader))};
   const FillJob job{.loader = plan.loader,
                     .reads = reads,
                     .files = files,
@@ -227,18 +189,6 @@ void Weights::Impl::Landed(size_t read) {
   }
 }
 
-TensorView Weights::Impl::View(TensorId id) const {
-  const IndexedTensor& tensor = index.at(id);
-  const uint32_t segment = plan.tensors[static_cast<uint32_t>(id)].segment;
-  return {.dtype = tensor.dtype,
-          .n_dims = tensor.n_dims,
-          .dims = tensor.dims,
-          .data = tensor.extent.bytes == 0
-                      ? nullptr
-                      : bases[plan.segments[segment].arena] + ArenaOffset(plan, index, id),
-          .bytes = tensor.extent.bytes};
-}
-
 // The body of the loading thread.
 void Weights::Impl::Load() {
   Result<FillResult> filled = Fill();
@@ -253,11 +203,11 @@ void Weights::Impl::Load() {
     return;
   }
   report.loader = filled->loader;
-  report.seconds = since_start.Seconds();
+  report.seconds = given.seconds_before + since_start.Seconds();
   report.read_seconds = filled->read_seconds;
   report.io_depth = filled->queue_depth;
   report.io_request_bytes = filled->request_bytes;
-  report.time_to_first_layer_seconds = gate->first_layer_seconds();
+  report.time_to_first_layer_seconds = given.seconds_before + gate->first_layer_seconds();
   report.cpu_seconds = ProcessCpuSeconds() - start_cpu_seconds;
   const FaultCounts faults = ProcessFaults();
   report.minor_faults = faults.minor - start_faults.minor;
@@ -268,27 +218,7 @@ void Weights::Impl::Load() {
   }
   Append(std::move(filled->fallbacks), &report.fallbacks);
   progress->End();
-}
-
-Status Weights::Impl::CheckIntact() const {
-  for (uint32_t file = 0; file < mappings.size(); ++file) {
-    const std::optional<uint64_t> missing = mappings[file].FirstMissing();
-    if (!missing) continue;
-    std::string_view name = "(none)";
-    for (const IndexedTensor& tensor : index.tensors()) {
-      const FileExtent& extent = tensor.extent;
-      if (extent.file == file && extent.offset + extent.bytes > *missing) {
-        name = tensor.name;
-        break;
-      }
-    }
-    return MakeFixableError(ErrorCode::kBadData,
-                            "restore the file; a loader other than mmap keeps weights of its own",
-                            "{}: the file became shorter while it was in use: tensor '{}' is gone "
-                            "from byte {} on",
-                            files[file].label, name, *missing);
-  }
-  return {};
+  if (given.when_open) given.when_open();
 }
 
 Status Weights::Impl::FinishPages() {
@@ -298,53 +228,6 @@ Status Weights::Impl::FinishPages() {
     Append(arena.fallbacks(), &report.fallbacks);
   }
   return {};
-}
-
-Status Weights::Impl::SealAndLock() {
-  for (Arena& arena : arenas) {
-    RETURN_IF_ERROR(arena.Seal());
-    if (options.mlock) RETURN_IF_ERROR(arena.Lock());
-  }
-  for (const MappedFile& mapping : mappings) {
-    if (options.mlock) RETURN_IF_ERROR(mapping.Lock());
-  }
-  return {};
-}
-
-Status Weights::Impl::GatherEvidence() {
-  for (const Arena& arena : arenas) {
-    ASSIGN_OR_RETURN(const Residency residency, InspectRange({arena.data(), arena.size_bytes()}));
-    report.residency += residency;
-  }
-  for (const MappedFile& mapping : mappings) {
-    ASSIGN_OR_RETURN(const Residency residency, InspectRange(mapping.bytes()));
-    report.residency += residency;
-  }
-  return {};
-}
-
-Result<LoadReport> Weights::Impl::Finish() {
-  loading_thread.join();
-  if (load_error) return tl::unexpected<Error>(*load_error);
-  for (const ModelFile& file : files) {
-    Status unchanged = CheckUnchanged(file);
-    if (!unchanged) {
-      gate->Fail(unchanged.error());
-      return tl::unexpected<Error>(std::move(unchanged).error());
-    }
-  }
-  if (verifier) {
-    const Stopwatch waiting;
-    RETURN_IF_ERROR(verifier->Finish());
-    RETURN_IF_ERROR(CheckIntact());
-    report.hash_seconds = waiting.Seconds();
-    report.hashed = options.hash;
-    if (options.hash) report.xxh3 = verifier->xxh3();
-    verifier.reset();
-  }
-  RETURN_IF_ERROR(SealAndLock());
-  RETURN_IF_ERROR(GatherEvidence());
-  return report;
 }
 
 Weights::Weights(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -366,18 +249,27 @@ Result<LoadReport> Weights::Finish() {
   return *impl_->finished;
 }
 
-Result<std::unique_ptr<Weights>> StartLoadWith(const TensorIndex& index, const Machine& machine,
-                                               const LoadOptions& options,
-                                               const BackendFactory& make_backend) {
-  auto impl = std::make_unique<Weights::Impl>(index, machine, options, make_backend);
+namespace {
+
+Result<std::unique_ptr<Weights>> Begin(std::unique_ptr<Weights::Impl> impl) {
   RETURN_IF_ERROR(impl->Prepare());
   RETURN_IF_ERROR(impl->Start());
   return std::make_unique<Weights>(std::move(impl));
 }
 
-Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex& index, const Machine& machine,
-                                           const LoadOptions& options) {
-  return StartLoadWith(index, machine, options, CreateBackend);
+}  // namespace
+
+Result<std::unique_ptr<Weights>> StartLoadWith(const TensorIndex& index, const Machine& machine,
+                                               const LoadOptions& options,
+                                               const BackendFactory& make_backend) {
+  return Begin(std::make_unique<Weights::Impl>(index, machine, options, make_backend));
+}
+
+Result<std::unique_ptr<Weights>> StartLoadInto(const TensorIndex& index, const Machine& machine,
+                                               const LoadOptions& options, GivenMemory memory) {
+  auto impl = std::make_unique<Weights::Impl>(index, machine, options, CreateBackend);
+  impl->given = std::move(memory);
+  return Begin(std::move(impl));
 }
 
 }  // namespace llmrun

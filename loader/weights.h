@@ -54,9 +54,9 @@ class Weights {
   std::unique_ptr<Impl> impl_;
 };
 
-// Plans, reserves, and begins reading on a thread of its own.
-// Failure: as PlanPlacement and Arena::Reserve; kUnavailable when what was required is not to be
-// had.
+// Plans, reserves, and begins reading on a thread of its own; or attaches to weights left resident,
+// then nothing is read. Failure: as PlanPlacement and Arena::Reserve; kUnavailable when what was
+// required is not to be had.
 Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex& index, const Machine& machine,
                                            const LoadOptions& options);
 

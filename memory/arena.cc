@@ -50,6 +50,14 @@ Result<Arena> Arena::Reserve(const ArenaSpec& spec, PageCalls& calls) {
   return arena;
 }
 
+Arena Arena::Adopt(std::span<std::byte> mapping, PageKind kind) {
+  Arena arena;
+  arena.got_ = {{kind, mapping.size()}};
+  arena.size_bytes_ = SizeOf(arena.got_);
+  arena.data_ = mapping.data();
+  return arena;
+}
+
 // Reserves addresses only. Every step of the ladder later happens inside this range, so that a
 // large page that cannot be had never moves what lies behind it.
 Status Arena::Map(uint64_t size_bytes, uint64_t alignment) {

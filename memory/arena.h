@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
@@ -65,6 +66,9 @@ class Arena {
   // The same with other system calls, for tests. `calls` is used during the call only, or as long
   // as the arena is there with touch_later.
   static Result<Arena> Reserve(const ArenaSpec& spec, PageCalls& calls);
+  // Takes over a mapping that somebody else made and touched, and unmaps it as its own. Sealing one
+  // that is read-only already changes nothing. Requires: whole pages of `kind`.
+  static Arena Adopt(std::span<std::byte> mapping, PageKind kind);
   ~Arena();
   Arena(Arena&&) noexcept;
   Arena& operator=(Arena&&) noexcept;

@@ -10,8 +10,6 @@
 #include "base/checked.h"
 
 namespace llmrun {
-namespace {
-
 Result<FileIdentity> IdentityOf(int fd, const std::string& label) {
   struct stat info = {};
   if (::fstat(fd, &info) != 0) return OsError(errno, label);
@@ -21,6 +19,8 @@ Result<FileIdentity> IdentityOf(int fd, const std::string& label) {
                       .modified_seconds = info.st_mtim.tv_sec,
                       .modified_nanoseconds = info.st_mtim.tv_nsec};
 }
+
+namespace {
 
 // What statx(2) says about direct I/O: the alignment, 0 for "not supported", or kMaxDirectAlignment
 // where the kernel (before 6.1) or the file system does not say.

@@ -24,6 +24,9 @@ struct FileIdentity {
   bool operator==(const FileIdentity&) const = default;
 };
 
+// Who an open file is now. Failure: kOs.
+Result<FileIdentity> IdentityOf(int fd, const std::string& label);
+
 struct ModelFile {
   std::string label;  // the path
   UniqueFd fd;

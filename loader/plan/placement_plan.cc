@@ -165,6 +165,12 @@ Status PlanMapped(const LoadOptions& options, PlacementPlan* plan) {
   return {};
 }
 
+LoaderKind FasterReader(const TensorIndex& index, const PlanInputs& inputs) {
+  uint64_t file_bytes = 0;
+  for (const GgufFile& file : index.files()) file_bytes += file.file_bytes;
+  return inputs.cached_bytes >= file_bytes ? LoaderKind::kRead : LoaderKind::kIoUring;
+}
+
 // The loader for weights that fit, or the reason to map them, or an error.
 Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& options,
                                 const PlanInputs& inputs, uint64_t needed_bytes,
@@ -180,10 +186,7 @@ Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& opt
     fallbacks->push_back({"weights in memory of their own", "mmap", why, "free some memory"});
     return LoaderKind::kMmap;
   }
-  if (options.loader != LoaderKind::kAuto) return options.loader;
-  uint64_t file_bytes = 0;
-  for (const GgufFile& file : index.files()) file_bytes += file.file_bytes;
-  return inputs.cached_bytes >= file_bytes ? LoaderKind::kRead : LoaderKind::kIoUring;
+  return options.loader == LoaderKind::kAuto ? FasterReader(index, inputs) : options.loader;
 }
 
 }  // namespace
@@ -192,6 +195,10 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
                                     const LoadOptions& options, const PlanInputs& inputs) {
   const std::optional<unsigned> node = options.numa.bind_node;
   RETURN_IF_ERROR(CheckNode(machine, node));
+  if (options.loader == LoaderKind::kResident) {
+    return MakeFixableError(ErrorCode::kUsage, "llm-run resident list",
+                            "--loader=resident places nothing: the weights lie where they are");
+  }
   PlacementPlan plan;
   plan.segments = MergeTensors(index, &plan.tensors);
   if (options.loader == LoaderKind::kMmap) {
@@ -218,6 +225,15 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
   }
   ExplainTooSmall(options, arena, weights_bytes, &plan.fallbacks);
   if (weights_bytes > 0) plan.arenas.push_back(std::move(arena));
+  return plan;
+}
+
+PlacementPlan PlanImage(const TensorIndex& index, LoaderKind loader, const PlanInputs& inputs) {
+  PlacementPlan plan;
+  plan.loader = loader == LoaderKind::kAuto ? FasterReader(index, inputs) : loader;
+  plan.segments = MergeTensors(index, &plan.tensors);
+  const uint64_t weights_bytes = PlaceSegments(&plan.segments);
+  if (weights_bytes > 0) plan.arenas.push_back({.bytes = weights_bytes, .tiles = {}, .node = {}});
   return plan;
 }
 

@@ -24,6 +24,9 @@
 namespace llmrun {
 
 inline constexpr uint64_t kImageAlignment = 4096;
+// Of the rules by which PlanImage() lays segments. Images outlive the process (loader/resident):
+// raise it with every change of kImageAlignment, kMaxSegmentGapBytes, or of order and places.
+inline constexpr uint32_t kImageLayoutVersion = 1;
 
 struct ArenaPlan {
   uint64_t bytes = 0;  // sum of tiles
@@ -65,6 +68,10 @@ struct PlanInputs {
 // node that is not there; kUnavailable when huge pages are required of a mapping.
 Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& machine,
                                     const LoadOptions& options, const PlanInputs& inputs);
+
+// The image alone, for memory that somebody else provides: one arena without tiles (none for a
+// model without weights). kAuto is chosen as above; any other loader is taken as it is.
+PlacementPlan PlanImage(const TensorIndex& index, LoaderKind loader, const PlanInputs& inputs);
 
 // Where a tensor's first byte is in its arena (in its file, when mapped).
 uint64_t ArenaOffset(const PlacementPlan& plan, const TensorIndex& index, TensorId tensor);

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -201,6 +202,20 @@ TEST(Arena, LockBeyondTheLimitSaysWhichLimit) {
   EXPECT_EQ(locked.error().code, ErrorCode::kResource);
   EXPECT_THAT(locked.error().message, HasSubstr("RLIMIT_MEMLOCK"));
   EXPECT_THAT(locked.error().fix, HasSubstr("ulimit -l"));
+}
+
+TEST(Arena, AdoptsAMappingAndUnmapsIt) {
+  void* mapped = mmap(nullptr, 64 * kKiB, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  auto* const data = static_cast<std::byte*>(mapped);
+  {
+    Arena arena = Arena::Adopt({data, 64 * kKiB}, PageKind::k4K);
+    EXPECT_EQ(arena.data(), data);
+    EXPECT_THAT(arena.got(), ElementsAre(PageTile{PageKind::k4K, 64 * kKiB}));
+    EXPECT_TRUE(arena.Seal());
+    EXPECT_EQ(PermissionsAt(data), "r--s");
+  }
+  EXPECT_EQ(PermissionsAt(data), "");
 }
 
 }  // namespace

@@ -1,0 +1,142 @@
+#include "loader/resident/manifest.h"
+
+#include <charconv>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace llmrun {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string HexOf(uint64_t hash) { return fmt::format("{:016x}", hash); }
+
+// Takes fields out of an object; remembers the first that is missing or of another type.
+class Fields {
+ public:
+  explicit Fields(const Json& object) : object_(object) {}
+
+  uint64_t Number(const char* key) {
+    const Json* field = Get(key);
+    if (field == nullptr || !field->is_number_unsigned()) return Bad(key);
+    return field->get<uint64_t>();
+  }
+  int64_t Signed(const char* key) {
+    const Json* field = Get(key);
+    if (field == nullptr || !field->is_number_integer()) return static_cast<int64_t>(Bad(key));
+    return field->get<int64_t>();
+  }
+  std::string Text(const char* key) {
+    const Json* field = Get(key);
+    if (field == nullptr || !field->is_string()) {
+      Bad(key);
+      return {};
+    }
+    return field->get<std::string>();
+  }
+  uint64_t Hash(const char* key) {
+    const std::string text = Text(key);
+    uint64_t hash = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, hash, 16);
+    return error == std::errc() && stop == end ? hash : Bad(key);
+  }
+  const Json* List(const char* key) {
+    const Json* field = Get(key);
+    if (field != nullptr && field->is_array() && !field->empty()) return field;
+    Bad(key);
+    return nullptr;
+  }
+  uint64_t Bad(const char* key) {
+    if (bad_.empty()) bad_ = key;
+    return 0;
+  }
+  const std::string& bad() const { return bad_; }  // empty: every field was there
+
+ private:
+  const Json* Get(const char* key) const {
+    if (!object_.is_object()) return nullptr;
+    const auto it = object_.find(key);
+    return it == object_.end() ? nullptr : &*it;
+  }
+
+  const Json& object_;
+  std::string bad_;
+};
+
+ResidentPart ReadPart(const Json& json, Fields* whole) {
+  Fields fields(json);
+  ResidentPart part;
+  part.path = fields.Text("path");
+  part.identity.device = fields.Number("device");
+  part.identity.inode = fields.Number("inode");
+  part.identity.bytes = fields.Number("bytes");
+  part.identity.modified_seconds = fields.Signed("modified_seconds");
+  part.identity.modified_nanoseconds = fields.Signed("modified_nanoseconds");
+  part.header_bytes = fields.Number("header_bytes");
+  part.header_xxh3 = fields.Hash("header_xxh3");
+  if (!fields.bad().empty()) whole->Bad("parts");
+  return part;
+}
+
+PageKind ReadPages(Fields* fields) {
+  const std::string name = fields->Text("pages");
+  for (const PageKind kind : {PageKind::k4K, PageKind::kThp, PageKind::k2M, PageKind::k1G}) {
+    if (name == NameOf(kind)) return kind;
+  }
+  fields->Bad("pages");
+  return PageKind::k4K;
+}
+
+}  // namespace
+
+std::string ToJson(const ResidentManifest& manifest) {
+  Json parts = Json::array();
+  for (const ResidentPart& part : manifest.parts) {
+    parts.push_back({{"path", part.path},
+                     {"device", part.identity.device},
+                     {"inode", part.identity.inode},
+                     {"bytes", part.identity.bytes},
+                     {"modified_seconds", part.identity.modified_seconds},
+                     {"modified_nanoseconds", part.identity.modified_nanoseconds},
+                     {"header_bytes", part.header_bytes},
+                     {"header_xxh3", HexOf(part.header_xxh3)}});
+  }
+  const Json json = {{"layout_version", manifest.layout_version},
+                     {"parts", parts},
+                     {"arena_bytes", manifest.arena_bytes},
+                     {"pages", NameOf(manifest.pages)},
+                     {"data_path", manifest.data_path},
+                     {"data_inode", manifest.data_inode},
+                     {"data_bytes", manifest.data_bytes},
+                     {"xxh3", HexOf(manifest.xxh3)},
+                     {"pid", manifest.pid},
+                     {"created_seconds", manifest.created_seconds}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<ResidentManifest> ParseManifest(const std::string& json, const std::string& label) {
+  const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  Fields fields(parsed);
+  ResidentManifest manifest;
+  const uint64_t version = fields.Number("layout_version");
+  if (version > std::numeric_limits<uint32_t>::max()) fields.Bad("layout_version");
+  manifest.layout_version = static_cast<uint32_t>(version);
+  if (const Json* parts = fields.List("parts")) {
+    for (const Json& part : *parts) manifest.parts.push_back(ReadPart(part, &fields));
+  }
+  manifest.arena_bytes = fields.Number("arena_bytes");
+  manifest.pages = ReadPages(&fields);
+  manifest.data_path = fields.Text("data_path");
+  manifest.data_inode = fields.Number("data_inode");
+  manifest.data_bytes = fields.Number("data_bytes");
+  manifest.xxh3 = fields.Hash("xxh3");
+  manifest.pid = fields.Signed("pid");
+  manifest.created_seconds = fields.Signed("created_seconds");
+  if (fields.bad().empty()) return manifest;
+  return MakeError(ErrorCode::kBadData, "{}: not a manifest of resident weights: '{}' is {}", label,
+                   fields.bad(), "missing or of another kind");
+}
+
+}  // namespace llmrun

@@ -1,0 +1,83 @@
+// The state of a load, between its threads; what weights.cc begins, finish_load.cc ends. Internal
+// to the loader.
+//
+// Threads: see the members. Owner: of everything a load makes.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/stopwatch.h"
+#include "loader/fill.h"
+#include "loader/group_gate.h"
+#include "loader/io/mapped_file.h"
+#include "loader/io/model_file.h"
+#include "loader/progress_meter.h"
+#include "loader/tensor_arrivals.h"
+#include "loader/verifier.h"
+#include "loader/weights.h"
+#include "loader/weights_internal.h"
+#include "loader/weights_memory.h"
+#include "memory/arena.h"
+
+namespace llmrun {
+
+// Members stand in the order of their making; the loading thread is the only writer of `report`
+// from Start() until it is joined.
+struct Weights::Impl {
+  Impl(const TensorIndex& model, const Machine& on_machine, const LoadOptions& with_options,
+       BackendFactory factory)
+      : index(model),
+        machine(on_machine),
+        options(with_options),
+        make_backend(std::move(factory)),
+        start_faults(ProcessFaults()) {}
+  ~Impl();
+
+  Status Prepare();
+  Status OpenFiles();
+  Status ReserveMemory();
+  Status Start();
+  void Load();
+  Result<FillResult> Fill();
+  Result<LoadReport> Finish();
+  void Landed(size_t read);
+  TensorView View(TensorId id) const;
+  Status CheckIntact() const;
+  Status FinishPages();
+  Status SealAndLock();
+  Status GatherEvidence();
+  int Threads() const;
+
+  const TensorIndex& index;
+  const Machine machine;
+  const LoadOptions options;
+  const BackendFactory make_backend;
+  const Stopwatch since_start;
+  const FaultCounts start_faults;
+  double start_cpu_seconds = 0;  // set by Prepare()
+  GivenMemory given;             // set before Prepare()
+
+  std::vector<ModelFile> files;
+  PlacementPlan plan;
+  ReadPlan reads;
+  std::vector<Arena> arenas;            // as plan.arenas; none when mapped
+  std::vector<MappedFile> mappings;     // as files; none when not mapped
+  std::vector<const std::byte*> bases;  // of the arenas or mappings
+  std::optional<GroupGate> gate;
+  std::optional<ProgressMeter> progress;
+  std::optional<TensorArrivals> arrivals;
+
+  LoadReport report;
+  std::atomic<bool> cancelled{false};
+  std::optional<Error> load_error;  // written by the loading thread, read after its end
+  std::unique_ptr<Verifier> verifier;
+  std::thread loading_thread;
+  std::optional<Result<LoadReport>> finished;
+};
+
+}  // namespace llmrun
