@@ -44,6 +44,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   ASSIGN_OR_RETURN(TensorIndex index, OpenModel(options.model_path));
   engine->index = std::make_unique<TensorIndex>(std::move(index));
   ASSIGN_OR_RETURN(engine->config, ReadModelConfig(*engine->index));
+  engine->since_load = Stopwatch();
   ASSIGN_OR_RETURN(engine->weights, StartLoad(*engine->index, engine->machine, options.load));
   ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(engine->index->metadata()));
   ASSIGN_OR_RETURN(engine->tokenizer, Tokenizer::Create(std::move(spec)));
