@@ -9,11 +9,11 @@
 #include "base/stopwatch.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "cli/bench_load_measure.h"
 #include "cli/engine.h"
 #include "cli/fio.h"
 #include "cli/stats.h"
 #include "loader/io/mapped_file.h"
-#include "memory/arena.h"
 #include "sched/partition.h"
 
 namespace llmrun {
@@ -21,18 +21,6 @@ namespace {
 
 constexpr uint64_t kMostCopyBytes = kGiB;  // far more than any cache holds
 constexpr int kCopyPasses = 3;
-
-Result<Arena> TouchedArena(uint64_t bytes, HugePages pages, const Machine& machine) {
-  TileRequest request{.bytes = bytes, .pages = pages};
-  for (const NumaNode& node : machine.nodes) {
-    request.free_1g += node.pool_1g.free_pages;
-    request.free_2m += node.pool_2m.free_pages;
-  }
-  ArenaSpec spec;
-  spec.tiles = PlanTiles(request);
-  spec.populate_threads = machine.effective_cpus;
-  return Arena::Reserve(spec);
-}
 
 // Best of some passes in which all CPUs copy from the page cache into memory that is there already.
 Result<double> MeasureCopyRate(const TensorIndex& index, const Machine& machine, HugePages pages) {

@@ -57,6 +57,23 @@ std::optional<uint64_t> PeakGrowth(const std::optional<MemoryUse>& before,
 
 }  // namespace
 
+Result<Arena> TouchedArena(uint64_t bytes, HugePages pages, const Machine& machine) {
+  TileRequest request{.bytes = bytes, .pages = pages};
+  for (const NumaNode& node : machine.nodes) {
+    request.free_1g += node.pool_1g.free_pages;
+    request.free_2m += node.pool_2m.free_pages;
+  }
+  ArenaSpec spec;
+  spec.tiles = PlanTiles(request);
+  spec.populate_threads = machine.effective_cpus;
+  return Arena::Reserve(spec);
+}
+
+void TouchMemory(const TensorIndex& index, HugePages pages, const Machine& machine) {
+  const Result<Arena> for_weights = TouchedArena(index.total_bytes(), pages, machine);
+  const Result<Arena> for_cache = TouchedArena(index.total_bytes(), HugePages::kThp, machine);
+}
+
 Result<LoadSample> MeasureLoad(const Combination& combination, const TensorIndex& index,
                                const Machine& machine, const CacheControl& cache) {
   LoadSample sample;
@@ -69,6 +86,7 @@ Result<LoadSample> MeasureLoad(const Combination& combination, const TensorIndex
   };
   sample.progress.reserve(4096);  // so that the loading thread does not allocate
   ASSIGN_OR_RETURN(sample.cache, cache.prepare(combination.cold));
+  TouchMemory(index, options.hugepages, machine);
   const std::optional<MemoryUse> before = ResetMemoryPeak();
   ASSIGN_OR_RETURN(const std::unique_ptr<Weights> weights, StartLoad(index, machine, options));
   loading = weights.get();

@@ -11,6 +11,7 @@
 #include "cli/bench_load_plan.h"
 #include "loader/index/tensor_index.h"
 #include "loader/load_report.h"
+#include "memory/arena.h"
 #include "memory/machine.h"
 
 namespace llmrun {
@@ -35,6 +36,15 @@ struct LoadSample {
   std::optional<uint64_t> peak_bytes;
   std::vector<LoadProgress> progress;
 };
+
+// Memory of this kind, every page of it touched.
+Result<Arena> TouchedArena(uint64_t bytes, HugePages pages, const Machine& machine);
+
+// Touches memory of the size and kind that a load will take, and as much for the page cache, and
+// gives it back. To be called right before what is timed: pages that a virtual machine has not used
+// for a while cost its host a fault each, which would be measured instead. Where memory is short,
+// the load is measured as it comes.
+void TouchMemory(const TensorIndex& index, HugePages pages, const Machine& machine);
 
 Result<LoadSample> MeasureLoad(const Combination& combination, const TensorIndex& index,
                                const Machine& machine, const CacheControl& cache);

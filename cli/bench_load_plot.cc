@@ -125,7 +125,7 @@ std::string SweepScript(const std::vector<Json>& sweep) {
     std::string text;
     for (const uint64_t value : values) {
       text += fmt::format("{}'{}' {}", text.empty() ? "" : ", ",
-                          bytes ? FormatBytes(value) : std::to_string(value),
+                          bytes ? fmt::format("{} KiB", value / kKiB) : std::to_string(value),
                           std::distance(values.begin(), values.find(value)));
     }
     return "(" + text + ")";
@@ -143,7 +143,7 @@ std::string SweepScript(const std::vector<Json>& sweep) {
              "set ylabel 'requests in flight'\nset xtics {}\nset ytics {}\n"
              "set xrange [-0.5:{}.5]\nset yrange [-0.5:{}.5]\nset cblabel 'GB/s'\n"
              "set palette defined (0 '#f7fbff', 1 '#6baed6', 2 '#2171b5')\nset tics scale 0\n"
-             "plot $data using 1:2:3 with image notitle, \\\n"
+             "plot $data using 1:2:3 with image pixels notitle, \\\n"
              "     '' using 1:2:(sprintf('%.2f', $3)) with labels notitle\n",
              tics(chunks, true), tics(depths, false), chunks.size() - 1, depths.size() - 1);
 }

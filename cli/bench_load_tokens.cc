@@ -22,8 +22,10 @@ Result<GenerateResult> TimedGenerate(Engine& engine, Session& session,
 }  // namespace
 
 Status MeasureTokens(const Combination& combination, const std::string& model_path,
-                     int prompt_tokens, const CacheControl& cache, TokenTimes* times) {
+                     int prompt_tokens, const TensorIndex& index, const Machine& machine,
+                     const CacheControl& cache, TokenTimes* times) {
   RETURN_IF_ERROR(cache.prepare(combination.cold));
+  TouchMemory(index, combination.load.hugepages, machine);
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                    Engine::Start({.model_path = model_path, .load = combination.load}));
   SessionOptions options;

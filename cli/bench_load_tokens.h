@@ -23,6 +23,7 @@ struct TokenTimes {
 // Adds a sample. Fails (kUsage) for a model that is not run here or a prompt that it has no room
 // for.
 Status MeasureTokens(const Combination& combination, const std::string& model_path,
-                     int prompt_tokens, const CacheControl& cache, TokenTimes* times);
+                     int prompt_tokens, const TensorIndex& index, const Machine& machine,
+                     const CacheControl& cache, TokenTimes* times);
 
 }  // namespace llmrun

@@ -83,7 +83,7 @@ Result<CacheState> PrepareVerified(const TensorIndex& index, bool cold) {
   return state;
 }
 
-// The untimed round: touches the memory that later rounds recycle, and hashes what came in.
+// The untimed round: all combinations load the same bytes.
 Result<uint64_t> WarmUpAndHash(const TensorIndex& index, const Machine& machine,
                                const std::vector<Combination>& combinations) {
   std::optional<uint64_t> hash;
@@ -170,7 +170,7 @@ class LoadBench {
     ASSIGN_OR_RETURN(LoadSample sample, MeasureLoad(m->combination, index_, machine_, cache_));
     const LoadReport& report = sample.report;
     const std::string label = CombinationLabel(m->combination);
-    Note("{}  {:<24} {} in {}, reading {}", round, label,
+    Note("{}  {:<28} {} in {}, reading {}", round, label,
          FormatRate(report.read_bytes, report.seconds), FormatSeconds(report.seconds),
          FormatRate(report.read_bytes, report.read_seconds));
     if (!sample.cache.verified) {
@@ -183,8 +183,9 @@ class LoadBench {
 
   Status Limit(const std::string& round, LimitSeries* limit) {
     RETURN_IF_ERROR(cache_.prepare(limit->device));
+    TouchMemory(index_, HugePages::kThp, machine_);
     ASSIGN_OR_RETURN(const double bytes_per_second, limit->measure());
-    Note("{}  {:<24} {:.2f} GB/s", round,
+    Note("{}  {:<28} {:.2f} GB/s", round,
          limit->device ? std::string("limit device")
                        : fmt::format("limit memory {}", NameOf(limit->hugepages)),
          bytes_per_second * 1e-9);
@@ -193,9 +194,9 @@ class LoadBench {
   }
 
   Status Tokens(const std::string& round, const std::string& model_path, Measurement* m) {
-    RETURN_IF_ERROR(
-        MeasureTokens(m->combination, model_path, options_.prompt_tokens, cache_, &m->tokens));
-    Note("{}  {:<24} first token {}, tenth {}", round, CombinationLabel(m->combination),
+    RETURN_IF_ERROR(MeasureTokens(m->combination, model_path, options_.prompt_tokens, index_,
+                                  machine_, cache_, &m->tokens));
+    Note("{}  {:<28} first token {}, tenth {}", round, CombinationLabel(m->combination),
          FormatSeconds(m->tokens.first.back()), FormatSeconds(m->tokens.tenth.back()));
     return {};
   }
@@ -289,14 +290,12 @@ void AddBenchLoadCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command =
       app.add_subcommand("bench-load", "Speed of loading, loader by loader")->group(kGroupMeasure);
   command->footer(
-      "A load ends when every byte is in memory; mapped files are populated. One untimed round "
-      "goes\n"
-      "first, so that memory the machine never touched before is not measured. Cold means dropped\n"
-      "from the page cache and checked. The limit is measured in the same rounds: of the device "
-      "by\n"
-      "fio for cold loads, of copying in memory for warm ones.\n"
-      "example:\n  llm-run bench-load -m model.gguf --loaders all --hugepages thp,2M --cache cold "
-      "-r 5");
+      "A load ends when every byte is in memory; mapped files are populated. Memory is touched\n"
+      "and given back before each load, so that pages the machine has not used are not measured.\n"
+      "Cold means dropped from the page cache and checked. The limit is measured in the same\n"
+      "rounds: of the device by fio for cold loads, of copying in memory for warm ones.\n"
+      "example:\n"
+      "  llm-run bench-load -m model.gguf --loaders all --hugepages off,thp --cache both -r 9");
   AddModelOptions(*command, options->model);
   AddMeasuringFlags(*command, *options);
   command->add_option("-o,--output", options->format, "md, csv, json, jsonl")

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kFioBlockBytes = 4 * kMiB;
 constexpr uint64_t kFioDepth = 16;
+constexpr uint64_t kLeastFioBytes = 256 * kMiB;
 constexpr uint64_t kFioBufferBytes = kFioBlockBytes * kFioDepth;
 // fio adds a page for alignment.
 constexpr uint64_t kFioHugePages = kFioBufferBytes / (2 * kMiB) + 1;
@@ -33,6 +34,11 @@ uint64_t BlockBytes(const TensorIndex& index) {
   uint64_t smallest = kFioBlockBytes;
   for (const GgufFile& file : index.files()) smallest = std::min(smallest, file.file_bytes);
   return std::max<uint64_t>(smallest / (4 * kKiB), 1) * 4 * kKiB;
+}
+
+// Small files are read several times: fio's clock counts milliseconds.
+uint64_t Loops(const TensorIndex& index) {
+  return std::max<uint64_t>(kLeastFioBytes / std::max<uint64_t>(index.total_bytes(), 1), 1);
 }
 
 // Bytes that a line such as "AnonHugePages:   65536 kB" of a process's smaps_rollup tells.
@@ -64,9 +70,10 @@ Result<FioOutcome> RunFioOnce(const FioSetup& setup, const TensorIndex& index, b
       const ChildResult result,
       RunChild({setup.program, "--name=read", "--filename=" + FileNames(index), "--readonly",
                 "--rw=read", "--direct=1", fmt::format("--bs={}", BlockBytes(index)),
-                fmt::format("--iodepth={}", kFioDepth), "--ioengine=" + setup.engine,
-                "--iomem=" + setup.memory, "--file_service_type=sequential", "--thread",
-                "--output-format=json"},
+                fmt::format("--iodepth={}", kFioDepth),
+                fmt::format("--loops={}", std::min<uint64_t>(Loops(index), 1000)),
+                "--ioengine=" + setup.engine, "--iomem=" + setup.memory,
+                "--file_service_type=sequential", "--thread", "--output-format=json"},
                variables, look ? look_at_pages : std::function<void(pid_t)>()));
   if (result.exit_code != 0) {
     return MakeError(ErrorCode::kUnavailable, "fio ({}): {}", setup.engine, WhyChildFailed(result));
