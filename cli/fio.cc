@@ -38,7 +38,9 @@ uint64_t BlockBytes(const TensorIndex& index) {
 
 // Small files are read several times: fio's clock counts milliseconds.
 uint64_t Loops(const TensorIndex& index) {
-  return std::max<uint64_t>(kLeastFioBytes / std::max<uint64_t>(index.total_bytes(), 1), 1);
+  constexpr uint64_t kMostLoops = 1000;
+  return std::clamp<uint64_t>(kLeastFioBytes / std::max<uint64_t>(index.total_bytes(), 1), 1,
+                              kMostLoops);
 }
 
 // Bytes that a line such as "AnonHugePages:   65536 kB" of a process's smaps_rollup tells.
@@ -69,9 +71,8 @@ Result<FioOutcome> RunFioOnce(const FioSetup& setup, const TensorIndex& index, b
   ASSIGN_OR_RETURN(
       const ChildResult result,
       RunChild({setup.program, "--name=read", "--filename=" + FileNames(index), "--readonly",
-                "--rw=read", "--direct=1", fmt::format("--bs={}", BlockBytes(index)),
-                fmt::format("--iodepth={}", kFioDepth),
-                fmt::format("--loops={}", std::min<uint64_t>(Loops(index), 1000)),
+                "--rw=read", "--direct=1", fmt::format("--bs={}", setup.block_bytes),
+                fmt::format("--iodepth={}", kFioDepth), fmt::format("--loops={}", Loops(index)),
                 "--ioengine=" + setup.engine, "--iomem=" + setup.memory,
                 "--file_service_type=sequential", "--thread", "--output-format=json"},
                variables, look ? look_at_pages : std::function<void(pid_t)>()));
@@ -111,8 +112,9 @@ Result<FioSetup> PrepareFio(const Machine& machine, const TensorIndex& index) {
   const std::optional<std::string> program = FindProgram("fio");
   if (!program)
     return MakeFixableError(ErrorCode::kUnavailable, "apt install fio", "fio not found");
-  FioSetup setup{
-      .program = *program, .version = "", .engine = "io_uring", .memory = "", .pages = ""};
+  FioSetup setup;
+  setup.program = *program;
+  setup.block_bytes = BlockBytes(index);
   ChooseFioMemory(machine, &setup);
   Result<FioOutcome> outcome = RunFioOnce(setup, index, true);
   if (!outcome) {
@@ -134,7 +136,7 @@ Result<FioSetup> PrepareFio(const Machine& machine, const TensorIndex& index) {
 }
 
 Json FioJson(const FioSetup& setup) {
-  return {{"tool", setup.version}, {"engine", setup.engine}, {"block_bytes", kFioBlockBytes},
+  return {{"tool", setup.version}, {"engine", setup.engine}, {"block_bytes", setup.block_bytes},
           {"depth", kFioDepth},    {"iomem", setup.memory},  {"pages", setup.pages}};
 }
 

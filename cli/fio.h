@@ -19,10 +19,11 @@ namespace llmrun {
 
 struct FioSetup {
   std::string program;
-  std::string version;  // "fio-3.33"
-  std::string engine;   // "io_uring", or "libaio" where that is refused
-  std::string memory;   // --iomem
-  std::string pages;    // that the buffers lie in: "2M", "THP", "4K"
+  std::string version;                // "fio-3.33"
+  std::string engine = "io_uring";    // or "libaio" where that is refused
+  std::string memory;                 // --iomem
+  std::string pages;                  // that the buffers lie in: "2M", "THP", "4K"
+  uint64_t block_bytes = 4ULL << 20;  // of one read: less for small files
 };
 
 // Bytes per second of one run.
