@@ -178,6 +178,7 @@ std::vector<std::string> MarkdownColumns(bool first_token) {
       columns.emplace_back(name);
     }
   }
+  columns.emplace_back("cold_verified");
   columns.emplace_back("xxh3");
   return columns;
 }
