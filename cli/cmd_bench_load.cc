@@ -26,6 +26,7 @@
 #include "cli/records.h"
 #include "loader/open_model.h"
 #include "loader/weights.h"
+#include "model/model_config.h"
 
 namespace llmrun {
 namespace {
@@ -235,6 +236,8 @@ Status BenchLoad(const BenchLoadOptions& options) {
   }
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
   ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
+  // Refused before anything is measured.
+  if (options.first_token) RETURN_IF_ERROR(ReadModelConfig(index));
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
   ASSIGN_OR_RETURN(Json machine_json, DescribeMachine(machine, index));
   Note("bench  {} in {} tensors, {} combinations x {} rounds, {}", FormatBytes(index.total_bytes()),
