@@ -10,6 +10,7 @@
 #include "cli/engine.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/prompt.h"
 #include "cli/records.h"
 #include "cli/session_flags.h"
 #include "cli/stats.h"
@@ -34,19 +35,6 @@ struct BenchCase {
   int64_t n_gen = 0;
   int64_t n_threads = 1;
 };
-
-constexpr uint64_t kTokenSeed = 0x6c6c6d72756eULL;
-
-// Any tokens will do for timing; the same ones each time.
-std::vector<TokenId> SomeTokens(int64_t count, int64_t n_vocab) {
-  std::vector<TokenId> ids;
-  uint64_t state = kTokenSeed;
-  for (int64_t i = 0; i < count; ++i) {
-    state = state * 6364136223846793005ULL + 1442695040888963407ULL;  // Knuth's LCG
-    ids.push_back(static_cast<TokenId>((state >> 33) % static_cast<uint64_t>(n_vocab)));
-  }
-  return ids;
-}
 
 // Bytes of weights that one decoded token reads: all but the embedding table, of which it reads one
 // row, unless the table is also the output matrix.

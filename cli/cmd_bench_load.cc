@@ -1,68 +1,36 @@
-// llm-run bench-load: loaders x pages, cold or warm, repeated in random order. Every load ends when
-// all bytes are in memory (mapped files: populated), so lazy mapping hides nothing.
+// llm-run bench-load: loaders x pages x cache x threads, repeated in random order beside the limit
+// of the device or the memory. Every load ends when all bytes are in memory (mapped files:
+// populated), so lazy mapping hides nothing.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include "base/units.h"
+#include "cli/bench_load_limits.h"
+#include "cli/bench_load_machine.h"
+#include "cli/bench_load_measure.h"
+#include "cli/bench_load_plan.h"
+#include "cli/bench_load_plot.h"
+#include "cli/bench_load_row.h"
+#include "cli/bench_load_tokens.h"
 #include "cli/command.h"
-#include "cli/common_options.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/records.h"
-#include "cli/report.h"
-#include "cli/stats.h"
 #include "loader/io/page_cache.h"
 #include "loader/open_model.h"
 #include "loader/weights.h"
+#include "model/model_config.h"
 
 namespace llmrun {
 namespace {
 
 constexpr uint32_t kOrderSeed = 1;
-
-struct BenchLoadOptions {
-  ModelOptions model;
-  std::string loaders = "all";
-  std::string hugepages = "auto";
-  std::string cache = "cold";
-  int rounds = 5;
-  std::string format = "md";
-};
-
-struct Combination {
-  LoaderKind loader = LoaderKind::kRead;
-  HugePages hugepages = HugePages::kAuto;
-  std::vector<LoadReport> loads;
-};
-
-Result<std::vector<Combination>> MakeCombinations(const BenchLoadOptions& options) {
-  const std::string loaders =
-      options.loaders == "all" ? "mmap,read,io_uring,splice" : options.loaders;
-  std::vector<Combination> all;
-  for (const std::string& loader : SplitCommas(loaders)) {
-    const std::optional<LoaderKind> kind = ParseLoaderKind(loader);
-    if (!kind) {
-      return MakeFixableError(ErrorCode::kUsage,
-                              "--loaders all or a list of mmap,read,io_uring,splice",
-                              "'{}' is not a loader", loader);
-    }
-    for (const std::string& pages : SplitCommas(options.hugepages)) {
-      const std::optional<HugePages> hugepages = ParseHugePages(pages);
-      if (!hugepages) {
-        return MakeFixableError(ErrorCode::kUsage, "a list of off,thp,2M,1G,auto",
-                                "'{}' is not a kind of pages", pages);
-      }
-      // A mapping of a file has the pages of the page cache, whatever is asked: one row is enough.
-      if (*kind == LoaderKind::kMmap && pages != SplitCommas(options.hugepages).front()) continue;
-      all.push_back({*kind, *kind == LoaderKind::kMmap ? HugePages::kAuto : *hugepages, {}});
-    }
-  }
-  if (all.empty()) return MakeError(ErrorCode::kUsage, "no loader or no kind of pages was named");
-  return all;
-}
+constexpr int kCacheAttempts = 3;
 
 // Bytes of the model's files that the page cache holds.
 Result<uint64_t> CachedModelBytes(const TensorIndex& index) {
@@ -83,77 +51,33 @@ Status PrepareCache(const TensorIndex& index, bool cold) {
   return {};
 }
 
-Result<LoadReport> LoadOnce(const TensorIndex& index, const Machine& machine,
-                            const Combination& combination, bool hash) {
-  LoadOptions options;
-  options.loader = combination.loader;
-  options.hugepages = combination.hugepages;
-  options.hash = hash;
-  ASSIGN_OR_RETURN(const std::unique_ptr<Weights> weights, StartLoad(index, machine, options));
-  return weights->Finish();
-}
-
-std::string PagesText(const Residency& r) {
-  std::vector<std::string> parts;
-  const std::pair<const char*, uint64_t> kinds[] = {
-      {"1G", r.bytes_1g}, {"2M", r.bytes_2m}, {"THP", r.bytes_thp}, {"4K", r.bytes_4k}};
-  for (const auto& [name, bytes] : kinds) {
-    if (bytes > 0) parts.push_back(fmt::format("{} {}", FormatBytes(bytes), name));
+// Brings the cache into the wanted state and looks whether it is; tried a few times.
+Result<CacheState> PrepareVerified(const TensorIndex& index, bool cold) {
+  const uint64_t file_bytes = ModelFileBytes(index);
+  CacheState state;
+  for (int attempt = 0; attempt < kCacheAttempts && !state.verified; ++attempt) {
+    RETURN_IF_ERROR(PrepareCache(index, cold));
+    ASSIGN_OR_RETURN(state.cached_bytes, CachedModelBytes(index));
+    state.verified = cold ? state.cached_bytes <= file_bytes / 100
+                          : state.cached_bytes >= file_bytes - file_bytes / 100;
   }
-  return fmt::format("{}", fmt::join(parts, " + "));
+  return state;
 }
 
-Json CombinationRow(const Combination& c, const BenchLoadOptions& options, uint64_t hash) {
-  std::vector<double> seconds;
-  std::vector<double> first_layer;
-  std::vector<double> cpu;
-  std::vector<double> rates;
-  uint64_t cached_most = 0;
-  for (const LoadReport& load : c.loads) {
-    seconds.push_back(load.seconds);
-    first_layer.push_back(load.time_to_first_layer_seconds);
-    cpu.push_back(load.cpu_seconds * static_cast<double>(kGiB) /
-                  static_cast<double>(load.read_bytes));
-    rates.push_back(load.BytesPerSecond() * 1e-9);
-    cached_most = std::max(cached_most, load.cached_bytes_before.value_or(0));
-  }
-  const LoadReport& last = c.loads.back();
-  const Stats time = Summarize(seconds);
-  Json row;
-  row["loader"] = NameOf(c.loader);
-  row["used"] = last.loader;
-  row["hugepages"] = c.loader == LoaderKind::kMmap ? "-" : NameOf(c.hugepages);
-  row["cache"] = options.cache;
-  row["pages"] = PagesText(last.residency);
-  row["median_s"] = time.median;
-  row["gb_per_s"] = Summarize(rates).median;
-  row["iqr_s"] = time.iqr;
-  row["min_s"] = time.min;
-  row["first_layer_s"] = Summarize(first_layer).median;
-  row["cpu_s_per_gib"] = Summarize(cpu).median;
-  row["copies"] = last.copies;
-  row["minor_faults"] = last.minor_faults;
-  row["major_faults"] = last.major_faults;
-  row["cached_bytes_before_max"] = cached_most;
-  row["xxh3"] = FormatHash(hash);
-  row["read_bytes"] = last.read_bytes;
-  Json fallbacks = Json::array();
-  for (const Fallback& fallback : last.fallbacks) fallbacks.push_back(FallbackJson(fallback));
-  row["fallbacks"] = std::move(fallbacks);
-  row["samples_s"] = seconds;
-  return row;
-}
-
-// The untimed round: touches the memory that later rounds recycle, and hashes what came in.
+// The untimed round: all combinations load the same bytes.
 Result<uint64_t> WarmUpAndHash(const TensorIndex& index, const Machine& machine,
                                const std::vector<Combination>& combinations) {
   std::optional<uint64_t> hash;
   for (const Combination& c : combinations) {
-    ASSIGN_OR_RETURN(const LoadReport report, LoadOnce(index, machine, c, true));
+    if (c.sweep || c.cold != combinations.front().cold) continue;
+    if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
+    LoadOptions options = c.load;
+    options.hash = true;
+    ASSIGN_OR_RETURN(const std::unique_ptr<Weights> weights, StartLoad(index, machine, options));
+    ASSIGN_OR_RETURN(const LoadReport report, weights->Finish());
     if (hash && *hash != report.xxh3) {
-      return MakeError(ErrorCode::kBadData, "{} with {} pages loaded other bytes: {} instead of {}",
-                       NameOf(c.loader), NameOf(c.hugepages), FormatHash(report.xxh3),
-                       FormatHash(*hash));
+      return MakeError(ErrorCode::kBadData, "{} loaded other bytes: {} instead of {}",
+                       CombinationLabel(c), FormatHash(report.xxh3), FormatHash(*hash));
     }
     hash = report.xxh3;
     for (const Fallback& fallback : report.fallbacks) Note("note   {}", fallback.OneLine());
@@ -161,47 +85,185 @@ Result<uint64_t> WarmUpAndHash(const TensorIndex& index, const Machine& machine,
   return *hash;
 }
 
+// Everything that is measured, and the rounds that measure it.
+class LoadBench {
+ public:
+  LoadBench(const BenchLoadOptions& options, const TensorIndex& index, const Machine& machine,
+            const std::vector<Combination>& combinations)
+      : options_(options),
+        index_(index),
+        machine_(machine),
+        cache_{.prepare = [&index](bool cold) { return PrepareVerified(index, cold); },
+               .cached_bytes = [&index] { return CachedModelBytes(index); }},
+        limits_(PrepareLimits(combinations, index, machine)) {
+    for (const Combination& c : combinations) measurements_.push_back({c, {}, {}});
+  }
+
+  // Every load and every limit once a round, then the tokens, both in random order.
+  Status Run(const std::string& model_path) {
+    std::vector<std::function<Status(const std::string&)>> loads;
+    std::vector<std::function<Status(const std::string&)>> tokens;
+    for (Measurement& m : measurements_) {
+      loads.emplace_back([this, &m](const std::string& round) { return Load(round, &m); });
+      if (!options_.first_token || m.combination.sweep) continue;
+      tokens.emplace_back([this, &m, model_path](const std::string& round) {
+        return Tokens(round, model_path, &m);
+      });
+    }
+    for (LimitSeries& limit : limits_) {
+      loads.emplace_back([this, &limit](const std::string& round) { return Limit(round, &limit); });
+    }
+    std::mt19937 random(kOrderSeed);
+    for (auto* entries : {&loads, &tokens}) {
+      for (int round = 1; round <= options_.rounds; ++round) {
+        std::ranges::shuffle(*entries, random);
+        for (const auto& entry : *entries) {
+          if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
+          RETURN_IF_ERROR(entry(fmt::format("round {}/{}", round, options_.rounds)));
+        }
+      }
+    }
+    return {};
+  }
+
+  PlotData Rows(uint64_t hash) const {
+    PlotData data;
+    for (const Measurement& m : measurements_) {
+      Json row = LoadRow(m, LimitOf(m.combination, limits_), hash);
+      if (m.combination.sweep) {
+        data.sweep.push_back(std::move(row));
+        continue;
+      }
+      data.rows.push_back(std::move(row));
+      data.progress.push_back(m.samples.back().progress);
+    }
+    return data;
+  }
+
+  Json Limits() const {
+    Json limits = Json::array();
+    for (const LimitSeries& limit : limits_) limits.push_back(limit.ToJson());
+    return limits;
+  }
+
+ private:
+  Status Load(const std::string& round, Measurement* m) {
+    ASSIGN_OR_RETURN(LoadSample sample, MeasureLoad(m->combination, index_, machine_, cache_));
+    const LoadReport& report = sample.report;
+    const std::string label = CombinationLabel(m->combination);
+    Note("{}  {:<28} {} in {}, reading {}", round, label,
+         FormatRate(report.read_bytes, report.seconds), FormatSeconds(report.seconds),
+         FormatRate(report.read_bytes, report.read_seconds));
+    if (!sample.cache.verified) {
+      Note("note   wanted {}, got a cache that holds {} of the file in spite of {} attempts", label,
+           FormatBytes(sample.cache.cached_bytes), kCacheAttempts);
+    }
+    m->samples.push_back(std::move(sample));
+    return {};
+  }
+
+  Status Limit(const std::string& round, LimitSeries* limit) {
+    RETURN_IF_ERROR(cache_.prepare(limit->device));
+    TouchMemory(index_, HugePages::kThp, machine_);
+    ASSIGN_OR_RETURN(const double bytes_per_second, limit->measure());
+    Note("{}  {:<28} {:.2f} GB/s", round,
+         limit->device ? std::string("limit device")
+                       : fmt::format("limit memory {}", NameOf(limit->hugepages)),
+         bytes_per_second * 1e-9);
+    limit->bytes_per_second.push_back(bytes_per_second);
+    return {};
+  }
+
+  Status Tokens(const std::string& round, const std::string& model_path, Measurement* m) {
+    RETURN_IF_ERROR(MeasureTokens(m->combination, model_path, options_.prompt_tokens, index_,
+                                  machine_, cache_, &m->tokens));
+    Note("{}  {:<28} first token {}, tenth {}", round, CombinationLabel(m->combination),
+         FormatSeconds(m->tokens.first.back()), FormatSeconds(m->tokens.tenth.back()));
+    return {};
+  }
+
+  const BenchLoadOptions& options_;
+  const TensorIndex& index_;
+  const Machine& machine_;
+  const CacheControl cache_;
+  std::vector<LimitSeries> limits_;
+  std::vector<Measurement> measurements_;
+};
+
+Json Document(Json machine, const TensorIndex& index, const PlotData& data, Json limits) {
+  Json device_limit = nullptr;
+  for (const Json& limit : limits) {
+    if (limit.at("kind") == "device") device_limit = limit.at("gb_per_s");
+  }
+  return {{"machine", std::move(machine)},
+          {"file", DescribeModelFile(index)},
+          {"device_limit_gb_per_s", std::move(device_limit)},
+          {"rows", data.rows},
+          {"sweep", data.sweep},
+          {"limits", std::move(limits)}};
+}
+
 Status BenchLoad(const BenchLoadOptions& options) {
-  CatchInterrupts();
   ASSIGN_OR_RETURN(const RecordFormat format, ParseRecordFormat(options.format));
-  ASSIGN_OR_RETURN(std::vector<Combination> combinations, MakeCombinations(options));
+  if (options.sweep && options.plot_dir.empty() && format != RecordFormat::kJson) {
+    return MakeFixableError(ErrorCode::kUsage, "--plot DIR, or -o json",
+                            "--sweep has no place in a table");
+  }
+  ASSIGN_OR_RETURN(const std::vector<Combination> combinations, PlanCombinations(options));
+  std::optional<Plotter> plotter;
+  if (!options.plot_dir.empty()) {
+    ASSIGN_OR_RETURN(plotter, Plotter::Create(options.plot_dir));
+  }
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
   ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
+  // Refused before anything is measured.
+  if (options.first_token) RETURN_IF_ERROR(ReadModelConfig(index));
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
-  const bool cold = options.cache == "cold";
+  ASSIGN_OR_RETURN(Json machine_json, DescribeMachine(machine, index));
   Note("bench  {} in {} tensors, {} combinations x {} rounds, {}", FormatBytes(index.total_bytes()),
        index.tensors().size(), combinations.size(), options.rounds, options.cache);
   ASSIGN_OR_RETURN(const uint64_t hash, WarmUpAndHash(index, machine, combinations));
+  LoadBench bench(options, index, machine, combinations);
+  RETURN_IF_ERROR(bench.Run(path));
+  const PlotData data = bench.Rows(hash);
+  RETURN_IF_ERROR(format == RecordFormat::kJson
+                      ? WriteJson(Document(std::move(machine_json), index, data, bench.Limits()))
+                      : WriteRecords(data.rows, format, MarkdownColumns(options.first_token)));
+  if (plotter) RETURN_IF_ERROR(plotter->Draw(data));
+  return {};
+}
 
-  std::mt19937 random(kOrderSeed);
-  uint64_t left_in_cache = 0;
-  for (int round = 0; round < options.rounds; ++round) {
-    std::vector<Combination*> order;
-    for (Combination& c : combinations) order.push_back(&c);
-    std::ranges::shuffle(order, random);
-    for (Combination* c : order) {
-      if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
-      RETURN_IF_ERROR(PrepareCache(index, cold));
-      if (cold) {
-        ASSIGN_OR_RETURN(const uint64_t cached, CachedModelBytes(index));
-        left_in_cache = std::max(left_in_cache, cached);
-      }
-      ASSIGN_OR_RETURN(LoadReport report, LoadOnce(index, machine, *c, false));
-      Note("round {}/{}  {:<8} {:<5} {} in {}", round + 1, options.rounds, NameOf(c->loader),
-           NameOf(c->hugepages), FormatRate(report.read_bytes, report.seconds),
-           FormatSeconds(report.seconds));
-      c->loads.push_back(std::move(report));
-    }
-  }
-  if (left_in_cache > index.total_bytes() / 100) {
-    Note("note   not fully cold: up to {} stayed in the page cache", FormatBytes(left_in_cache));
-  }
-  std::vector<Json> rows;
-  for (const Combination& c : combinations) rows.push_back(CombinationRow(c, options, hash));
-  return WriteRecords(
-      rows, format,
-      {"loader", "used", "hugepages", "cache", "pages", "median_s", "gb_per_s", "iqr_s",
-       "first_layer_s", "cpu_s_per_gib", "copies", "minor_faults", "major_faults", "xxh3"});
+int RunBenchLoad(const BenchLoadOptions& options) {
+  CatchInterrupts();
+  const Status status = BenchLoad(options);
+  if (!Interrupted() || status) return Finish(status);
+  Note("note   interrupted");
+  return kInterruptedExit;
+}
+
+void AddMeasuringFlags(CLI::App& command, BenchLoadOptions& options) {
+  command
+      .add_option("--loaders", options.loaders, "all, or a list of mmap,read,io_uring,splice,auto")
+      ->capture_default_str();
+  command.add_option("--hugepages", options.hugepages, "a list of off,thp,2M,1G,auto")
+      ->capture_default_str();
+  command.add_option("--cache", options.cache, "cold, warm or both")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cold", "warm", "both"}));
+  command
+      .add_option("--threads", options.threads,
+                  "a list of numbers of I/O threads for read, splice and mmap; 0: chosen")
+      ->capture_default_str();
+  command.add_option("-r,--rounds", options.rounds, "of every combination")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command.add_flag("--sweep", options.sweep,
+                   "io_uring with 1 to 64 requests of 256K to 16M in flight, too");
+  command.add_flag("--first-token", options.first_token,
+                   "time from the beginning of a load to the first and the tenth token, too");
+  command.add_option("--prompt-tokens", options.prompt_tokens, "length of the prompt for that")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
 }
 
 }  // namespace
@@ -211,27 +273,20 @@ void AddBenchLoadCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command =
       app.add_subcommand("bench-load", "Speed of loading, loader by loader")->group(kGroupMeasure);
   command->footer(
-      "A load ends when every byte is in memory; mapped files are populated. One untimed round "
-      "goes\n"
-      "first, so that memory the machine never touched before is not measured. Cold means dropped\n"
-      "from the page cache and checked.\n"
-      "example:\n  llm-run bench-load -m model.gguf --loaders all --hugepages thp,2M --cache cold "
-      "-r 5");
+      "A load ends when every byte is in memory; mapped files are populated. Memory is touched\n"
+      "and given back before each load, so that pages the machine has not used are not measured.\n"
+      "Cold means dropped from the page cache and checked. The limit is measured in the same\n"
+      "rounds: of the device by fio for cold loads, of copying in memory for warm ones.\n"
+      "example:\n"
+      "  llm-run bench-load -m model.gguf --loaders all --hugepages off,thp --cache both -r 9");
   AddModelOptions(*command, options->model);
-  command->add_option("--loaders", options->loaders, "all, or a list of mmap,read,io_uring,splice")
-      ->capture_default_str();
-  command->add_option("--hugepages", options->hugepages, "a list of off,thp,2M,1G,auto")
-      ->capture_default_str();
-  command->add_option("--cache", options->cache, "cold or warm")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"cold", "warm"}));
-  command->add_option("-r,--rounds", options->rounds, "of every combination")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
+  AddMeasuringFlags(*command, *options);
   command->add_option("-o,--output", options->format, "md, csv, json, jsonl")
       ->capture_default_str();
+  command->add_option("--plot", options->plot_dir, "draw charts (SVG) into this folder")
+      ->type_name("DIR");
   command->callback(
-      [options, &context] { context.action = [options] { return Finish(BenchLoad(*options)); }; });
+      [options, &context] { context.action = [options] { return RunBenchLoad(*options); }; });
 }
 
 }  // namespace llmrun

@@ -58,6 +58,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   ASSIGN_OR_RETURN(TensorIndex index, OpenRunnableModel(options.model_path));
   engine->index = std::make_unique<TensorIndex>(std::move(index));
   ASSIGN_OR_RETURN(engine->config, ReadModelConfig(*engine->index));
+  engine->since_load = Stopwatch();
   LoadOptions load = options.load;
   if (options.check_tensors) {
     load.on_tensor = [&model = *engine->index](TensorId id, const TensorView& view) {

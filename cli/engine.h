@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "compute/kernels.h"
 #include "loader/load_options.h"
 #include "loader/weights.h"
@@ -34,6 +35,7 @@ struct Engine {
   IsaLevel isa = IsaLevel::kPortable;
   std::unique_ptr<TensorIndex> index;
   ModelConfig config;
+  Stopwatch since_load;  // from the beginning of the load
   std::unique_ptr<Weights> weights;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<ThreadPool> pool;

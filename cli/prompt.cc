@@ -12,6 +12,7 @@
 namespace llmrun {
 namespace {
 
+constexpr uint64_t kTokenSeed = 0x6c6c6d72756eULL;
 constexpr uint64_t kPromptBytesMax = 256 * kMiB;
 
 }  // namespace
@@ -90,6 +91,16 @@ std::string Unescape(const std::string& text) {
     }
   }
   return out;
+}
+
+std::vector<TokenId> SomeTokens(int64_t count, int64_t n_vocab) {
+  std::vector<TokenId> ids;
+  uint64_t state = kTokenSeed;
+  for (int64_t i = 0; i < count; ++i) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;  // Knuth's LCG
+    ids.push_back(static_cast<TokenId>((state >> 33) % static_cast<uint64_t>(n_vocab)));
+  }
+  return ids;
 }
 
 }  // namespace llmrun

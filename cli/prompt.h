@@ -2,9 +2,12 @@
 // Threads: Single-thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "text/tokenizer.h"
 
 namespace llmrun {
 
@@ -25,5 +28,8 @@ Result<std::string> ReadPrompt(const PromptOptions& options);
 
 // Replaces the escapes named above; unknown ones stay as they are.
 std::string Unescape(const std::string& text);
+
+// A prompt for measurements: any tokens will do for timing, but the same ones each time.
+std::vector<TokenId> SomeTokens(int64_t count, int64_t n_vocab);
 
 }  // namespace llmrun

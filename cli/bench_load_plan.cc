@@ -1,0 +1,125 @@
+#include "cli/bench_load_plan.h"
+
+#include <algorithm>
+
+#include "base/units.h"
+#include "cli/records.h"
+
+namespace llmrun {
+namespace {
+
+constexpr uint32_t kSweepDepths[] = {1, 4, 16, 64};
+constexpr uint64_t kSweepChunks[] = {256 * kKiB, kMiB, 4 * kMiB, 16 * kMiB};
+
+template <typename T>
+void AddOnce(std::vector<T>* list, T value) {
+  if (std::ranges::find(*list, value) == list->end()) list->push_back(value);
+}
+
+Result<std::vector<LoaderKind>> ParseLoaders(const std::string& text) {
+  std::vector<LoaderKind> kinds;
+  for (const std::string& name : SplitCommas(text == "all" ? "mmap,read,io_uring,splice" : text)) {
+    const std::optional<LoaderKind> kind = ParseLoaderKind(name);
+    if (!kind) {
+      return MakeFixableError(ErrorCode::kUsage,
+                              "--loaders all or a list of mmap,read,io_uring,splice,auto",
+                              "'{}' is not a loader", name);
+    }
+    AddOnce(&kinds, *kind);
+  }
+  if (kinds.empty()) return MakeError(ErrorCode::kUsage, "no loader was named");
+  return kinds;
+}
+
+Result<std::vector<HugePages>> ParsePages(const std::string& text) {
+  std::vector<HugePages> kinds;
+  for (const std::string& name : SplitCommas(text)) {
+    const std::optional<HugePages> kind = ParseHugePages(name);
+    if (!kind) {
+      return MakeFixableError(ErrorCode::kUsage, "a list of off,thp,2M,1G,auto",
+                              "'{}' is not a kind of pages", name);
+    }
+    AddOnce(&kinds, *kind);
+  }
+  if (kinds.empty()) return MakeError(ErrorCode::kUsage, "no kind of pages was named");
+  return kinds;
+}
+
+Result<std::vector<int64_t>> ParseThreads(const std::string& text) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ParseNumberList(text, 0));
+  std::vector<int64_t> threads;
+  for (const int64_t n : numbers) {
+    if (n > kMaxIoThreads) {
+      return MakeError(ErrorCode::kUsage, "--threads {}: expected 0 (chosen) to {}", n,
+                       kMaxIoThreads);
+    }
+    AddOnce(&threads, n);
+  }
+  return threads;
+}
+
+Combination MakeCombination(LoaderKind loader, HugePages pages, bool cold) {
+  Combination c;
+  c.load.loader = loader;
+  c.load.hugepages = loader == LoaderKind::kMmap ? HugePages::kAuto : pages;
+  c.cold = cold;
+  return c;
+}
+
+void AppendSweep(HugePages pages, std::vector<Combination>* all) {
+  for (const uint32_t depth : kSweepDepths) {
+    for (const uint64_t chunk : kSweepChunks) {
+      Combination c = MakeCombination(LoaderKind::kIoUring, pages, true);
+      c.load.queue_depth = depth;
+      c.load.chunk_bytes = chunk;
+      c.load.tune = false;
+      c.sweep = true;
+      all->push_back(c);
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::vector<Combination>> PlanCombinations(const BenchLoadOptions& options) {
+  ASSIGN_OR_RETURN(const std::vector<LoaderKind> loaders, ParseLoaders(options.loaders));
+  ASSIGN_OR_RETURN(const std::vector<HugePages> pages, ParsePages(options.hugepages));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> threads, ParseThreads(options.threads));
+  std::vector<Combination> all;
+  for (const bool cold : {true, false}) {
+    if (options.cache == (cold ? "warm" : "cold")) continue;
+    for (const LoaderKind loader : loaders) {
+      for (const HugePages kind : pages) {
+        // A mapping of a file has the pages of the page cache: one row is enough.
+        if (loader == LoaderKind::kMmap && kind != pages.front()) continue;
+        for (const int64_t n : threads) {
+          // io_uring has no threads to choose.
+          if (loader == LoaderKind::kIoUring && n != threads.front()) continue;
+          Combination c = MakeCombination(loader, kind, cold);
+          if (loader != LoaderKind::kIoUring) c.load.io_threads = static_cast<int>(n);
+          all.push_back(c);
+        }
+      }
+    }
+  }
+  if (options.sweep) AppendSweep(pages.front(), &all);
+  return all;
+}
+
+std::string_view HugePagesLabel(const Combination& combination) {
+  return combination.load.loader == LoaderKind::kMmap ? "-" : NameOf(combination.load.hugepages);
+}
+
+std::string CombinationLabel(const Combination& combination) {
+  const LoadOptions& load = combination.load;
+  std::string label = std::string(NameOf(load.loader));
+  if (load.loader != LoaderKind::kMmap) label += fmt::format(" {}", NameOf(load.hugepages));
+  label += combination.cold ? " cold" : " warm";
+  if (load.io_threads > 0) label += fmt::format(" {} threads", load.io_threads);
+  if (combination.sweep) {
+    label += fmt::format(" {} x {}", load.queue_depth, FormatBytes(load.chunk_bytes));
+  }
+  return label;
+}
+
+}  // namespace llmrun

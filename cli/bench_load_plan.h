@@ -1,0 +1,42 @@
+// What bench-load is to measure: every combination of loader, pages, state of the cache and I/O
+// threads, each once, and the sweep over depth and size of requests.
+// Threads: pure functions. Failure: kUsage, with what may be typed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/common_options.h"
+#include "loader/load_options.h"
+
+namespace llmrun {
+
+struct BenchLoadOptions {
+  ModelOptions model;
+  std::string loaders = "all";
+  std::string hugepages = "auto";
+  std::string cache = "cold";  // cold, warm, both
+  std::string threads = "0";
+  int rounds = 5;
+  std::string format = "md";
+  bool sweep = false;
+  bool first_token = false;
+  int prompt_tokens = 16;
+  std::string plot_dir;  // empty: no plots
+};
+
+struct Combination {
+  LoadOptions load;
+  bool cold = true;
+  bool sweep = false;  // one of the sweep's, not of the table's
+};
+
+Result<std::vector<Combination>> PlanCombinations(const BenchLoadOptions& options);
+
+// "-" for mmap, whose pages are those of the page cache whatever is asked.
+std::string_view HugePagesLabel(const Combination& combination);
+// "io_uring thp cold", with threads, depth and size of requests where they were asked for.
+std::string CombinationLabel(const Combination& combination);
+
+}  // namespace llmrun

@@ -1,0 +1,29 @@
+// Time to text: from the beginning of a load to the first and the tenth token of a fixed prompt,
+// the first layers computing while later ones are still being read, as `run` does it; and the same
+// prompt once more when all weights are there.
+// Threads: Single-thread. Failure: as Engine::Start() and Generate().
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/bench_load_measure.h"
+#include "cli/bench_load_plan.h"
+
+namespace llmrun {
+
+// Seconds; one sample a round in each.
+struct TokenTimes {
+  std::vector<double> first;          // since the load began
+  std::vector<double> tenth;          // since the load began
+  std::vector<double> compute_alone;  // the prompt, without waiting for weights
+};
+
+// Adds a sample. Fails (kUsage) for a model that is not run here or a prompt that it has no room
+// for.
+Status MeasureTokens(const Combination& combination, const std::string& model_path,
+                     int prompt_tokens, const TensorIndex& index, const Machine& machine,
+                     const CacheControl& cache, TokenTimes* times);
+
+}  // namespace llmrun
