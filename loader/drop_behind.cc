@@ -10,7 +10,7 @@
 namespace llmrun {
 namespace {
 
-constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kCachePageBytes = 4096;
 
 }  // namespace
 
@@ -27,7 +27,7 @@ DropBehind::DropBehind(std::span<const ModelFile> files, const ReadPlan& reads)
     const std::optional<uint64_t> cached =
         CachedBytesInRange(files[read.file].fd.get(), read.file_offset, read.must_bytes);
     if (!cached) continue;
-    state_[i] = *cached >= AlignUp(read.must_bytes, kPageBytes) ? kCached
+    state_[i] = *cached >= AlignUp(read.must_bytes, kCachePageBytes) ? kCached
                 : *cached == 0                                  ? kAbsent
                                                                 : kPartly;
   }

@@ -19,7 +19,6 @@ PageKind OneStepDown(PageKind kind) {
 }
 
 constexpr char kThpFix[] = "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled";
-constexpr char kCompactFix[] = "echo 1 | sudo tee /proc/sys/vm/compact_memory";
 
 std::string FixFor(const PageTile& run, std::optional<unsigned> node) {
   if (run.kind == PageKind::kThp) return kThpFix;

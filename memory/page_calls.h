@@ -50,4 +50,7 @@ PageCalls& SystemPageCalls();
 // The kernel's mode for transparent huge pages: "always", "madvise", "never", or "" for none.
 std::string ThpMode();
 
+// What makes whole huge pages out of free memory.
+inline constexpr char kCompactFix[] = "echo 1 | sudo tee /proc/sys/vm/compact_memory";
+
 }  // namespace llmrun

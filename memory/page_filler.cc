@@ -17,7 +17,6 @@ namespace {
 // reader copies into it.
 constexpr uint64_t kPieceBytes = 2 * kMiB;
 constexpr int kMaxAgain = 1000;
-constexpr char kCompactFix[] = "echo 1 | sudo tee /proc/sys/vm/compact_memory";
 
 uint64_t PieceBytes(PageKind kind) { return std::max(kPieceBytes, PageBytes(kind)); }
 

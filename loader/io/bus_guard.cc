@@ -10,7 +10,7 @@
 namespace llmrun {
 namespace {
 
-constexpr uintptr_t kPageBytes = 4096;
+constexpr uintptr_t kGuardPageBytes = 4096;
 constexpr uintptr_t kNone = UINTPTR_MAX;
 
 struct Range {
@@ -28,7 +28,7 @@ bool Replace(uintptr_t address) {
     const uintptr_t begin = range.begin.load(std::memory_order_acquire);
     const uintptr_t end = range.end.load(std::memory_order_acquire);
     if (begin == 0 || address < begin || address >= end) continue;
-    const uintptr_t page = address / kPageBytes * kPageBytes;
+    const uintptr_t page = address / kGuardPageBytes * kGuardPageBytes;
     uintptr_t seen = range.missing.load();
     while (page < seen && !range.missing.compare_exchange_weak(seen, page)) {
     }
@@ -68,7 +68,7 @@ BusGuard::BusGuard(std::span<const std::byte> range) {
     slot_ = static_cast<int>(i);
     const auto begin = reinterpret_cast<uintptr_t>(range.data());
     ranges[i].missing = kNone;
-    ranges[i].end = (begin + range.size() + kPageBytes - 1) / kPageBytes * kPageBytes;
+    ranges[i].end = (begin + range.size() + kGuardPageBytes - 1) / kGuardPageBytes * kGuardPageBytes;
     ranges[i].begin.store(begin, std::memory_order_release);
   }
 }

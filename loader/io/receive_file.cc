@@ -13,7 +13,7 @@
 namespace llmrun {
 namespace {
 
-constexpr size_t kPipeBytes = 1 << 20;
+constexpr size_t kReceiveBytes = 1 << 20;
 constexpr uint64_t kCheckEveryBytes = 64 * kMiB;
 
 tl::unexpected<Error> NothingThere(std::string_view found) {
@@ -28,7 +28,7 @@ bool IsPipe(int fd) {
 
 ssize_t SpliceSome(int from, int to) {
   while (true) {
-    const ssize_t n = ::splice(from, nullptr, to, nullptr, kPipeBytes, SPLICE_F_MOVE);
+    const ssize_t n = ::splice(from, nullptr, to, nullptr, kReceiveBytes, SPLICE_F_MOVE);
     if (n >= 0 || errno != EINTR) return n;
   }
 }
@@ -64,7 +64,7 @@ Status ThroughPipe(int from, int file, uint64_t* received_bytes) {
     if (::pipe2(ends, O_CLOEXEC) != 0) return OsError(errno, "pipe2");
     const UniqueFd out(ends[0]);
     UniqueFd in(ends[1]);
-    ::fcntl(in.get(), F_SETPIPE_SZ, kPipeBytes);
+    ::fcntl(in.get(), F_SETPIPE_SZ, kReceiveBytes);
     const ssize_t n = SpliceSome(from, in.get());
     if (n < 0 && errno == EINVAL) return NothingThere("neither a pipe, a socket nor a file");
     if (n < 0) return OsError(errno, "standard input: splice");
@@ -81,7 +81,7 @@ Result<UniqueFd> ReceiveIntoMemory(int fd) {
   if (!file.valid()) return OsError(errno, "memfd_create");
   uint64_t received_bytes = 0;
   if (IsPipe(fd)) {
-    ::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);  // a refusal costs speed only
+    ::fcntl(fd, F_SETPIPE_SZ, kReceiveBytes);  // a refusal costs speed only
     RETURN_IF_ERROR(DrainPipe(fd, file.get(), &received_bytes));
   } else {
     RETURN_IF_ERROR(ThroughPipe(fd, file.get(), &received_bytes));

@@ -68,8 +68,8 @@ TEST(CliSafetensors, IsPlannedAndLoaded) {
   EXPECT_EQ(Llm({"plan", "-m", path}).exit_code, 0);
   const nlohmann::json rows =
       ParseOut(Llm({"bench-load", "-m", path, "-r", "1", "-o", "json", "--cache", "warm"}));
-  ASSERT_EQ(rows.size(), 4U);
-  for (const nlohmann::json& row : rows) EXPECT_EQ(row["xxh3"], rows[0]["xxh3"]);
+  ASSERT_EQ(rows["rows"].size(), 4U);
+  for (const nlohmann::json& row : rows["rows"]) EXPECT_EQ(row["xxh3"], rows["rows"][0]["xxh3"]);
 }
 
 TEST(CliSafetensors, IsNotRun) {
