@@ -28,8 +28,8 @@ DropBehind::DropBehind(std::span<const ModelFile> files, const ReadPlan& reads)
         CachedBytesInRange(files[read.file].fd.get(), read.file_offset, read.must_bytes);
     if (!cached) continue;
     state_[i] = *cached >= AlignUp(read.must_bytes, kCachePageBytes) ? kCached
-                : *cached == 0                                  ? kAbsent
-                                                                : kPartly;
+                : *cached == 0                                       ? kAbsent
+                                                                     : kPartly;
   }
 }
 

@@ -68,7 +68,8 @@ BusGuard::BusGuard(std::span<const std::byte> range) {
     slot_ = static_cast<int>(i);
     const auto begin = reinterpret_cast<uintptr_t>(range.data());
     ranges[i].missing = kNone;
-    ranges[i].end = (begin + range.size() + kGuardPageBytes - 1) / kGuardPageBytes * kGuardPageBytes;
+    ranges[i].end =
+        (begin + range.size() + kGuardPageBytes - 1) / kGuardPageBytes * kGuardPageBytes;
     ranges[i].begin.store(begin, std::memory_order_release);
   }
 }
