@@ -9,6 +9,7 @@
 
 #include "loader/index/tensor_index.h"
 #include "tests/support/gguf_builder.h"
+#include "tests/support/sanitizer.h"
 
 namespace llmrun {
 namespace {
@@ -17,11 +18,7 @@ namespace fs = std::filesystem;
 
 // Sanitizers make the long sweep ten times slower: they get all prefixes of a small model and some
 // of the shipped one; the other builds get all of both.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr size_t kSweepStep = 13;
-#else
-constexpr size_t kSweepStep = 1;
-#endif
+constexpr size_t kSweepStep = kThreadSanitizer ? 131 : kAnySanitizer ? 13 : 1;
 
 std::vector<std::byte> ReadAll(const fs::path& path) {
   std::vector<std::byte> bytes(fs::file_size(path));

@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "tests/support/fault_backend.h"
+#include "tests/support/sanitizer.h"
 
 namespace llmrun {
 namespace {
@@ -151,7 +152,7 @@ TEST(RunReads, APreparationThatFailsEndsTheRun) {
 TEST(RunReads, HundredThousandSchedules) {
   uint64_t finished = 0;
   uint64_t failed = 0;
-  for (uint64_t seed = 0; seed < 100'000; ++seed) {
+  for (uint64_t seed = 0; seed < SingleThreadedSize(100'000); ++seed) {
     const Bytes file = RandomBytes(1 + seed % 6000, seed);
     const bool joined = seed % 2 == 1;
     Layout layout(file.size(), kAlignment * (1 + seed % 5), joined);
@@ -189,8 +190,8 @@ TEST(RunReads, HundredThousandSchedules) {
     ASSERT_EQ(result->fallbacks.size(), direct && seed % 11 == 0 ? 1U : 0U) << "seed " << seed;
     ++finished;
   }
-  EXPECT_GT(finished, 75'000U);
-  EXPECT_GT(failed, 500U);
+  EXPECT_GT(finished, SingleThreadedSize(75'000));
+  EXPECT_GT(failed, SingleThreadedSize(500));
 }
 
 // Truncated at any byte: the error names the file, where it ends and what was expected.

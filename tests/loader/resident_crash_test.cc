@@ -11,6 +11,7 @@
 
 #include "base/stopwatch.h"
 #include "tests/loader/resident_support.h"
+#include "tests/support/sanitizer.h"
 
 namespace llmrun {
 namespace {
@@ -18,11 +19,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kKills = 24;
-#else
-constexpr int kKills = 200;
-#endif
+constexpr int kKills = kAnySanitizer ? 24 : 200;
 
 constexpr char kChildModel[] = "LLMRUN_TEST_RESIDENT_MODEL";
 constexpr char kChildDir[] = "LLMRUN_TEST_RESIDENT_DIR";

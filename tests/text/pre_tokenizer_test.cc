@@ -1,4 +1,5 @@
 #include "text/pre_tokenizer.h"
+#include "tests/support/sanitizer.h"
 
 #include <gtest/gtest.h>
 
@@ -120,7 +121,7 @@ TEST_P(EveryPreTokenizer, TakesAnyBytes) {
 // machine code. With a quadratic expression each takes minutes, and the test runner's limit ends
 // it.
 TEST_P(EveryPreTokenizer, IsLinear) {
-  constexpr size_t kRun = 1 << 18;
+  constexpr size_t kRun = SingleThreadedSize(1 << 18);
   for (const char unit : {' ', '\n', 'A', 'a', '.', '7', '\t'}) {
     for (const char* tail : {"z", "\u4E2D", "\x01"}) {
       const std::string text = std::string(kRun, unit) + tail;
