@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 
 #include "base/stopwatch.h"
 #include "base/units.h"
@@ -15,29 +16,37 @@ namespace {
 constexpr uint64_t kBufferBytes = 512 * kMiB;
 constexpr int kPasses = 6;
 
-// Four independent sums, so that the loop waits for memory and not for its own additions.
-uint64_t SumWords(const uint64_t* words, int64_t count) {
+}  // namespace
+
+uint64_t SumWords(std::span<const std::byte> bytes) {
+  // Four independent sums, so that the loop waits for memory and not for its own additions.
+  constexpr size_t kWords = 32;
   uint64_t sums[4] = {0, 0, 0, 0};
-  for (int64_t i = 0; i + 32 <= count; i += 32) {
-    for (int j = 0; j < 32; ++j) sums[j / 8] += words[i + j];
+  size_t at = 0;
+  for (; at + sizeof(uint64_t) * kWords <= bytes.size(); at += sizeof(uint64_t) * kWords) {
+    uint64_t words[kWords];
+    std::memcpy(words, bytes.data() + at, sizeof words);
+    for (size_t j = 0; j < kWords; ++j) sums[j / 8] += words[j];
+  }
+  for (; at < bytes.size(); at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + at, std::min(sizeof word, bytes.size() - at));
+    sums[0] += word;
   }
   return sums[0] + sums[1] + sums[2] + sums[3];
 }
-
-}  // namespace
 
 Result<double> MeasureReadBandwidth(ThreadPool& pool) {
   ArenaSpec spec;
   spec.tiles = PlanTiles({.bytes = kBufferBytes, .pages = HugePages::kThp});
   ASSIGN_OR_RETURN(const Arena arena, Arena::Reserve(spec));
-  const auto* words = static_cast<const uint64_t*>(static_cast<const void*>(arena.data()));
   std::atomic<uint64_t> checksum = 0;  // keeps the reads
   double best_seconds = 1e9;
   for (int pass = 0; pass < kPasses; ++pass) {
     const Stopwatch watch;
     pool.Run([&](int member) {
-      const Range range = StaticRange(kBufferBytes / sizeof(uint64_t), pool.size(), member, 4096);
-      checksum.fetch_add(SumWords(words + range.begin, range.size()), std::memory_order_relaxed);
+      const Range range = StaticRange(kBufferBytes, pool.size(), member, 32 * kKiB);
+      checksum += SumWords({arena.data() + range.begin, static_cast<size_t>(range.size())});
     });
     best_seconds = std::min(best_seconds, watch.Seconds());
   }

@@ -22,25 +22,31 @@ namespace {
 constexpr uint64_t kMostCopyBytes = kGiB;  // far more than any cache holds
 constexpr int kCopyPasses = 3;
 
-// Best of some passes in which all CPUs copy from the page cache into memory that is there already.
-Result<double> MeasureCopyRate(const TensorIndex& index, const Machine& machine, HugePages pages) {
+// Best of some passes in which all CPUs copy from the page cache into memory that is there already,
+// or into memory that each pass takes anew.
+Result<double> MeasureCopyRate(const TensorIndex& index, const Machine& machine, HugePages pages,
+                               bool fresh) {
   const GgufFile& file = *std::ranges::max_element(index.files(), {}, &GgufFile::file_bytes);
   const uint64_t bytes = std::min(file.file_bytes, kMostCopyBytes);
   const UniqueFd fd(::open(file.label.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return OsError(errno, file.label);
   ASSIGN_OR_RETURN(const MappedFile mapping, MappedFile::Map(fd.get(), bytes, file.label));
   RETURN_IF_ERROR(mapping.Populate(0, bytes));
-  ASSIGN_OR_RETURN(const Arena arena, TouchedArena(bytes, pages, machine));
   ThreadPoolOptions options;
   options.threads = machine.effective_cpus;
   options.effective_cpus = machine.effective_cpus;
   ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool, ThreadPool::Create(options));
+  std::optional<Arena> arena;
   double best_seconds = 0;
   for (int pass = 0; pass < kCopyPasses; ++pass) {
+    if (fresh || pass == 0) {
+      arena.reset();
+      ASSIGN_OR_RETURN(arena, MakeArena(bytes, pages, machine, fresh));
+    }
     const Stopwatch watch;
     pool->Run([&](int member) {
       const Range part = StaticRange(static_cast<int64_t>(bytes), pool->size(), member, 4096);
-      std::memcpy(arena.data() + part.begin, mapping.bytes().data() + part.begin,
+      std::memcpy(arena->data() + part.begin, mapping.bytes().data() + part.begin,
                   static_cast<size_t>(part.size()));
     });
     const double seconds = watch.Seconds();
@@ -61,24 +67,39 @@ std::optional<LimitSeries> DeviceLimit(const TensorIndex& index, const Machine& 
   return limit;
 }
 
-LimitSeries MemoryLimit(HugePages pages, const TensorIndex& index, const Machine& machine) {
+LimitSeries MemoryLimit(LimitKind kind, HugePages pages, const TensorIndex& index,
+                        const Machine& machine) {
+  const bool fresh = kind == LimitKind::kFreshMemory;
   LimitSeries limit;
-  limit.device = false;
+  limit.kind = kind;
   limit.hugepages = pages;
   limit.how = {{"tool", "memcpy from the page cache"},
                {"threads", machine.effective_cpus},
                {"best_of", kCopyPasses}};
-  limit.measure = [pages, &index, &machine] { return MeasureCopyRate(index, machine, pages); };
+  limit.measure = [=, &index, &machine] { return MeasureCopyRate(index, machine, pages, fresh); };
   return limit;
 }
 
 }  // namespace
 
+const char* NameOf(LimitKind kind) {
+  switch (kind) {
+    case LimitKind::kDevice:
+      return "device";
+    case LimitKind::kMemory:
+      return "memory";
+    case LimitKind::kFreshMemory:
+      return "fresh memory";
+  }
+  return "";
+}
+
 Json LimitSeries::ToJson() const {
   std::vector<double> rates;
   for (const double rate : bytes_per_second) rates.push_back(rate * 1e-9);
   const Stats stats = Summarize(rates);
-  Json json = {{"kind", device ? "device" : "memory"},
+  const bool device = kind == LimitKind::kDevice;
+  Json json = {{"kind", NameOf(kind)},
                {"hugepages", device ? Json(nullptr) : Json(NameOf(hugepages))},
                {"gb_per_s", stats.median},
                {"iqr_gb_per_s", stats.iqr}};
@@ -100,21 +121,35 @@ std::vector<LimitSeries> PrepareLimits(const std::vector<Combination>& combinati
       if (c.cold || (c.load.loader == LoaderKind::kMmap) != mapped) continue;
       const LimitSeries* known = LimitOf(c, limits);
       if (known != nullptr && (mapped || known->hugepages == c.load.hugepages)) continue;
-      limits.push_back(MemoryLimit(c.load.hugepages, index, machine));
+      limits.push_back(MemoryLimit(LimitKind::kMemory, c.load.hugepages, index, machine));
+      if (mapped) continue;
+      limits.push_back(MemoryLimit(LimitKind::kFreshMemory, c.load.hugepages, index, machine));
     }
   }
   return limits;
 }
 
 const LimitSeries* LimitOf(const Combination& combination, const std::vector<LimitSeries>& limits) {
+  const LimitKind kind = combination.cold ? LimitKind::kDevice : LimitKind::kMemory;
   const LimitSeries* found = nullptr;
   for (const LimitSeries& limit : limits) {
-    if (limit.device != combination.cold) continue;
-    const bool same = limit.device || limit.hugepages == combination.load.hugepages;
+    if (limit.kind != kind) continue;
+    const bool same = combination.cold || limit.hugepages == combination.load.hugepages;
     if (same) return &limit;
     if (found == nullptr) found = &limit;
   }
   return found;
+}
+
+const LimitSeries* FreshLimitOf(const Combination& combination,
+                                const std::vector<LimitSeries>& limits) {
+  if (combination.cold || combination.load.loader == LoaderKind::kMmap) return nullptr;
+  for (const LimitSeries& limit : limits) {
+    if (limit.kind == LimitKind::kFreshMemory && limit.hugepages == combination.load.hugepages) {
+      return &limit;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace llmrun

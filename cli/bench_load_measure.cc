@@ -6,9 +6,13 @@
 #include <memory>
 
 #include "base/small_file.h"
+#include "base/stopwatch.h"
 #include "base/units.h"
+#include "cli/bandwidth.h"
 #include "cli/interrupt.h"
 #include "loader/weights.h"
+#include "sched/partition.h"
+#include "sched/thread_pool.h"
 
 namespace llmrun {
 namespace {
@@ -55,9 +59,28 @@ std::optional<uint64_t> PeakGrowth(const std::optional<MemoryUse>& before,
   return static_cast<uint64_t>(sum);
 }
 
+Result<double> TimeFirstPass(const Weights& weights, const Machine& machine) {
+  ThreadPoolOptions options;
+  options.threads = machine.effective_cpus;
+  options.effective_cpus = machine.effective_cpus;
+  ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool, ThreadPool::Create(options));
+  const std::vector<IndexedTensor>& tensors = weights.index().tensors();
+  std::atomic<uint64_t> sum = 0;
+  const Stopwatch watch;
+  pool->Run([&](int member) {
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const TensorView tensor = weights.View(static_cast<TensorId>(i));
+      const Range part =
+          StaticRange(static_cast<int64_t>(tensor.bytes), pool->size(), member, 4096);
+      sum += SumWords({tensor.data + part.begin, static_cast<size_t>(part.size())});
+    }
+  });
+  return watch.Seconds();
+}
+
 }  // namespace
 
-Result<Arena> TouchedArena(uint64_t bytes, HugePages pages, const Machine& machine) {
+Result<Arena> MakeArena(uint64_t bytes, HugePages pages, const Machine& machine, bool fresh) {
   TileRequest request{.bytes = bytes, .pages = pages};
   for (const NumaNode& node : machine.nodes) {
     request.free_1g += node.pool_1g.free_pages;
@@ -66,12 +89,13 @@ Result<Arena> TouchedArena(uint64_t bytes, HugePages pages, const Machine& machi
   ArenaSpec spec;
   spec.tiles = PlanTiles(request);
   spec.populate_threads = machine.effective_cpus;
+  spec.touch_later = fresh;
   return Arena::Reserve(spec);
 }
 
 void TouchMemory(const TensorIndex& index, HugePages pages, const Machine& machine) {
-  const Result<Arena> for_weights = TouchedArena(index.total_bytes(), pages, machine);
-  const Result<Arena> for_cache = TouchedArena(index.total_bytes(), HugePages::kThp, machine);
+  const Result<Arena> for_weights = MakeArena(index.total_bytes(), pages, machine, false);
+  const Result<Arena> for_cache = MakeArena(index.total_bytes(), HugePages::kThp, machine, false);
 }
 
 Result<LoadSample> MeasureLoad(const Combination& combination, const TensorIndex& index,
@@ -96,6 +120,7 @@ Result<LoadSample> MeasureLoad(const Combination& combination, const TensorIndex
   sample.peak_bytes =
       PeakGrowth(before, after,
                  static_cast<int64_t>(cached) - static_cast<int64_t>(sample.cache.cached_bytes));
+  ASSIGN_OR_RETURN(sample.pass_seconds, TimeFirstPass(*weights, machine));
   return sample;
 }
 

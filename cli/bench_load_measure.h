@@ -35,10 +35,13 @@ struct LoadSample {
   // included (those of a mapping counted once). Unset where the kernel does not tell.
   std::optional<uint64_t> peak_bytes;
   std::vector<LoadProgress> progress;
+  // After the load: all CPUs read every weight once, as the computation of a token would. Where a
+  // load has left work for later (pages to map, to fetch), it is paid here.
+  double pass_seconds = 0;
 };
 
-// Memory of this kind, every page of it touched.
-Result<Arena> TouchedArena(uint64_t bytes, HugePages pages, const Machine& machine);
+// Memory of this kind; every page of it touched, unless it is to be `fresh`.
+Result<Arena> MakeArena(uint64_t bytes, HugePages pages, const Machine& machine, bool fresh);
 
 // Touches memory of the size and kind that a load will take, and as much for the page cache, and
 // gives it back. To be called right before what is timed: pages that a virtual machine has not used

@@ -98,6 +98,8 @@ Result<std::vector<Combination>> PlanCombinations(const BenchLoadOptions& option
           Combination c = MakeCombination(loader, kind, cold);
           if (loader != LoaderKind::kIoUring) c.load.io_threads = static_cast<int>(n);
           all.push_back(c);
+          c.load.hash = true;
+          if (options.hash) all.push_back(c);
         }
       }
     }
@@ -115,6 +117,7 @@ std::string CombinationLabel(const Combination& combination) {
   std::string label = std::string(NameOf(load.loader));
   if (load.loader != LoaderKind::kMmap) label += fmt::format(" {}", NameOf(load.hugepages));
   label += combination.cold ? " cold" : " warm";
+  if (load.hash) label += " xxh3";
   if (load.io_threads > 0) label += fmt::format(" {} threads", load.io_threads);
   if (combination.sweep) {
     label += fmt::format(" {} x {}", load.queue_depth, FormatBytes(load.chunk_bytes));

@@ -21,6 +21,7 @@ struct BenchLoadOptions {
   int rounds = 5;
   std::string format = "md";
   bool sweep = false;
+  bool hash = false;  // every combination once more, its bytes hashed as they arrive
   bool first_token = false;
   int prompt_tokens = 16;
   std::string plot_dir;  // empty: no plots

@@ -69,11 +69,26 @@ void AddLimit(const std::vector<LoadSample>& samples, const LimitSeries* limit, 
     total.push_back(Rate(report.read_bytes, report.seconds) / limit_gb_per_s);
   }
   const Stats ratio = Summarize(reading);
-  (*row)["limit"] = limit->device ? "device" : "memory";
+  (*row)["limit"] = NameOf(limit->kind);
   (*row)["limit_gb_per_s"] = Summarize(limit->bytes_per_second).median * 1e-9;
   (*row)["percent_of_limit"] = 100 * ratio.median;
   (*row)["ratio_iqr"] = ratio.iqr;
   (*row)["total_percent_of_limit"] = 100 * Summarize(total).median;
+}
+
+// Of the whole load, against copying into new memory.
+void AddFreshLimit(const std::vector<LoadSample>& samples, const LimitSeries* fresh, Json* row) {
+  (*row)["fresh_limit_gb_per_s"] = nullptr;
+  (*row)["total_percent_of_fresh_limit"] = nullptr;
+  if (fresh == nullptr) return;
+  std::vector<double> total;
+  for (size_t round = 0; round < samples.size(); ++round) {
+    const LoadReport& report = samples[round].report;
+    total.push_back(Rate(report.read_bytes, report.seconds) /
+                    (fresh->bytes_per_second[round] * 1e-9));
+  }
+  (*row)["fresh_limit_gb_per_s"] = Summarize(fresh->bytes_per_second).median * 1e-9;
+  (*row)["total_percent_of_fresh_limit"] = 100 * Summarize(total).median;
 }
 
 void AddCosts(const std::vector<LoadSample>& samples, Json* row) {
@@ -132,7 +147,8 @@ void AddCacheState(const Measurement& m, Json* row) {
 
 }  // namespace
 
-Json LoadRow(const Measurement& measurement, const LimitSeries* limit, uint64_t xxh3) {
+Json LoadRow(const Measurement& measurement, const LimitSeries* limit, const LimitSeries* fresh,
+             uint64_t xxh3) {
   const Combination& c = measurement.combination;
   const LoadReport& last = measurement.samples.back().report;
   Json row;
@@ -141,14 +157,18 @@ Json LoadRow(const Measurement& measurement, const LimitSeries* limit, uint64_t 
   row["hugepages"] = HugePagesLabel(c);
   row["cache"] = c.cold ? "cold" : "warm";
   row["threads"] = c.load.io_threads;
+  row["hashed"] = c.load.hash;
   row["io_depth"] = c.load.queue_depth;
   row["io_chunk_bytes"] = c.load.chunk_bytes;
   row["pages"] = PagesGot(last.residency);
   AddTimes(measurement.samples, &row);
   AddLimit(measurement.samples, limit, &row);
+  AddFreshLimit(measurement.samples, fresh, &row);
   AddCosts(measurement.samples, &row);
   row["first_layer_s"] = MedianOf(
       measurement.samples, [](const auto& s) { return s.report.time_to_first_layer_seconds; });
+  row["first_pass_s"] = MedianOf(measurement.samples,
+                                 [](const auto& s) { return s.report.seconds + s.pass_seconds; });
   AddTokens(measurement.tokens, &row);
   row["xxh3"] = FormatHash(xxh3);
   row["read_bytes"] = last.read_bytes;
@@ -172,7 +192,7 @@ std::vector<std::string> MarkdownColumns(bool first_token) {
                                       "percent_of_limit", "ratio_iqr",
                                       "cpu_s_per_gib",    "faults_per_gib",
                                       "copies",           "peak_memory_ratio",
-                                      "first_layer_s"};
+                                      "first_layer_s",    "first_pass_s"};
   if (first_token) {
     for (const char* name : {"first_token_s", "tenth_token_s", "streaming_ratio"}) {
       columns.emplace_back(name);

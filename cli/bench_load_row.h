@@ -19,10 +19,12 @@ struct Measurement {
   TokenTimes tokens;                // empty unless asked for
 };
 
-// Fields in the order of docs/BENCHMARKS.md#how-loading-is-measured. `limit` has as many samples as
-// the measurement, or is nullptr. Rates are bytes over the median time; percent_of_limit is the
-// median over the rounds of that round's rate of reading over that round's limit.
-Json LoadRow(const Measurement& measurement, const LimitSeries* limit, uint64_t xxh3);
+// Fields in the order of docs/BENCHMARKS.md#how-loading-is-measured. `limit` and `fresh` (of
+// copying into new memory) have as many samples as the measurement, or are nullptr. Rates are bytes
+// over the median time; percent_of_limit is the median over the rounds of that round's rate of
+// reading over that round's limit.
+Json LoadRow(const Measurement& measurement, const LimitSeries* limit, const LimitSeries* fresh,
+             uint64_t xxh3);
 // Those of a Markdown table.
 std::vector<std::string> MarkdownColumns(bool first_token);
 

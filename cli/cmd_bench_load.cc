@@ -69,7 +69,7 @@ Result<uint64_t> WarmUpAndHash(const TensorIndex& index, const Machine& machine,
                                const std::vector<Combination>& combinations) {
   std::optional<uint64_t> hash;
   for (const Combination& c : combinations) {
-    if (c.sweep || c.cold != combinations.front().cold) continue;
+    if (c.sweep || c.load.hash || c.cold != combinations.front().cold) continue;
     if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
     LoadOptions options = c.load;
     options.hash = true;
@@ -129,7 +129,8 @@ class LoadBench {
   PlotData Rows(uint64_t hash) const {
     PlotData data;
     for (const Measurement& m : measurements_) {
-      Json row = LoadRow(m, LimitOf(m.combination, limits_), hash);
+      Json row =
+          LoadRow(m, LimitOf(m.combination, limits_), FreshLimitOf(m.combination, limits_), hash);
       if (m.combination.sweep) {
         data.sweep.push_back(std::move(row));
         continue;
@@ -163,12 +164,13 @@ class LoadBench {
   }
 
   Status Limit(const std::string& round, LimitSeries* limit) {
-    RETURN_IF_ERROR(cache_.prepare(limit->device));
+    const bool device = limit->kind == LimitKind::kDevice;
+    RETURN_IF_ERROR(cache_.prepare(device));
     TouchMemory(index_, HugePages::kThp, machine_);
     ASSIGN_OR_RETURN(const double bytes_per_second, limit->measure());
     Note("{}  {:<28} {:.2f} GB/s", round,
-         limit->device ? std::string("limit device")
-                       : fmt::format("limit memory {}", NameOf(limit->hugepages)),
+         device ? std::string("limit device")
+                : fmt::format("limit {} {}", NameOf(limit->kind), NameOf(limit->hugepages)),
          bytes_per_second * 1e-9);
     limit->bytes_per_second.push_back(bytes_per_second);
     return {};
@@ -259,6 +261,8 @@ void AddMeasuringFlags(CLI::App& command, BenchLoadOptions& options) {
       ->check(CLI::Range(1, 1000));
   command.add_flag("--sweep", options.sweep,
                    "io_uring with 1 to 64 requests of 256K to 16M in flight, too");
+  command.add_flag("--hash", options.hash,
+                   "every load once more with its bytes hashed (XXH3) as they arrive");
   command.add_flag("--first-token", options.first_token,
                    "time from the beginning of a load to the first and the tenth token, too");
   command.add_option("--prompt-tokens", options.prompt_tokens, "length of the prompt for that")

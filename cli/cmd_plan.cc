@@ -40,17 +40,15 @@ struct Planned {
   std::optional<ReadPlan> reads;  // unset when mapped
 };
 
-// What the files say about themselves: how much of them is cached, and how they want direct reads.
-Status AskFiles(const TensorIndex& index, uint64_t* cached_bytes, uint64_t* direct_alignment) {
+Result<uint64_t> CachedModelFiles(const TensorIndex& index) {
+  uint64_t cached_bytes = 0;
   for (const GgufFile& file : index.files()) {
     ASSIGN_OR_RETURN(const ModelFile opened, OpenModelFile(file.label, file.file_bytes));
     ASSIGN_OR_RETURN(const std::optional<uint64_t> cached,
                      CachedBytes(opened.fd.get(), file.file_bytes));
-    *cached_bytes += cached.value_or(0);
-    const uint64_t alignment = opened.direct_fd.valid() ? opened.direct_alignment : 1;
-    *direct_alignment = std::max(*direct_alignment, alignment);
+    cached_bytes += cached.value_or(0);
   }
-  return {};
+  return cached_bytes;
 }
 
 Result<Planned> MakePlan(const PlanOptions& options, const TensorIndex& index) {
@@ -58,16 +56,13 @@ Result<Planned> MakePlan(const PlanOptions& options, const TensorIndex& index) {
   ASSIGN_OR_RETURN(planned.options, MakeLoadOptions(options.loader, options.model));
   ASSIGN_OR_RETURN(planned.machine,
                    options.machine.empty() ? DetectMachine() : SyntheticMachine(options.machine));
-  uint64_t direct_alignment = 1;
-  RETURN_IF_ERROR(AskFiles(index, &planned.cached_bytes, &direct_alignment));
-  if (!options.machine.empty()) planned.cached_bytes = 0;
+  if (options.machine.empty()) {
+    ASSIGN_OR_RETURN(planned.cached_bytes, CachedModelFiles(index));
+  }
   ASSIGN_OR_RETURN(planned.placement, PlanPlacement(index, planned.machine, planned.options,
                                                     {.cached_bytes = planned.cached_bytes}));
   if (planned.placement.mapped) return planned;
-  planned.limits.max_request_bytes = planned.options.chunk_bytes;
-  if (planned.placement.loader == LoaderKind::kIoUring) {
-    planned.limits.offset_alignment = direct_alignment;
-  }
+  planned.limits = LoadLimits(planned.options.chunk_bytes);
   planned.reads = PlanReads(index, planned.placement, planned.limits);
   return planned;
 }
@@ -104,7 +99,8 @@ Json ReadsJson(const Planned& planned, bool list) {
   Json json = {{"count", planned.reads->reads.size()},
                {"bytes", planned.reads->total_bytes},
                {"alignment", planned.limits.offset_alignment},
-               {"max_request_bytes", planned.limits.max_request_bytes}};
+               {"max_bytes", planned.limits.max_request_bytes},
+               {"max_request_bytes", planned.options.chunk_bytes}};
   if (!list) return json;
   json["list"] = Json::array();
   for (const PlannedRead& read : planned.reads->reads) {
@@ -176,11 +172,14 @@ std::string PlacementText(const Planned& planned) {
                        arena.node ? fmt::format("node {}", *arena.node) : "the loading node",
                        TilesText(arena.tiles));
   }
-  out += fmt::format("reads    {} of at most {}, {} in all, aligned to {}, from {} segment{}\n",
-                     planned.reads->reads.size(), FormatBytes(planned.limits.max_request_bytes),
-                     FormatBytes(planned.reads->total_bytes),
-                     FormatBytes(planned.limits.offset_alignment), plan.segments.size(),
-                     plan.segments.size() == 1 ? "" : "s");
+  out += fmt::format(
+      "reads    {} of at most {}, {} in all, aligned to {}, from {} segment{}, joined into "
+      "requests "
+      "of up to {}\n",
+      planned.reads->reads.size(), FormatBytes(planned.limits.max_request_bytes),
+      FormatBytes(planned.reads->total_bytes), FormatBytes(planned.limits.offset_alignment),
+      plan.segments.size(), plan.segments.size() == 1 ? "" : "s",
+      FormatBytes(planned.options.chunk_bytes));
   return out;
 }
 

@@ -63,24 +63,33 @@ class Filling {
     Result<FillResult> result = RunBoth(cached, others);
     if (result) result->read_seconds = reading.Seconds();
     cache_.DropRest();
-    if (!result && page_error_) return tl::unexpected<Error>(*page_error_);
+    if (!result && first_error_) return tl::unexpected<Error>(*first_error_);
     return result;
   }
 
  private:
-  // Copies from the page cache run on a thread of their own, beside the other reads.
+  // Copies from the page cache run on a thread of their own, beside the other reads. When one half
+  // fails the other ends, too.
   Result<FillResult> RunBoth(const std::vector<size_t>& cached, const std::vector<size_t>& others) {
     if (cached.empty()) return RunOn(job_.loader, others, true);
     if (others.empty()) return RunOn(LoaderKind::kRead, cached, true);
     std::optional<Result<FillResult>> copied;
     ASSIGN_OR_RETURN(std::thread copying,
                      StartThread("copying from the page cache", job_.cpus,
-                                 [&] { copied = RunOn(LoaderKind::kRead, cached, false); }));
-    Result<FillResult> result = RunOn(job_.loader, others, true);
-    if (!result) stop_ = true;
+                                 [&] { copied = RunHalf(LoaderKind::kRead, cached, false); }));
+    Result<FillResult> result = RunHalf(job_.loader, others, true);
     copying.join();
     if (result && !*copied) return tl::unexpected<Error>(copied->error());
     if (result) Merge(std::move(**copied), &*result);
+    return result;
+  }
+
+  Result<FillResult> RunHalf(LoaderKind loader, const std::vector<size_t>& reads, bool may_tick) {
+    Result<FillResult> result = RunOn(loader, reads, may_tick);
+    if (!result) {
+      Remember(result.error());
+      stop_ = true;
+    }
     return result;
   }
 
@@ -104,6 +113,7 @@ class Filling {
     ExecutorOptions options;
     options.prepare = [this, touch_ahead](uint64_t read) -> Status {
       if (job_.trace != nullptr) begin_s_[read] = job_.trace->Now();
+      if (stop_) return MakeError(ErrorCode::kResource, "stopped: other reads have failed");
       return touch_ahead ? EnsureRead(read) : Status();
     };
     const auto landed = [&](uint64_t read) {
@@ -156,7 +166,9 @@ class Filling {
 
   Status EnsureRead(size_t index) {
     const PlannedRead& read = job_.reads.reads[index];
-    return Remember(arenas_[read.arena].EnsurePages(read.arena_offset, read.bytes));
+    const Status ensured = arenas_[read.arena].EnsurePages(read.arena_offset, read.bytes);
+    if (!ensured) Remember(ensured.error());
+    return ensured;
   }
 
   // Of a request, whose destination is all that a backend knows.
@@ -168,17 +180,18 @@ class Filling {
         continue;
       }
       const auto offset = static_cast<uint64_t>(request.destination - arena.data());
-      return Remember(arena.EnsurePages(offset, request.bytes)) ? 0 : ENOMEM;
+      const Status ensured = arena.EnsurePages(offset, request.bytes);
+      if (!ensured) Remember(ensured.error());
+      return ensured ? 0 : ENOMEM;
     }
     return EFAULT;
   }
 
-  // An errno value is all that comes out of a backend: the whole error is kept here.
-  Status Remember(Status status) {
-    if (status) return status;
+  // An errno value is all that comes out of a backend, and a half that was stopped knows nothing of
+  // the reason: the first error is kept here.
+  void Remember(const Error& error) {
     const std::lock_guard lock(mutex_);
-    if (!page_error_) page_error_ = status.error();
-    return status;
+    if (!first_error_) first_error_ = error;
   }
 
   std::vector<ReadJob> JobsFor(const std::vector<size_t>& reads) const {
@@ -206,7 +219,7 @@ class Filling {
   std::vector<double> begin_s_;  // [reads], when traced
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
-  std::optional<Error> page_error_;  // guarded by mutex_
+  std::optional<Error> first_error_;  // guarded by mutex_
 };
 
 }  // namespace

@@ -25,9 +25,6 @@ static_assert(kMaxDirectAlignment <= kImageAlignment);
 // More readers than this do not help any device we know; fewer CPUs than this starve it.
 constexpr int kMaxChosenThreads = 8;
 constexpr int kPopulateThreads = 2;
-// Reads are planned in pieces of this and joined into requests: layers open sooner, and the size of
-// requests can be tuned.
-constexpr uint64_t kReadBytes = 2 * kMiB;
 
 double ProcessCpuSeconds() {
   rusage usage = {};
@@ -122,9 +119,7 @@ Status Weights::Impl::Prepare() {
   if (given.filled) {
     reads.group_reads.resize(index.group_count());  // no reads: every group is there
   } else {
-    reads = PlanReads(index, plan,
-                      {.offset_alignment = kImageAlignment,
-                       .max_request_bytes = std::min(options.chunk_bytes, kReadBytes)});
+    reads = PlanReads(index, plan, LoadLimits(options.chunk_bytes));
   }
   report.plan_seconds = planning.Seconds();
   Append(std::move(given.fallbacks), &report.fallbacks);

@@ -38,9 +38,10 @@ struct ArenaSpec {
   bool touch_later = false;
 };
 
-// Tiles for `bytes`: whole pages of the wanted kind, then the next smaller, 4K last.
-//   kOff: 4K. kThp: 2 MiB multiples of THP, 4K rest. k2M: 2M pages, 4K rest. k1G: 1G, 2M, 4K.
-//   kAuto: as many 1G and 2M pages as the pools have free, the rest THP, then 4K.
+// Tiles for `bytes`: whole pages of the wanted kind, then the next smaller; the last piece behind
+// huge pages in one more page of 2 MiB. What is smaller than the smallest huge page lies in 4K.
+//   kOff: 4K. kThp: THP. k2M: 2M pages. k1G: whole 1G pages, then 2M.
+//   kAuto: as many 1G and 2M pages as the pools have free, the rest THP.
 //   With kRequire the last page is rounded up, so that every byte lies in the wanted kind; for
 //   kAuto that is any pool: 1G while there are some, 2M for the rest, or one more 1G page where the
 //   2M pool is too small for the rest.

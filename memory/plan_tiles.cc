@@ -28,6 +28,12 @@ class Tiler {
     Append(kind, (left_ + page_bytes - 1) / page_bytes);
   }
 
+  // What is less than a page behind huge pages, in one more of this kind: a page of at most 2 MiB
+  // costs one fault, the rest in small pages up to 511.
+  void RoundUp(PageKind kind) {
+    if (!tiles_.empty() && left_ < PageBytes(kind)) Cover(kind);
+  }
+
   uint64_t left() const { return left_; }
   std::vector<PageTile> Tiles() && { return std::move(tiles_); }
 
@@ -54,6 +60,14 @@ void RequireAnyPool(const TileRequest& request, Tiler* tiler) {
       pages_2m > request.free_2m ||
       (pages_2m == request.free_2m && tiler->left() % PageBytes(PageKind::k2M) != 0);
   tiler->Cover(short_of_2m && taken_1g < request.free_1g ? PageKind::k1G : PageKind::k2M);
+}
+
+void TryAnyPool(const TileRequest& request, Tiler* tiler) {
+  tiler->Take(PageKind::k1G, request.free_1g);
+  const uint64_t taken_2m = tiler->Take(PageKind::k2M, request.free_2m);
+  if (taken_2m < request.free_2m) tiler->RoundUp(PageKind::k2M);
+  tiler->Take(PageKind::kThp, kNoLimit);
+  tiler->RoundUp(PageKind::kThp);
 }
 
 std::vector<PageTile> PlanRequired(const TileRequest& request) {
@@ -89,18 +103,17 @@ std::vector<PageTile> PlanTiles(const TileRequest& request) {
       break;
     case HugePages::kThp:
       tiler.Take(PageKind::kThp, kNoLimit);
-      break;
-    case HugePages::k2M:
-      tiler.Take(PageKind::k2M, kNoLimit);
+      tiler.RoundUp(PageKind::kThp);
       break;
     case HugePages::k1G:
       tiler.Take(PageKind::k1G, kNoLimit);
+      [[fallthrough]];
+    case HugePages::k2M:
       tiler.Take(PageKind::k2M, kNoLimit);
+      tiler.RoundUp(PageKind::k2M);
       break;
     case HugePages::kAuto:
-      tiler.Take(PageKind::k1G, request.free_1g);
-      tiler.Take(PageKind::k2M, request.free_2m);
-      tiler.Take(PageKind::kThp, kNoLimit);
+      TryAnyPool(request, &tiler);
       break;
   }
   tiler.Cover(PageKind::k4K);

@@ -7,10 +7,13 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/units.h"
 #include "loader/plan/file_order.h"
 
 namespace llmrun {
 namespace {
+
+constexpr uint64_t kMostReadBytes = 2 * kMiB;
 
 struct PieceOfWork {
   PlannedRead read;
@@ -62,6 +65,11 @@ void CutSegment(const TensorIndex& index, const Segment& segment, const BackendL
 }
 
 }  // namespace
+
+BackendLimits LoadLimits(uint64_t chunk_bytes) {
+  return {.offset_alignment = kImageAlignment,
+          .max_request_bytes = std::min(chunk_bytes, kMostReadBytes)};
+}
 
 ReadPlan PlanReads(const TensorIndex& index, const PlacementPlan& plan,
                    const BackendLimits& limits) {

@@ -17,6 +17,11 @@ struct BackendLimits {
   uint64_t max_request_bytes = 4ULL << 20;
 };
 
+// The limits by which loads plan their reads, whatever the backend. Reads are planned in pieces of
+// at most 2 MiB and joined into requests of up to `chunk_bytes` (io/read_executor): layers open
+// sooner, and the size of requests can be tuned. Every alignment that files are opened with is met.
+BackendLimits LoadLimits(uint64_t chunk_bytes);
+
 // Read `bytes` of `file` at `file_offset` to `arena` + `arena_offset`. Offset and length are
 // multiples of the limits' alignment, so the head may begin before the first tensor and the tail
 // end after the last, even past the end of the file: the arena has room for both.

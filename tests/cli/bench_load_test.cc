@@ -84,6 +84,7 @@ TEST(BenchLoad, RowsFitTogether) {
     EXPECT_NEAR(number("read_gb_per_s") * number("read_s") * 1e9, bytes, 1e-6 * bytes);
     EXPECT_LE(number("min_s"), number("median_s"));
     EXPECT_GE(number("iqr_s"), 0);
+    EXPECT_GT(number("first_pass_s"), number("min_s"));
     EXPECT_GE(number("faults_per_gib"), 0);
     EXPECT_GE(number("peak_memory_ratio"), 0);
     const bool cold = row["cache"] == "cold";
@@ -110,9 +111,13 @@ TEST(BenchLoad, WithoutFioThereIsNoLimitOfTheDevice) {
   ASSERT_EQ(document["rows"].size(), 2U);
   EXPECT_TRUE(document["rows"][0]["percent_of_limit"].is_null());
   EXPECT_TRUE(document["rows"][0]["limit_gb_per_s"].is_null());
-  ASSERT_EQ(document["limits"].size(), 1U);  // that of the warm row
+  ASSERT_EQ(document["limits"].size(), 2U);  // those of the warm row
   EXPECT_EQ(document["limits"][0]["kind"], "memory");
   EXPECT_EQ(document["limits"][0]["samples_gb_per_s"].size(), 2U);
+  EXPECT_EQ(document["limits"][1]["kind"], "fresh memory");
+  EXPECT_EQ(document["rows"][1]["fresh_limit_gb_per_s"], document["limits"][1]["gb_per_s"]);
+  EXPECT_GT(document["rows"][1]["total_percent_of_fresh_limit"], 0);
+  EXPECT_TRUE(document["rows"][0]["fresh_limit_gb_per_s"].is_null());
   EXPECT_EQ(document["rows"][1]["limit"], "memory");
   EXPECT_GT(document["rows"][1]["percent_of_limit"], 0);
 }

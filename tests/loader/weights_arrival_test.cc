@@ -11,7 +11,9 @@
 #include "base/unique_fd.h"
 #include "base/units.h"
 #include "loader/open_model.h"
+#include "loader/weights_internal.h"
 #include "memory/residency.h"
+#include "sched/latch.h"
 #include "tests/loader/weights_support.h"
 
 namespace llmrun {
@@ -114,6 +116,71 @@ TEST(WeightsArriving, AutoCopiesWhatIsCachedAndReadsTheRest) {
   if (report->loader != "io_uring + read") GTEST_SKIP() << report->loader;
   EXPECT_GT(report->copies, 0.05);
   EXPECT_LT(report->copies, 0.9);
+}
+
+// Direct reads of which each completes only after the copies from the page cache have failed.
+class LateBackend final : public ReadBackend {
+ public:
+  LateBackend(std::unique_ptr<ReadBackend> inner, Latch& copies_failed, size_t& submitted)
+      : inner_(std::move(inner)), copies_failed_(copies_failed), submitted_(submitted) {}
+  std::string_view Name() const override { return "late"; }
+  uint32_t Capacity() const override { return 1; }
+  Result<size_t> Submit(std::span<const ReadRequest> batch) override {
+    ++submitted_;
+    return inner_->Submit(batch.first(1));
+  }
+  Result<size_t> Reap(std::span<ReadCompletion> completions) override {
+    copies_failed_.Wait();
+    ::usleep(1000);
+    return inner_->Reap(completions.first(1));
+  }
+
+ private:
+  std::unique_ptr<ReadBackend> inner_;
+  Latch& copies_failed_;
+  size_t& submitted_;
+};
+
+// Says when it is no more.
+class FailingBackend final : public ReadBackend {
+ public:
+  explicit FailingBackend(Latch& gone) : gone_(gone) {}
+  ~FailingBackend() override { gone_.Open(); }
+  std::string_view Name() const override { return "failing"; }
+  uint32_t Capacity() const override { return 1; }
+  Result<size_t> Submit(std::span<const ReadRequest>) override {
+    return MakeError(ErrorCode::kOs, "the copies failed");
+  }
+  Result<size_t> Reap(std::span<ReadCompletion>) override { return 0; }
+
+ private:
+  Latch& gone_;
+};
+
+TEST(WeightsArriving, WhenCopiesFailTheDirectReadsEndToo) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  ColdFile file(index.files().front().label);
+  if (file.Cached() > file.bytes() / 10) GTEST_SKIP() << "this file cannot be made cold here";
+  file.Warm(0, 512 * kKiB);
+  if (file.Cached() > file.bytes() * 9 / 10) GTEST_SKIP() << "read-ahead took the whole file";
+  Latch copies_failed;
+  size_t submitted = 0;
+  const LoadOptions options{.loader = LoaderKind::kAuto, .chunk_bytes = 8 * kKiB};
+  const auto factory = [&](LoaderKind kind, std::span<const BackendFile> files,
+                           const BackendOptions& backend) -> Result<BackendChoice> {
+    if (kind == LoaderKind::kRead) {
+      return BackendChoice{.backend = std::make_unique<FailingBackend>(copies_failed)};
+    }
+    ASSIGN_OR_RETURN(BackendChoice choice, CreateBackend(LoaderKind::kRead, files, backend));
+    choice.backend =
+        std::make_unique<LateBackend>(std::move(choice.backend), copies_failed, submitted);
+    return choice;
+  };
+  const auto report = StartLoadWith(index, ThisMachine(), options, factory).value()->Finish();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().message, "the copies failed");
+  EXPECT_LT(submitted, (file.bytes() - file.Cached()) / (8 * kKiB) / 2);
 }
 
 TEST(WeightsArriving, ATraceTellsOfEveryRead) {

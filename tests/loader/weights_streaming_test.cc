@@ -76,9 +76,7 @@ TEST(WeightsWhileLoading, FirstLayersAreUsableWhileLaterOnesLoad) {
   const TensorIndex index = OpenModel(WriteModel(tree)).value();
   const LoadOptions options = SmallChunks();
   const PlacementPlan placement = PlanPlacement(index, ThisMachine(), options, {}).value();
-  const ReadPlan reads =
-      PlanReads(index, placement,
-                {.offset_alignment = kImageAlignment, .max_request_bytes = options.chunk_bytes});
+  const ReadPlan reads = PlanReads(index, placement, LoadLimits(options.chunk_bytes));
   HeldBackend::Control control;
   for (const PlannedRead& read : reads.reads) control.deliver_first += read.first_group <= 1;
   ASSERT_LT(control.deliver_first, reads.reads.size());

@@ -63,7 +63,10 @@ void CheckTiles(const TileRequest& request) {
   EXPECT_LT(total_bytes - request.bytes, PageBytes(tiles.back().kind)) << "less than one page over";
   const bool is_auto = request.pages == HugePages::kAuto;
   if (request.policy == HugePagesPolicy::kTry) {
-    EXPECT_LT(total_bytes - request.bytes, 4 * kKiB);
+    const bool huge = request.pages != HugePages::kOff && request.bytes >= 2 * kMiB;
+    EXPECT_LT(total_bytes - request.bytes, 2 * kMiB) << "never one more 1G page";
+    EXPECT_EQ(tiles.back().kind == PageKind::k4K, !huge);
+    EXPECT_EQ(tiles.size() == 1, !huge || tiles.front().bytes == total_bytes);
     if (is_auto) {
       EXPECT_LE(pages_2m, request.free_2m);
     }
@@ -97,14 +100,11 @@ TEST(PlanTiles, CoversEverySizeInEveryMode) {
 TEST(PlanTiles, MixesPagesLargestFirst) {
   const uint64_t bytes = 3 * kGiB + 5 * kMiB + 1;
   EXPECT_THAT(PlanTiles({bytes, HugePages::k1G}),
-              ElementsAre(PageTile{PageKind::k1G, 3 * kGiB}, PageTile{PageKind::k2M, 4 * kMiB},
-                          PageTile{PageKind::k4K, kMiB + 4 * kKiB}));
+              ElementsAre(PageTile{PageKind::k1G, 3 * kGiB}, PageTile{PageKind::k2M, 6 * kMiB}));
   EXPECT_THAT(PlanTiles({bytes, HugePages::k2M}),
-              ElementsAre(PageTile{PageKind::k2M, 3 * kGiB + 4 * kMiB},
-                          PageTile{PageKind::k4K, kMiB + 4 * kKiB}));
+              ElementsAre(PageTile{PageKind::k2M, 3 * kGiB + 6 * kMiB}));
   EXPECT_THAT(PlanTiles({bytes, HugePages::kThp}),
-              ElementsAre(PageTile{PageKind::kThp, 3 * kGiB + 4 * kMiB},
-                          PageTile{PageKind::k4K, kMiB + 4 * kKiB}));
+              ElementsAre(PageTile{PageKind::kThp, 3 * kGiB + 6 * kMiB}));
   EXPECT_THAT(PlanTiles({bytes, HugePages::kOff}),
               ElementsAre(PageTile{PageKind::k4K, 3 * kGiB + 5 * kMiB + 4 * kKiB}));
 }
@@ -113,7 +113,20 @@ TEST(PlanTiles, AutoTakesWhatThePoolsHave) {
   const uint64_t bytes = 3 * kGiB + 5 * kMiB;
   EXPECT_THAT(PlanTiles({bytes, HugePages::kAuto, HugePagesPolicy::kTry, 2, 100}),
               ElementsAre(PageTile{PageKind::k1G, 2 * kGiB}, PageTile{PageKind::k2M, 200 * kMiB},
-                          PageTile{PageKind::kThp, 828 * kMiB}, PageTile{PageKind::k4K, kMiB}));
+                          PageTile{PageKind::kThp, 830 * kMiB}));
+}
+
+TEST(PlanTiles, TheLastPieceGoesIntoOneMorePageWhereThePoolHasIt) {
+  const auto plan = [](uint64_t bytes, uint64_t free_1g, uint64_t free_2m) {
+    return PlanTiles({bytes, HugePages::kAuto, HugePagesPolicy::kTry, free_1g, free_2m});
+  };
+  EXPECT_THAT(plan(5 * kMiB, 0, 3), ElementsAre(PageTile{PageKind::k2M, 6 * kMiB}));
+  EXPECT_THAT(plan(5 * kMiB, 0, 2),
+              ElementsAre(PageTile{PageKind::k2M, 4 * kMiB}, PageTile{PageKind::kThp, 2 * kMiB}));
+  EXPECT_THAT(plan(kGiB + 1, 1, 1),
+              ElementsAre(PageTile{PageKind::k1G, kGiB}, PageTile{PageKind::k2M, 2 * kMiB}));
+  EXPECT_THAT(plan(2 * kMiB - 1, 1, 1), ElementsAre(PageTile{PageKind::k4K, 2 * kMiB}))
+      << "smaller than a huge page";
 }
 
 TEST(PlanTiles, RequiredAutoStaysInThePools) {
