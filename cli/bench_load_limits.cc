@@ -111,14 +111,15 @@ Json LimitSeries::ToJson() const {
 std::vector<LimitSeries> PrepareLimits(const std::vector<Combination>& combinations,
                                        const TensorIndex& index, const Machine& machine) {
   std::vector<LimitSeries> limits;
-  if (std::ranges::any_of(combinations, &Combination::cold)) {
+  const auto reads_device = [](const Combination& c) { return c.cold && MovesBytes(c); };
+  if (std::ranges::any_of(combinations, reads_device)) {
     std::optional<LimitSeries> device = DeviceLimit(index, machine);
     if (device) limits.push_back(std::move(*device));
   }
   // A mapping is not copied: it needs a limit of its own only when nothing else has one.
   for (const bool mapped : {false, true}) {
     for (const Combination& c : combinations) {
-      if (c.cold || (c.load.loader == LoaderKind::kMmap) != mapped) continue;
+      if (c.cold || !MovesBytes(c) || TakesPages(c) == mapped) continue;
       const LimitSeries* known = LimitOf(c, limits);
       if (known != nullptr && (mapped || known->hugepages == c.load.hugepages)) continue;
       limits.push_back(MemoryLimit(LimitKind::kMemory, c.load.hugepages, index, machine));
@@ -130,6 +131,7 @@ std::vector<LimitSeries> PrepareLimits(const std::vector<Combination>& combinati
 }
 
 const LimitSeries* LimitOf(const Combination& combination, const std::vector<LimitSeries>& limits) {
+  if (!MovesBytes(combination)) return nullptr;
   const LimitKind kind = combination.cold ? LimitKind::kDevice : LimitKind::kMemory;
   const LimitSeries* found = nullptr;
   for (const LimitSeries& limit : limits) {
@@ -143,7 +145,7 @@ const LimitSeries* LimitOf(const Combination& combination, const std::vector<Lim
 
 const LimitSeries* FreshLimitOf(const Combination& combination,
                                 const std::vector<LimitSeries>& limits) {
-  if (combination.cold || combination.load.loader == LoaderKind::kMmap) return nullptr;
+  if (combination.cold || !TakesPages(combination)) return nullptr;
   for (const LimitSeries& limit : limits) {
     if (limit.kind == LimitKind::kFreshMemory && limit.hugepages == combination.load.hugepages) {
       return &limit;

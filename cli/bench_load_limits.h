@@ -37,9 +37,9 @@ std::vector<LimitSeries> PrepareLimits(const std::vector<Combination>& combinati
                                        const TensorIndex& index, const Machine& machine);
 
 // The one that a combination is held against; nullptr when there is none. A warm mmap, which copies
-// nothing, is held against copying all the same.
+// nothing, is held against copying all the same; `resident` against nothing.
 const LimitSeries* LimitOf(const Combination& combination, const std::vector<LimitSeries>& limits);
-// Copying into new memory; nullptr for cold combinations and for mmap, which takes none.
+// Copying into new memory; nullptr for cold combinations and those that take none.
 const LimitSeries* FreshLimitOf(const Combination& combination,
                                 const std::vector<LimitSeries>& limits);
 

@@ -110,7 +110,7 @@ Result<LoadSample> MeasureLoad(const Combination& combination, const TensorIndex
   };
   sample.progress.reserve(4096);  // so that the loading thread does not allocate
   ASSIGN_OR_RETURN(sample.cache, cache.prepare(combination.cold));
-  TouchMemory(index, options.hugepages, machine);
+  if (MovesBytes(combination)) TouchMemory(index, options.hugepages, machine);
   const std::optional<MemoryUse> before = ResetMemoryPeak();
   ASSIGN_OR_RETURN(const std::unique_ptr<Weights> weights, StartLoad(index, machine, options));
   loading = weights.get();

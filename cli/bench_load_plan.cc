@@ -22,7 +22,7 @@ Result<std::vector<LoaderKind>> ParseLoaders(const std::string& text) {
     const std::optional<LoaderKind> kind = ParseLoaderKind(name);
     if (!kind) {
       return MakeFixableError(ErrorCode::kUsage,
-                              "--loaders all or a list of mmap,read,io_uring,splice,auto",
+                              "--loaders all or a list of mmap,read,io_uring,splice,auto,resident",
                               "'{}' is not a loader", name);
     }
     AddOnce(&kinds, *kind);
@@ -61,7 +61,8 @@ Result<std::vector<int64_t>> ParseThreads(const std::string& text) {
 Combination MakeCombination(LoaderKind loader, HugePages pages, bool cold) {
   Combination c;
   c.load.loader = loader;
-  c.load.hugepages = loader == LoaderKind::kMmap ? HugePages::kAuto : pages;
+  c.load.hugepages = TakesPages(c) ? pages : HugePages::kAuto;
+  if (loader == LoaderKind::kResident) c.load.resident_dir = ResidentDir();
   c.cold = cold;
   return c;
 }
@@ -90,13 +91,14 @@ Result<std::vector<Combination>> PlanCombinations(const BenchLoadOptions& option
     if (options.cache == (cold ? "warm" : "cold")) continue;
     for (const LoaderKind loader : loaders) {
       for (const HugePages kind : pages) {
-        // A mapping of a file has the pages of the page cache: one row is enough.
-        if (loader == LoaderKind::kMmap && kind != pages.front()) continue;
+        // Those that choose no pages: one row is enough.
+        if (!TakesPages(MakeCombination(loader, kind, cold)) && kind != pages.front()) continue;
+        // io_uring has no threads to choose, and to attach takes none.
+        const bool threaded = loader != LoaderKind::kIoUring && loader != LoaderKind::kResident;
         for (const int64_t n : threads) {
-          // io_uring has no threads to choose.
-          if (loader == LoaderKind::kIoUring && n != threads.front()) continue;
+          if (!threaded && n != threads.front()) continue;
           Combination c = MakeCombination(loader, kind, cold);
-          if (loader != LoaderKind::kIoUring) c.load.io_threads = static_cast<int>(n);
+          if (threaded) c.load.io_threads = static_cast<int>(n);
           all.push_back(c);
           c.load.hash = true;
           if (options.hash) all.push_back(c);
@@ -108,14 +110,22 @@ Result<std::vector<Combination>> PlanCombinations(const BenchLoadOptions& option
   return all;
 }
 
+bool MovesBytes(const Combination& combination) {
+  return combination.load.loader != LoaderKind::kResident;
+}
+
+bool TakesPages(const Combination& combination) {
+  return combination.load.loader != LoaderKind::kMmap && MovesBytes(combination);
+}
+
 std::string_view HugePagesLabel(const Combination& combination) {
-  return combination.load.loader == LoaderKind::kMmap ? "-" : NameOf(combination.load.hugepages);
+  return TakesPages(combination) ? NameOf(combination.load.hugepages) : "-";
 }
 
 std::string CombinationLabel(const Combination& combination) {
   const LoadOptions& load = combination.load;
   std::string label = std::string(NameOf(load.loader));
-  if (load.loader != LoaderKind::kMmap) label += fmt::format(" {}", NameOf(load.hugepages));
+  if (TakesPages(combination)) label += fmt::format(" {}", NameOf(load.hugepages));
   label += combination.cold ? " cold" : " warm";
   if (load.hash) label += " xxh3";
   if (load.io_threads > 0) label += fmt::format(" {} threads", load.io_threads);

@@ -35,7 +35,12 @@ struct Combination {
 
 Result<std::vector<Combination>> PlanCombinations(const BenchLoadOptions& options);
 
-// "-" for mmap, whose pages are those of the page cache whatever is asked.
+// Whether a load reads or copies the weights; `resident` only attaches to those that are there.
+bool MovesBytes(const Combination& combination);
+// Whether a load takes pages of the kind that is asked for: mmap has those of the page cache,
+// `resident` those of its store.
+bool TakesPages(const Combination& combination);
+// "-" for those that take none.
 std::string_view HugePagesLabel(const Combination& combination);
 // "io_uring thp cold", with threads, depth and size of requests where they were asked for.
 std::string CombinationLabel(const Combination& combination);

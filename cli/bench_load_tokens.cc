@@ -25,7 +25,7 @@ Status MeasureTokens(const Combination& combination, const std::string& model_pa
                      int prompt_tokens, const TensorIndex& index, const Machine& machine,
                      const CacheControl& cache, TokenTimes* times) {
   RETURN_IF_ERROR(cache.prepare(combination.cold));
-  TouchMemory(index, combination.load.hugepages, machine);
+  if (MovesBytes(combination)) TouchMemory(index, combination.load.hugepages, machine);
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                    Engine::Start({.model_path = model_path, .load = combination.load}));
   SessionOptions options;

@@ -245,7 +245,8 @@ int RunBenchLoad(const BenchLoadOptions& options) {
 
 void AddMeasuringFlags(CLI::App& command, BenchLoadOptions& options) {
   command
-      .add_option("--loaders", options.loaders, "all, or a list of mmap,read,io_uring,splice,auto")
+      .add_option("--loaders", options.loaders,
+                  "all, or a list of mmap,read,io_uring,splice,auto,resident")
       ->capture_default_str();
   command.add_option("--hugepages", options.hugepages, "a list of off,thp,2M,1G,auto")
       ->capture_default_str();
@@ -281,6 +282,7 @@ void AddBenchLoadCommand(CLI::App& app, CommandContext& context) {
       "and given back before each load, so that pages the machine has not used are not measured.\n"
       "Cold means dropped from the page cache and checked. The limit is measured in the same\n"
       "rounds: of the device by fio for cold loads, of copying in memory for warm ones.\n"
+      "`resident` attaches to weights that `llm-run resident load -m FILE` has left in memory.\n"
       "example:\n"
       "  llm-run bench-load -m model.gguf --loaders all --hugepages off,thp --cache both -r 9");
   AddModelOptions(*command, options->model);

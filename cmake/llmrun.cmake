@@ -30,13 +30,6 @@ if(LLMRUN_SANITIZE)
   endif()
 endif()
 
-# What presets for testing need not optimise (tests, the command line): compiled in half the time.
-function(llmrun_fast_to_compile target)
-  if(CMAKE_BUILD_TYPE STREQUAL Debug)
-    target_compile_options(${target} PRIVATE -O0)
-  endif()
-endfunction()
-
 # llmrun_library(NAME [deps...]): the static library of this folder, from every .cc below it.
 function(llmrun_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -66,6 +68,37 @@ TEST(BenchLoad, EveryCombinationOnceAndTheSameBytes) {
   // In each state of the cache: read and splice with two kinds of pages and two numbers of threads,
   // io_uring with two kinds of pages, mmap with two numbers of threads.
   EXPECT_EQ(seen.size(), 2U * (2 * 2 * 2 + 2 + 2));
+}
+
+TEST(BenchLoad, ResidentRowsAttachToTheStoreThatIsThere) {
+  const std::string dir = "/dev/shm/llm-run-test-bench-" + std::to_string(getpid());
+  const std::vector<std::pair<std::string, std::string>> in_dir = {{"LLMRUN_RESIDENT_DIR", dir}};
+  const std::vector<std::string> bench = {
+      "bench-load", "-m", SmallModel(), "--loaders", "read,resident", "--cache",
+      "both",       "-r", "2",          "-o",        "json"};
+  const ProcessResult none = Llm(bench, in_dir);
+  EXPECT_NE(none.exit_code, 0);
+  EXPECT_THAT(none.err, HasSubstr("no weights were left resident in " + dir));
+  EXPECT_THAT(none.err, HasSubstr("llm-run resident load -m"));
+
+  ASSERT_EQ(Llm({"resident", "load", "-m", SmallModel()}, in_dir).exit_code, 0);
+  const ProcessResult result = Llm(bench, in_dir);
+  ASSERT_EQ(Llm({"resident", "drop", "-m", SmallModel()}, in_dir).exit_code, 0);
+  std::filesystem::remove_all(dir);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  int resident = 0;
+  const BenchJson document = BenchJson::parse(result.out);
+  for (const BenchJson& row : document["rows"]) {
+    EXPECT_EQ(row["xxh3"], document["rows"][0]["xxh3"]);
+    if (row["loader"] != "resident") continue;
+    ++resident;
+    EXPECT_EQ(row["used"], "resident");
+    EXPECT_EQ(row["hugepages"], "-");
+    EXPECT_EQ(row["copies"], 0);
+    EXPECT_TRUE(row["limit_gb_per_s"].is_null());
+    EXPECT_TRUE(row["fresh_limit_gb_per_s"].is_null());
+  }
+  EXPECT_EQ(resident, 2);  // cold and warm
 }
 
 TEST(BenchLoad, RowsFitTogether) {
