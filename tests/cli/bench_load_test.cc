@@ -148,7 +148,8 @@ TEST(BenchLoad, WithoutFioThereIsNoLimitOfTheDevice) {
   EXPECT_EQ(document["limits"][0]["kind"], "memory");
   EXPECT_EQ(document["limits"][0]["samples_gb_per_s"].size(), 2U);
   EXPECT_EQ(document["limits"][1]["kind"], "fresh memory");
-  EXPECT_EQ(document["rows"][1]["fresh_limit_gb_per_s"], document["limits"][1]["gb_per_s"]);
+  EXPECT_DOUBLE_EQ(document["rows"][1]["fresh_limit_gb_per_s"].get<double>(),
+                   document["limits"][1]["gb_per_s"].get<double>());
   EXPECT_GT(document["rows"][1]["total_percent_of_fresh_limit"], 0);
   EXPECT_TRUE(document["rows"][0]["fresh_limit_gb_per_s"].is_null());
   EXPECT_EQ(document["rows"][1]["limit"], "memory");
