@@ -10,7 +10,6 @@
 #include "base/unique_fd.h"
 #include "base/units.h"
 #include "cli/bench_load_measure.h"
-#include "cli/engine.h"
 #include "cli/fio.h"
 #include "cli/stats.h"
 #include "loader/io/mapped_file.h"
@@ -32,10 +31,7 @@ Result<double> MeasureCopyRate(const TensorIndex& index, const Machine& machine,
   if (!fd.valid()) return OsError(errno, file.label);
   ASSIGN_OR_RETURN(const MappedFile mapping, MappedFile::Map(fd.get(), bytes, file.label));
   RETURN_IF_ERROR(mapping.Populate(0, bytes));
-  ThreadPoolOptions options;
-  options.threads = machine.effective_cpus;
-  options.effective_cpus = machine.effective_cpus;
-  ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool, ThreadPool::Create(options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool, PoolOfAllCpus(machine));
   std::optional<Arena> arena;
   double best_seconds = 0;
   for (int pass = 0; pass < kCopyPasses; ++pass) {
@@ -146,12 +142,10 @@ const LimitSeries* LimitOf(const Combination& combination, const std::vector<Lim
 const LimitSeries* FreshLimitOf(const Combination& combination,
                                 const std::vector<LimitSeries>& limits) {
   if (combination.cold || !TakesPages(combination)) return nullptr;
-  for (const LimitSeries& limit : limits) {
-    if (limit.kind == LimitKind::kFreshMemory && limit.hugepages == combination.load.hugepages) {
-      return &limit;
-    }
-  }
-  return nullptr;
+  const auto found = std::ranges::find_if(limits, [&](const LimitSeries& limit) {
+    return limit.kind == LimitKind::kFreshMemory && limit.hugepages == combination.load.hugepages;
+  });
+  return found == limits.end() ? nullptr : &*found;
 }
 
 }  // namespace llmrun

@@ -12,7 +12,6 @@
 #include "cli/interrupt.h"
 #include "loader/weights.h"
 #include "sched/partition.h"
-#include "sched/thread_pool.h"
 
 namespace llmrun {
 namespace {
@@ -60,10 +59,7 @@ std::optional<uint64_t> PeakGrowth(const std::optional<MemoryUse>& before,
 }
 
 Result<double> TimeFirstPass(const Weights& weights, const Machine& machine) {
-  ThreadPoolOptions options;
-  options.threads = machine.effective_cpus;
-  options.effective_cpus = machine.effective_cpus;
-  ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool, ThreadPool::Create(options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool, PoolOfAllCpus(machine));
   const std::vector<IndexedTensor>& tensors = weights.index().tensors();
   std::atomic<uint64_t> sum = 0;
   const Stopwatch watch;
@@ -79,6 +75,13 @@ Result<double> TimeFirstPass(const Weights& weights, const Machine& machine) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<ThreadPool>> PoolOfAllCpus(const Machine& machine) {
+  ThreadPoolOptions options;
+  options.threads = machine.effective_cpus;
+  options.effective_cpus = machine.effective_cpus;
+  return ThreadPool::Create(options);
+}
 
 Result<Arena> MakeArena(uint64_t bytes, HugePages pages, const Machine& machine, bool fresh) {
   TileRequest request{.bytes = bytes, .pages = pages};

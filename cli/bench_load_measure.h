@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "loader/load_report.h"
 #include "memory/arena.h"
 #include "memory/machine.h"
+#include "sched/thread_pool.h"
 
 namespace llmrun {
 
@@ -39,6 +41,9 @@ struct LoadSample {
   // load has left work for later (pages to map, to fetch), it is paid here.
   double pass_seconds = 0;
 };
+
+// A thread for each CPU, not pinned.
+Result<std::unique_ptr<ThreadPool>> PoolOfAllCpus(const Machine& machine);
 
 // Memory of this kind; every page of it touched, unless it is to be `fresh`.
 Result<Arena> MakeArena(uint64_t bytes, HugePages pages, const Machine& machine, bool fresh);

@@ -53,27 +53,30 @@ void AddTimes(const std::vector<LoadSample>& samples, Json* row) {
   (*row)["populate_s"] = MedianOf(samples, [](const auto& s) { return s.report.populate_seconds; });
 }
 
-// The rates of each round over the limit of that round.
+// The rates of each round over the limit of that round; `seconds` says of what.
+Stats OverLimit(const std::vector<LoadSample>& samples, const LimitSeries& limit,
+                double LoadReport::*seconds) {
+  std::vector<double> ratios;
+  for (size_t round = 0; round < samples.size(); ++round) {
+    const LoadReport& report = samples[round].report;
+    ratios.push_back(Rate(report.read_bytes, report.*seconds) /
+                     (limit.bytes_per_second[round] * 1e-9));
+  }
+  return Summarize(ratios);
+}
+
 void AddLimit(const std::vector<LoadSample>& samples, const LimitSeries* limit, Json* row) {
   for (const char* name :
        {"limit", "limit_gb_per_s", "percent_of_limit", "ratio_iqr", "total_percent_of_limit"}) {
     (*row)[name] = nullptr;
   }
   if (limit == nullptr) return;
-  std::vector<double> reading;
-  std::vector<double> total;
-  for (size_t round = 0; round < samples.size(); ++round) {
-    const LoadReport& report = samples[round].report;
-    const double limit_gb_per_s = limit->bytes_per_second[round] * 1e-9;
-    reading.push_back(Rate(report.read_bytes, report.read_seconds) / limit_gb_per_s);
-    total.push_back(Rate(report.read_bytes, report.seconds) / limit_gb_per_s);
-  }
-  const Stats ratio = Summarize(reading);
+  const Stats ratio = OverLimit(samples, *limit, &LoadReport::read_seconds);
   (*row)["limit"] = NameOf(limit->kind);
   (*row)["limit_gb_per_s"] = Summarize(limit->bytes_per_second).median * 1e-9;
   (*row)["percent_of_limit"] = 100 * ratio.median;
   (*row)["ratio_iqr"] = ratio.iqr;
-  (*row)["total_percent_of_limit"] = 100 * Summarize(total).median;
+  (*row)["total_percent_of_limit"] = 100 * OverLimit(samples, *limit, &LoadReport::seconds).median;
 }
 
 // Of the whole load, against copying into new memory.
@@ -81,14 +84,9 @@ void AddFreshLimit(const std::vector<LoadSample>& samples, const LimitSeries* fr
   (*row)["fresh_limit_gb_per_s"] = nullptr;
   (*row)["total_percent_of_fresh_limit"] = nullptr;
   if (fresh == nullptr) return;
-  std::vector<double> total;
-  for (size_t round = 0; round < samples.size(); ++round) {
-    const LoadReport& report = samples[round].report;
-    total.push_back(Rate(report.read_bytes, report.seconds) /
-                    (fresh->bytes_per_second[round] * 1e-9));
-  }
   (*row)["fresh_limit_gb_per_s"] = Summarize(fresh->bytes_per_second).median * 1e-9;
-  (*row)["total_percent_of_fresh_limit"] = 100 * Summarize(total).median;
+  (*row)["total_percent_of_fresh_limit"] =
+      100 * OverLimit(samples, *fresh, &LoadReport::seconds).median;
 }
 
 void AddCosts(const std::vector<LoadSample>& samples, Json* row) {

@@ -174,8 +174,7 @@ std::string PlacementText(const Planned& planned) {
   }
   out += fmt::format(
       "reads    {} of at most {}, {} in all, aligned to {}, from {} segment{}, joined into "
-      "requests "
-      "of up to {}\n",
+      "requests of up to {}\n",
       planned.reads->reads.size(), FormatBytes(planned.limits.max_request_bytes),
       FormatBytes(planned.reads->total_bytes), FormatBytes(planned.limits.offset_alignment),
       plan.segments.size(), plan.segments.size() == 1 ? "" : "s",

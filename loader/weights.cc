@@ -12,7 +12,6 @@
 
 #include "base/check.h"
 #include "base/stopwatch.h"
-#include "base/units.h"
 #include "loader/io/start_thread.h"
 #include "loader/weights_impl.h"
 

@@ -31,6 +31,12 @@ class ColdFile {
   uint64_t Cached() const {
     return CachedBytes(fd_.get(), bytes_).value_or(std::nullopt).value_or(bytes_);
   }
+  // Some of the file cached and the rest not; else says why that is not to be had here.
+  std::string WarmInPart() {
+    if (Cached() > bytes_ / 10) return "this file cannot be made cold here";
+    Warm(0, 512 * kKiB);
+    return Cached() > bytes_ * 9 / 10 ? "read-ahead took the whole file" : "";
+  }
   void Warm(uint64_t offset, uint64_t bytes) {
     ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_RANDOM);  // no more than these bytes
     std::string buffer(bytes, '\0');
@@ -106,9 +112,7 @@ TEST(WeightsArriving, AutoCopiesWhatIsCachedAndReadsTheRest) {
   const TempTree tree;
   const TensorIndex index = OpenModel(WriteModel(tree)).value();
   ColdFile file(index.files().front().label);
-  if (file.Cached() > file.bytes() / 10) GTEST_SKIP() << "this file cannot be made cold here";
-  file.Warm(0, 512 * kKiB);
-  if (file.Cached() > file.bytes() * 9 / 10) GTEST_SKIP() << "read-ahead took the whole file";
+  if (const std::string why = file.WarmInPart(); !why.empty()) GTEST_SKIP() << why;
   LoadOptions options{.loader = LoaderKind::kAuto, .chunk_bytes = 64 * kKiB};
   const auto report = LoadAll(index, options);
   ASSERT_TRUE(report) << report.error().OneLine();
@@ -161,9 +165,7 @@ TEST(WeightsArriving, WhenCopiesFailTheDirectReadsEndToo) {
   const TempTree tree;
   const TensorIndex index = OpenModel(WriteModel(tree)).value();
   ColdFile file(index.files().front().label);
-  if (file.Cached() > file.bytes() / 10) GTEST_SKIP() << "this file cannot be made cold here";
-  file.Warm(0, 512 * kKiB);
-  if (file.Cached() > file.bytes() * 9 / 10) GTEST_SKIP() << "read-ahead took the whole file";
+  if (const std::string why = file.WarmInPart(); !why.empty()) GTEST_SKIP() << why;
   Latch copies_failed;
   size_t submitted = 0;
   const LoadOptions options{.loader = LoaderKind::kAuto, .chunk_bytes = 8 * kKiB};

@@ -1,10 +1,11 @@
 #include "text/pre_tokenizer.h"
-#include "tests/support/sanitizer.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 #include <string>
+
+#include "tests/support/sanitizer.h"
 
 namespace llmrun {
 namespace {
