@@ -1,6 +1,7 @@
 #include "cli/bench_load_limits.h"
 
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cerrno>

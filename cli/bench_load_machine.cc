@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <nlohmann/json.hpp>
 
 #include <set>
 #include <sstream>

@@ -1,7 +1,9 @@
 // llm-run bench: prompt and decode speed, without loading. Field names are those of llama-bench, so
 // that tools which read its output read this one; the memory roof is measured beside every decode.
+#include <CLI/CLI.hpp>
 #include <ctime>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/stopwatch.h"
 #include "cli/bandwidth.h"

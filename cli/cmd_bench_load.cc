@@ -2,6 +2,8 @@
 // of the device or the memory. Every load ends when all bytes are in memory (mapped files:
 // populated), so lazy mapping hides nothing.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <functional>

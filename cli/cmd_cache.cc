@@ -2,6 +2,8 @@
 
 #include <linux/magic.h>
 #include <sys/vfs.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <memory>

@@ -1,7 +1,9 @@
 // llm-run doctor: what this machine offers for loading and running models, and what to fix.
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "cli/command.h"

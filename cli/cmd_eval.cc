@@ -1,4 +1,5 @@
 // llm-run eval: logits of given tokens as raw numbers, to compare with other programs.
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <fstream>
 #include <memory>

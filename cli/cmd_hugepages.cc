@@ -1,8 +1,10 @@
 // llm-run hugepages: the pools of 2M and 1G pages; how many a model takes, and how to get them.
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,7 +1,9 @@
 // llm-run inspect: what a model file says about itself, without reading its weights.
 
+#include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <type_traits>
 #include <variant>

@@ -1,8 +1,10 @@
 // llm-run plan: where the weights would go and which reads would bring them, without doing it; for
 // this machine or for one that is only described.
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>

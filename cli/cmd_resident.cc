@@ -1,9 +1,11 @@
 // llm-run resident: weights that stay in memory when the process ends, for the next one to attach.
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 

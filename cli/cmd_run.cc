@@ -1,5 +1,6 @@
 // llm-run run: prompt in, text out. The default command.
 #include <sys/random.h>
+#include <CLI/CLI.hpp>
 
 #include <memory>
 

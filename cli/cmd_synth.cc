@@ -1,6 +1,7 @@
 // llm-run synth: a random-weight model of a given shape, to benchmark loading and kernels with.
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <filesystem>
 #include <memory>

@@ -1,6 +1,8 @@
 // llm-run tokenize: the ids of a text's exact bytes. A vocabulary-only GGUF is enough.
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include <memory>
 #include <string>

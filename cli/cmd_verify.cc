@@ -2,6 +2,8 @@
 // within its file is checked before anything is read, when the file is opened.
 
 #include <xxhash.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <atomic>

@@ -15,8 +15,9 @@
 //   }
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
+
+#include "cli/cli11_fwd.h"
 
 namespace llmrun {
 

@@ -4,13 +4,13 @@
 // Threads: before any thread is started.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "cli/cli11_fwd.h"
 #include "loader/load_options.h"
 
 namespace llmrun {

@@ -1,6 +1,7 @@
 #include "cli/fio.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/small_file.h"
 #include "base/units.h"

@@ -1,5 +1,7 @@
 #include "cli/load_watcher.h"
 
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 
 #include "base/stopwatch.h"

@@ -1,6 +1,7 @@
 #include "cli/records.h"
 
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 namespace llmrun {
 namespace {

@@ -1,5 +1,6 @@
 #include "cli/session_flags.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "cli/common_options.h"

@@ -2,11 +2,11 @@
 // Threads: before any thread is started.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 
 #include "base/error.h"
+#include "cli/cli11_fwd.h"
 #include "model/session.h"
 
 namespace llmrun {

@@ -1,6 +1,7 @@
 #include "cli/trace_file.h"
 
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "cli/output.h"
 

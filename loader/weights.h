@@ -2,18 +2,21 @@
 // group (see GroupId in loader/index/tensor_index.h) has arrived.
 //
 //   ASSIGN_OR_RETURN(auto weights, StartLoad(index, machine, options));  // returns at once
-//   RETURN_IF_ERROR(weights->WaitGroup(0));        // embeddings are there
+//   RETURN_IF_ERROR(weights->WaitGroup(0));        // what comes before the layers is there
 //   RETURN_IF_ERROR(weights->WaitGroup(1));        // layer 0; the rest is still being read
 //   ASSIGN_OR_RETURN(LoadReport report, weights->Finish());
 //
 // Addresses are final when StartLoad returns; bytes of a group may be read once its wait returned
-// Ok. Threads: View(), GroupReady() and WaitGroup() are Thread-safe; Finish() is for one thread.
-// Owner: `index` must outlive the Weights; views must not outlive it. Destruction cancels and
-// drains. Failure: a load that fails opens every latch, and each wait from then on returns the
-// error.
+// Ok. Threads: View(), GroupReady(), WaitGroup() and CopyRows() are Thread-safe; Finish() is for
+// one thread. Owner: `index` must outlive the Weights; views must not outlive it. Destruction
+// cancels and drains. Failure: a load that fails opens every latch, and each wait from then on
+// returns the error.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/error.h"
 #include "loader/index/tensor_index.h"
@@ -37,6 +40,11 @@ class Weights {
 
   bool GroupReady(GroupId group) const;
   Status WaitGroup(GroupId group) const;
+  // Copies rows of a matrix to `out`, [rows.size()][row_bytes], whether it has arrived or not: what
+  // is not there yet is read from its file, past the reads of the load. For a few rows out of many
+  // (embeddings of a prompt). Requires: rows of the matrix. Failure: that of the load, or as its
+  // reads. Thread-safe.
+  Status CopyRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
   // Weights in memory of their own stay what they are. Mapped ones are part of their file:
   // kBadData, naming the tensor, when a page of it was found missing (the file was truncated). To
   // be asked after computing with them; such bytes read as zeros. Thread-safe.

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -47,6 +48,8 @@ struct Weights::Impl {
   Result<LoadReport> Finish();
   void Landed(size_t read);
   TensorView View(TensorId id) const;
+  Status CopyRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
+  Status ReadRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
   Status CheckIntact() const;
   Status FinishPages();
   Status SealAndLock();

@@ -116,12 +116,12 @@ Status Member::CheckProceed(GroupId next) const {
 }
 
 void Member::Embed() {
-  const WeightMatrix& embd = parts_.llama.token_embd;
+  const TensorView embd = parts_.weights.View(parts_.llama.token_embd);
+  const int64_t d = config_.d_model;
   const Range own = Own(n_, 1);
   for (int64_t t = own.begin; t < own.end; ++t) {
-    const uint64_t id = static_cast<uint64_t>(batch_.tokens[static_cast<size_t>(t)]);
-    const std::byte* row = embd.data + id * embd.row_bytes;
-    CHECK(DequantizeRow(embd.dtype, row, embd.cols, scratch_.x + t * embd.cols).has_value());
+    const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * embd.row_bytes();
+    CHECK(DequantizeRow(embd.dtype, row, d, scratch_.x + t * d).has_value());
   }
 }
 

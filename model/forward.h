@@ -37,8 +37,8 @@ struct ForwardParts {
   const Kernels& kernels;
   ThreadPool& pool;
   const KvCache& kv;
-  const RopeTable& rope;  // grown to the end of the batch
-  const ScratchArrays& scratch;
+  const RopeTable& rope;                     // grown to the end of the batch
+  const ScratchArrays& scratch;              // `embd` holds the batch's rows
   const std::function<bool()>& interrupted;  // asked by member 0 before each layer; may be empty
   TraceLog* trace;                           // may be null
 };

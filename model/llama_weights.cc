@@ -28,8 +28,9 @@ Result<LlamaLayer> BindLayer(const ModelConfig& config, int64_t number, TensorBi
 Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights) {
   TensorBinder binder(weights);
   LlamaWeights llama;
-  ASSIGN_OR_RETURN(llama.token_embd,
+  ASSIGN_OR_RETURN(llama.output,
                    binder.Matrix("token_embd.weight", config.n_vocab, config.d_model));
+  llama.token_embd = *weights.index().Find("token_embd.weight");
   if (binder.Has("rope_freqs.weight")) {
     ASSIGN_OR_RETURN(llama.rope_factors, binder.Vector("rope_freqs.weight", config.n_rot / 2));
   }
@@ -38,7 +39,6 @@ Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights
     llama.layers.push_back(layer);
   }
   ASSIGN_OR_RETURN(llama.output_norm, binder.Vector("output_norm.weight", config.d_model));
-  llama.output = llama.token_embd;
   if (binder.Has("output.weight")) {
     ASSIGN_OR_RETURN(llama.output, binder.Matrix("output.weight", config.n_vocab, config.d_model));
   }

@@ -43,7 +43,7 @@ struct LlamaLayer {
 };
 
 struct LlamaWeights {
-  WeightMatrix token_embd;  // [n_vocab][d_model]
+  TensorId token_embd{};  // [n_vocab][d_model], of an element type that can be decoded
   std::vector<LlamaLayer> layers;
   const float* output_norm = nullptr;   // [d_model]
   WeightMatrix output;                  // [n_vocab][d_model]; token_embd when the model ties them

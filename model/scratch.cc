@@ -40,6 +40,7 @@ ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver
   const int64_t n = shape.n_batch;
   const int64_t rows = std::max<int64_t>(n, shape.members);
   ScratchArrays arrays;
+  arrays.embd = carver.Take<std::byte>(n * static_cast<int64_t>(shape.embd_row_bytes));
   arrays.x = carver.Take<float>(n * config.d_model);
   arrays.delta = carver.Take<float>(n * config.d_model);
   arrays.normed = carver.Take<float>(rows * config.d_model);

@@ -4,6 +4,7 @@
 // Failure: Create() gives kResource with the size and the fix when memory is short.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/error.h"
@@ -17,6 +18,7 @@ struct ScratchShape {
   int64_t n_batch = 1;  // most tokens of a batch
   int members = 1;      // of the thread pool
   int64_t n_ctx = 1;
+  uint64_t embd_row_bytes = 0;  // of one token's embedding, as the model stores it
 };
 
 // Rows of activations as int8, writable. Layout as QuantizedRows.
@@ -33,8 +35,9 @@ struct QuantizedBuffer {
 };
 
 struct ScratchArrays {
-  float* x = nullptr;      // [n_batch][d_model] the residual stream
-  float* delta = nullptr;  // [n_batch][d_model] what a block adds to it
+  std::byte* embd = nullptr;  // [n_batch][embd_row_bytes] of the batch's tokens
+  float* x = nullptr;         // [n_batch][d_model] the residual stream
+  float* delta = nullptr;     // [n_batch][d_model] what a block adds to it
   // Inputs of a matrix, one row a token; a batch of one token has one row a member instead.
   float* normed = nullptr;       // [max(n_batch, members)][d_model]
   QuantizedBuffer input;         // [max(n_batch, members)][max(d_model, q_dim)]

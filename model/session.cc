@@ -16,7 +16,7 @@
 namespace llmrun {
 namespace {
 
-constexpr GroupId kEmbeddingGroup = 0;
+constexpr GroupId kGroupBeforeLayers = 0;
 
 Status CheckOptions(const SessionOptions& options) {
   if (options.n_ctx < 0 || static_cast<uint64_t>(options.n_ctx) > kMaxContext) {
@@ -129,6 +129,7 @@ Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which
       batch.n_logits = 1;
       batch.logits = logits;
     }
+    RETURN_IF_ERROR(weights.CopyRows(llama.token_embd, batch.tokens, scratch.arrays().embd));
     RETURN_IF_ERROR(RunForward(parts, batch));
   }
   return {};
@@ -147,7 +148,10 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
   ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(config, n_ctx, options.kv_type));
   ASSIGN_OR_RETURN(
       Scratch scratch,
-      Scratch::Create(config, {.n_batch = n_batch, .members = pool.size(), .n_ctx = n_ctx}));
+      Scratch::Create(config, {.n_batch = n_batch,
+                               .members = pool.size(),
+                               .n_ctx = n_ctx,
+                               .embd_row_bytes = weights.View(llama.token_embd).row_bytes()}));
   std::unique_ptr<Impl> impl(new Impl{.config = config,
                                       .llama = std::move(llama),
                                       .weights = weights,
@@ -172,7 +176,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
 Result<std::span<const float>> Session::Forward(std::span<const TokenId> tokens, LogitsOf which) {
   impl_->was_interrupted = false;
   RETURN_IF_ERROR(impl_->CheckTokens(tokens));
-  RETURN_IF_ERROR(impl_->weights.WaitGroup(kEmbeddingGroup));
+  RETURN_IF_ERROR(impl_->weights.WaitGroup(kGroupBeforeLayers));
   const int64_t n_tokens = static_cast<int64_t>(tokens.size());
   RETURN_IF_ERROR(impl_->PrepareRope(impl_->position + n_tokens));
   float* logits = impl_->scratch.arrays().last_logits;

@@ -56,7 +56,8 @@ std::optional<uint32_t> LayerOf(std::string_view name) {
 }
 
 bool IsAfterLayers(std::string_view name) {
-  return name.starts_with("output.") || name.starts_with("output_norm.");
+  return name.starts_with("output.") || name.starts_with("output_norm.") ||
+         name.starts_with("token_embd.");
 }
 
 }  // namespace

@@ -27,9 +27,10 @@ struct FileExtent {
 };
 
 // Weights become usable in groups: what comes before the layers, each layer, what comes after.
-// Group 0 holds tensors without a layer that the first token needs (token_embd, rope_freqs, ...),
-// group 1 + i layer i ("blk.<i>."), the last group output_norm and output. Of a safetensors file
-// all tensors are in group 0.
+// Group 0 holds tensors without a layer that the first token needs (rope_freqs, ...), group 1 + i
+// layer i ("blk.<i>."), the last group output_norm, output and token_embd: of the embeddings, often
+// the largest tensor, a prompt needs few rows (Weights::CopyRows), and some models use the matrix
+// as their output, too. Of a safetensors file all tensors are in group 0.
 using GroupId = uint32_t;
 
 struct IndexedTensor {

@@ -57,7 +57,7 @@ TEST(TensorIndex, GroupsFollowTheLayers) {
                     "blk.x.weight", "outputs.weight", "blk.2.a.b"}}})
           .value();
   EXPECT_EQ(index.group_count(), 5U);
-  EXPECT_THAT(Groups(index), ElementsAre(0, 0, 2, 1, 4, 4, 0, 0, 0, 3));
+  EXPECT_THAT(Groups(index), ElementsAre(4, 0, 2, 1, 4, 4, 0, 0, 0, 3));
   EXPECT_EQ(index.total_bytes(), 10U * 64);
   EXPECT_EQ(static_cast<uint32_t>(index.Find("blk.0.attn_q.weight").value()), 3U);
   EXPECT_FALSE(index.Find("blk.3.attn_q.weight"));
@@ -67,7 +67,7 @@ TEST(TensorIndex, GroupsFollowTheLayers) {
 TEST(TensorIndex, WithoutTensorsOrLayers) {
   EXPECT_EQ(BuildIndex({{{}}}).value().group_count(), 2U);
   const TensorIndex index = BuildIndex({{{"output.weight", "token_embd.weight"}}}).value();
-  EXPECT_THAT(Groups(index), ElementsAre(1, 0));
+  EXPECT_THAT(Groups(index), ElementsAre(1, 1));
   EXPECT_FALSE(BuildIndex({{{}}}).value().Find("x"));
 }
 
@@ -96,7 +96,7 @@ std::vector<Part> ThreeParts() {
 TEST(TensorIndex, JoinsTheParts) {
   const TensorIndex index = BuildIndex(ThreeParts()).value();
   EXPECT_EQ(index.files().size(), 3U);
-  EXPECT_THAT(Groups(index), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(Groups(index), ElementsAre(3, 1, 2, 3));
   const FileExtent extent = index.at(index.Find("output.weight").value()).extent;
   EXPECT_EQ(extent.file, 2U);
   EXPECT_EQ(extent.offset, index.files()[2].data_offset);

@@ -18,7 +18,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// A backend that hands completions on only as far as the test allows.
+// A backend that hands completions on only as far as the test allows. The thread of the test
+// itself, when it reads rows, is not held.
 class HeldBackend final : public ReadBackend {
  public:
   struct Control {
@@ -27,6 +28,7 @@ class HeldBackend final : public ReadBackend {
     Latch reached = {};
     size_t delivered = 0;  // read after the load has ended
     size_t submitted = 0;
+    std::thread::id test = std::this_thread::get_id();
   };
   HeldBackend(std::unique_ptr<ReadBackend> inner, Control& control)
       : inner_(std::move(inner)), control_(control) {}
@@ -49,8 +51,9 @@ class HeldBackend final : public ReadBackend {
   }
 
   static BackendFactory Factory(Control& control) {
-    return [&control](LoaderKind, std::span<const BackendFile> files,
-                      const BackendOptions&) -> Result<BackendChoice> {
+    return [&control](LoaderKind kind, std::span<const BackendFile> files,
+                      const BackendOptions& options) -> Result<BackendChoice> {
+      if (std::this_thread::get_id() == control.test) return CreateBackend(kind, files, options);
       // One reader and a queue in order: what was submitted first completes first.
       ASSIGN_OR_RETURN(BackendChoice choice,
                        CreateBackend(LoaderKind::kRead, files, {.threads = 1}));
@@ -98,6 +101,73 @@ TEST(WeightsWhileLoading, FirstLayersAreUsableWhileLaterOnesLoad) {
   EXPECT_LT(report->time_to_first_layer_seconds, report->seconds);
   EXPECT_EQ(early_hash, HashTensor(weights->View(first)));
   EXPECT_EQ(HashAll(*weights, 2), HashOfFiles(index));
+}
+
+// Bytes of one row of a matrix, from the file.
+std::string RowInFile(const TensorIndex& index, TensorId id, uint64_t row, uint64_t row_bytes) {
+  const FileExtent& extent = index.at(id).extent;
+  std::ifstream file(index.files()[extent.file].label, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(extent.offset + row * row_bytes));
+  std::string bytes(row_bytes, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(row_bytes));
+  EXPECT_TRUE(file.good());
+  return bytes;
+}
+
+TEST(WeightsWhileLoading, RowsAreToBeHadBeforeAndAfterTheirTensor) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  const TensorId id = index.Find("token_embd.weight").value();
+  const std::vector<int32_t> rows = {319, 0, 7, 7, 200, 1};
+  for (const LoaderKind loader : {LoaderKind::kRead, LoaderKind::kIoUring, LoaderKind::kMmap}) {
+    LoadOptions options = SmallChunks();
+    options.loader = loader;
+    HeldBackend::Control control{.deliver_first = 1};
+    const auto weights =
+        StartLoadWith(index, ThisMachine(), options, HeldBackend::Factory(control)).value();
+    const uint64_t row_bytes = weights->View(id).row_bytes();
+    for (const bool arrived : {false, true}) {
+      if (arrived) {
+        control.released.Open();
+        ASSERT_TRUE(weights->Finish());
+      } else if (loader != LoaderKind::kMmap) {
+        control.reached.Wait();
+        ASSERT_FALSE(weights->GroupReady(index.at(id).group));
+      }
+      std::string copied(rows.size() * row_bytes, '\0');
+      const Status status =
+          weights->CopyRows(id, rows, static_cast<std::byte*>(static_cast<void*>(copied.data())));
+      ASSERT_TRUE(status) << status.error().OneLine();
+      for (size_t i = 0; i < rows.size(); ++i) {
+        EXPECT_EQ(copied.substr(i * row_bytes, row_bytes),
+                  RowInFile(index, id, static_cast<uint64_t>(rows[i]), row_bytes))
+            << NameOf(loader) << " row " << rows[i] << (arrived ? " after" : " before");
+      }
+    }
+  }
+}
+
+// The file ends before the rows: the error names it, before and after the load found out.
+TEST(WeightsWhileLoading, RowsOfATruncatedFileAreAnError) {
+  const TempTree tree;
+  const std::string path = WriteModel(tree);
+  const TensorIndex index = OpenModel(path).value();
+  const TensorId id = index.Find("token_embd.weight").value();
+  HeldBackend::Control control{.deliver_first = 1};
+  const auto weights =
+      StartLoadWith(index, ThisMachine(), SmallChunks(), HeldBackend::Factory(control)).value();
+  control.reached.Wait();
+  ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(index.at(id).extent.offset)), 0);
+  const std::vector<int32_t> rows = {5};
+  std::vector<std::byte> copied(weights->View(id).row_bytes());
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const Status status = weights->CopyRows(id, rows, copied.data());
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::kBadData);
+    EXPECT_THAT(status.error().message, HasSubstr(path));
+    control.released.Open();
+    EXPECT_FALSE(weights->Finish());
+  }
 }
 
 TEST(WeightsWhileLoading, DestructionCancelsAndDrains) {

@@ -5,7 +5,10 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <iterator>
+#include <map>
 #include <mutex>
+#include <thread>
 
 #include "model/session.h"
 #include "tests/support/loaded_model.h"
@@ -53,29 +56,34 @@ class Permit {
 };
 
 // Reads of one tensor group after the other, each group only when permitted; from `failing_group`
-// on, the device is broken.
+// on, the device is broken. The thread of the test itself, when it reads rows, need not wait.
 class SteppedBackend final : public ReadBackend {
  public:
   struct Control {
     Permit permit;
-    std::vector<uint64_t> group_offsets;  // where each group begins in the file
+    std::map<uint64_t, GroupId> groups;  // by where their tensors begin in the file
     GroupId failing_group = UINT32_MAX;
+    bool rows_fail = false;
     bool late = false;  // permission did not come; read after the load has ended
+    std::thread::id test = std::this_thread::get_id();
   };
   SteppedBackend(std::unique_ptr<ReadBackend> inner, Control& control)
-      : inner_(std::move(inner)), control_(control) {}
+      : inner_(std::move(inner)),
+        control_(control),
+        rows_(std::this_thread::get_id() == control.test) {}
 
   std::string_view Name() const override { return "stepped"; }
   uint32_t Capacity() const override { return 1; }
   Result<size_t> Submit(std::span<const ReadRequest> batch) override {
     group_ = GroupAt(batch.front().offset);
     tag_ = batch.front().tag;
-    control_.late |= !control_.permit.Await(group_);
+    if (!rows_) control_.late |= !control_.permit.Await(group_);
     return inner_->Submit(batch.first(1));
   }
   Result<size_t> Reap(std::span<ReadCompletion> completions) override {
     Result<size_t> count = inner_->Reap(completions.first(1));
-    if (group_ >= control_.failing_group) completions[0] = {tag_, -EIO};
+    const bool fails = rows_ ? control_.rows_fail : group_ >= control_.failing_group;
+    if (fails) completions[0] = {tag_, -EIO};
     return count;
   }
 
@@ -92,16 +100,13 @@ class SteppedBackend final : public ReadBackend {
  private:
   // The group of the byte at `offset`.
   GroupId GroupAt(uint64_t offset) const {
-    GroupId group = 0;
-    while (group + 1 < control_.group_offsets.size() &&
-           control_.group_offsets[group + 1] <= offset) {
-      ++group;
-    }
-    return group;
+    const auto next = control_.groups.upper_bound(offset);
+    return next == control_.groups.begin() ? next->second : std::prev(next)->second;
   }
 
   std::unique_ptr<ReadBackend> inner_;
   Control& control_;
+  const bool rows_;
   GroupId group_ = 0;
   uint64_t tag_ = 0;
 };
@@ -115,10 +120,8 @@ struct SteppedModel {
   explicit SteppedModel(GroupId failing_group = UINT32_MAX) {
     control.failing_group = failing_group;
     const auto note_groups = [this](GgufFile& header) {
-      control.group_offsets.assign(kSpec.n_layers + 2, UINT64_MAX);
       for (const TensorInfo& tensor : header.tensors) {
-        uint64_t& offset = control.group_offsets[GroupOf(tensor.name)];
-        offset = std::min(offset, tensor.file_offset);
+        control.groups[tensor.file_offset] = GroupOf(tensor.name);
       }
     };
     ModelStart start;
@@ -130,8 +133,7 @@ struct SteppedModel {
   ~SteppedModel() { control.permit.Allow(UINT32_MAX); }
 
   static GroupId GroupOf(const std::string& name) {
-    if (name.starts_with("output")) return kSpec.n_layers + 1;
-    if (!name.starts_with("blk.")) return 0;
+    if (!name.starts_with("blk.")) return kSpec.n_layers + 1;
     return 1 + static_cast<GroupId>(std::stoi(name.substr(4)));
   }
 };
@@ -179,6 +181,22 @@ TEST(SessionLoad, FailureEndsTheForwardPass) {
       }
     }
   }
+}
+
+TEST(SessionLoad, EmbeddingsThatCannotBeReadEndTheForwardPass) {
+  SteppedModel model;
+  model.control.rows_fail = true;
+  const std::unique_ptr<ThreadPool> pool = MakeTestPool(2);
+  const auto session = model.loaded->NewSession(*pool, {}).value();
+  const auto logits = session->Forward(kTokens, LogitsOf::kLast);
+  ASSERT_FALSE(logits);
+  EXPECT_EQ(logits.error().code, ErrorCode::kOs) << logits.error().OneLine();
+  EXPECT_THAT(logits.error().message, HasSubstr(model.file.path()));
+  EXPECT_EQ(session->position(), 0);
+  // Once everything has arrived, nothing is read for them.
+  model.control.permit.Allow(UINT32_MAX);
+  EXPECT_TRUE(model.loaded->weights->Finish());
+  EXPECT_EQ(AllLogits(*session), Expected());
 }
 
 class SessionLoaders : public ::testing::TestWithParam<LoaderKind> {};
