@@ -18,6 +18,12 @@ namespace {
 constexpr uint64_t kPieceBytes = 2 * kMiB;
 constexpr int kMaxAgain = 1000;
 
+// A page that the pool promised and does not have shows as the signal that it would have been.
+std::string WhyNot(int errnum, PageKind kind) {
+  if (errnum != EFAULT || !IsHugetlb(kind)) return std::strerror(errnum);
+  return "no page was left in the pool, or the cgroup's hugetlb limit is reached";
+}
+
 uint64_t PieceBytes(PageKind kind) { return std::max(kPieceBytes, PageBytes(kind)); }
 
 }  // namespace
@@ -65,7 +71,7 @@ int PageFiller::TouchAs(Piece* piece, PageKind kind) {
 void PageFiller::Touch(Piece* piece) {
   const Stopwatch watch;
   int errnum = TouchAs(piece, piece->kind);
-  const std::string why = errnum == 0 ? "" : std::strerror(errnum);
+  const std::string why = errnum == 0 ? "" : WhyNot(errnum, piece->kind);
   while (errnum != 0 && piece->kind != PageKind::k4K && spec_.policy == HugePagesPolicy::kTry) {
     piece->kind = static_cast<PageKind>(static_cast<int>(piece->kind) - 1);
     errnum = calls_.Unmap(piece->at, piece->bytes);
@@ -81,9 +87,10 @@ void PageFiller::Touch(Piece* piece) {
     if (!error_) {
       error_ = MakeError(required ? ErrorCode::kUnavailable : ErrorCode::kResource,
                          "{} in {} pages cannot be had: {}", FormatBytes(piece->bytes),
-                         NameOf(piece->kind), std::strerror(errnum))
+                         NameOf(piece->kind), WhyNot(errnum, piece->kind))
                    .value();
-      error_->fix = "free memory, raise the cgroup's limit, or use --loader=mmap";
+      error_->fix = required ? FixFor(piece->wanted)
+                             : "free memory, raise the cgroup's limit, or use --loader=mmap";
     }
   }
   touch_seconds_.fetch_add(watch.Seconds(), std::memory_order_relaxed);
@@ -98,8 +105,16 @@ void PageFiller::NoteStepDown(const Piece& piece, const std::string& why) {
                                   [&](const Fallback& f) { return f.wanted == wanted; });
   if (known != fallbacks_.end()) return;  // said once
   fallbacks_.push_back({wanted, fmt::format("{} for a part", NameOf(piece.kind)), why,
-                        ReserveCommand({spec_.node.value_or(0), piece.wanted,
-                                        piece.bytes / PageBytes(piece.wanted)})});
+                        FixFor(piece.wanted)});
+}
+
+// All pages of that kind: the command makes so many free, and none are held by then.
+std::string PageFiller::FixFor(PageKind kind) const {
+  uint64_t pages = 0;
+  for (const PageTile& tile : spec_.tiles) {
+    if (tile.kind == kind) pages += tile.bytes / PageBytes(kind);
+  }
+  return ReserveCommand({spec_.node.value_or(0), kind, pages});
 }
 
 Status PageFiller::Ensure(uint64_t offset, uint64_t bytes) {

@@ -63,6 +63,7 @@ class PageFiller {
   int TouchAs(Piece* piece, PageKind kind);
   Status CheckThp();
   void NoteStepDown(const Piece& piece, const std::string& why);
+  std::string FixFor(PageKind kind) const;
 
   const Spec spec_;
   PageCalls& calls_;

@@ -69,7 +69,30 @@ TEST(TouchLater, APieceThatCannotBeHadStepsDownInPlace) {
   EXPECT_EQ(bytes_thp, 6 * kMiB);
   ASSERT_EQ(arena.fallbacks().size(), 1U);
   EXPECT_EQ(arena.fallbacks()[0].wanted, "2M pages");
-  EXPECT_THAT(arena.fallbacks()[0].fix, HasSubstr("hugepages reserve"));
+  EXPECT_THAT(arena.fallbacks()[0].why, HasSubstr("no page was left in the pool"));
+  EXPECT_EQ(arena.fallbacks()[0].fix,
+            "sudo llm-run hugepages reserve --size=2M --count=8 --node=0");
+}
+
+TEST(TouchLater, AShortNodeIsKnownBeforeAPageIsTouched) {
+  FakePageCalls calls;
+  calls.pool[PageKind::k2M] = 8;
+  calls.node_pages[PageKind::k2M] = 5;
+  ArenaSpec spec = LaterSpec({{PageKind::k2M, 16 * kMiB}});
+  spec.node = 1;
+  const auto arena = Arena::Reserve(spec, calls).value();
+  ASSERT_EQ(arena.got().size(), 2U);
+  EXPECT_EQ(arena.got()[0], (PageTile{PageKind::k2M, 10 * kMiB}));
+  EXPECT_EQ(arena.got()[1], (PageTile{PageKind::kThp, 6 * kMiB}));
+  EXPECT_EQ(arena.fallbacks().at(0).OneLine(),
+            "wanted 8 x 2M, got 5 x 2M, then THP: node 1 has 5 free 2M pages, 8 needed; fix: sudo "
+            "llm-run hugepages reserve --size=2M --count=8 --node=1");
+  spec.policy = HugePagesPolicy::kRequire;
+  const auto refused = Arena::Reserve(spec, calls);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().OneLine(),
+            "2M pages required: node 1 has 5 free 2M pages, 8 needed; fix: sudo llm-run hugepages "
+            "reserve --size=2M --count=8 --node=1");
 }
 
 TEST(TouchLater, RequiredPagesThatCannotBeHadAreAnErrorForAll) {
@@ -84,6 +107,7 @@ TEST(TouchLater, RequiredPagesThatCannotBeHadAreAnErrorForAll) {
     const Status status = arena.EnsurePages(0, 1);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, ErrorCode::kUnavailable);
+    EXPECT_THAT(status.error().fix, HasSubstr("hugepages reserve --size=2M --count=8 --node=0"));
   }
 }
 
