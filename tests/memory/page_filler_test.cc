@@ -69,9 +69,24 @@ TEST(TouchLater, APieceThatCannotBeHadStepsDownInPlace) {
   EXPECT_EQ(bytes_thp, 6 * kMiB);
   ASSERT_EQ(arena.fallbacks().size(), 1U);
   EXPECT_EQ(arena.fallbacks()[0].wanted, "2M pages");
-  EXPECT_THAT(arena.fallbacks()[0].why, HasSubstr("no page was left in the pool"));
-  EXPECT_EQ(arena.fallbacks()[0].fix,
-            "sudo llm-run hugepages reserve --size=2M --count=8 --node=0");
+  EXPECT_EQ(arena.fallbacks()[0].OneLine(),
+            "wanted 2M pages, got THP for a part: the pool has free ones, but a limit of the "
+            "cgroup forbids them; fix: raise hugetlb.2MB.max of the cgroup");
+}
+
+TEST(TouchLater, APoolEmptiedByOthersIsNamedWithTheCommandThatHelps) {
+  FakePageCalls calls;
+  calls.pool[PageKind::k2M] = 8;
+  calls.node_pages[PageKind::k2M] = 8;
+  ArenaSpec spec = LaterSpec({{PageKind::k2M, 16 * kMiB}});
+  spec.node = 1;
+  auto arena = Arena::Reserve(spec, calls).value();
+  calls.node_pages[PageKind::k2M] = 3;
+  ASSERT_TRUE(arena.FinishPages());
+  ASSERT_EQ(arena.fallbacks().size(), 1U);
+  EXPECT_EQ(arena.fallbacks()[0].OneLine(),
+            "wanted 2M pages, got THP for a part: none were left in the pool; fix: sudo llm-run "
+            "hugepages reserve --size=2M --count=8 --node=1");
 }
 
 TEST(TouchLater, AShortNodeIsKnownBeforeAPageIsTouched) {
@@ -107,7 +122,9 @@ TEST(TouchLater, RequiredPagesThatCannotBeHadAreAnErrorForAll) {
     const Status status = arena.EnsurePages(0, 1);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, ErrorCode::kUnavailable);
-    EXPECT_THAT(status.error().fix, HasSubstr("hugepages reserve --size=2M --count=8 --node=0"));
+    EXPECT_EQ(status.error().OneLine(),
+              "2.0 MiB in 2M pages cannot be had: the pool has free ones, but a limit of the "
+              "cgroup forbids them; fix: raise hugetlb.2MB.max of the cgroup");
   }
 }
 
