@@ -78,7 +78,14 @@ Status ArenaBuilder::CheckAvailable(const PageTile& first) {
 Result<ArenaBuilder::Taken> ArenaBuilder::Take(const PageTile& run) {
   const uint64_t free_pages = IsHugetlb(run.kind) ? calls_.FreePages(run.kind, spec_.node) : 0;
   int errnum = 0;
-  const uint64_t mapped_bytes = MapWhatPoolGives(run, &errnum);
+  uint64_t mapped_bytes = MapWhatPoolGives(run, &errnum);
+  // A mapping reserves from all nodes together; the pages of a bound one come from one of them.
+  const uint64_t on_node_bytes = free_pages * PageBytes(run.kind);
+  if (may_bind_ && IsHugetlb(run.kind) && on_node_bytes < mapped_bytes) {
+    errnum = calls_.Unmap(at_ + on_node_bytes, mapped_bytes - on_node_bytes);
+    if (errnum != 0) return OsError(errnum, "giving back pages of other nodes");
+    mapped_bytes = on_node_bytes;
+  }
   if (mapped_bytes == 0) return Taken{0, WhyShort(run, free_pages, errnum)};
 
   const PageTile mapped{run.kind, mapped_bytes};

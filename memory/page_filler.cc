@@ -65,7 +65,7 @@ int PageFiller::TouchAs(Piece* piece, PageKind kind) {
 void PageFiller::Touch(Piece* piece) {
   const Stopwatch watch;
   int errnum = TouchAs(piece, piece->kind);
-  const std::string why = errnum == 0 ? "" : std::strerror(errnum);
+  const int first_errnum = errnum;
   while (errnum != 0 && piece->kind != PageKind::k4K && spec_.policy == HugePagesPolicy::kTry) {
     piece->kind = static_cast<PageKind>(static_cast<int>(piece->kind) - 1);
     errnum = calls_.Unmap(piece->at, piece->bytes);
@@ -74,32 +74,52 @@ void PageFiller::Touch(Piece* piece) {
     if (errnum == 0 && spec_.node) calls_.Bind(piece->at, piece->bytes, *spec_.node);
     if (errnum == 0) errnum = TouchAs(piece, piece->kind);
   }
-  if (piece->kind != piece->wanted) NoteStepDown(*piece, why);
-  if (errnum != 0) {
-    const bool required = spec_.policy == HugePagesPolicy::kRequire && IsHugetlb(piece->wanted);
-    const std::lock_guard lock(mutex_);
-    if (!error_) {
-      error_ = MakeError(required ? ErrorCode::kUnavailable : ErrorCode::kResource,
-                         "{} in {} pages cannot be had: {}", FormatBytes(piece->bytes),
-                         NameOf(piece->kind), std::strerror(errnum))
-                   .value();
-      error_->fix = "free memory, raise the cgroup's limit, or use --loader=mmap";
-    }
-  }
+  if (piece->kind != piece->wanted) NoteStepDown(*piece, first_errnum);
+  if (errnum != 0) NoteError(*piece, errnum);
   touch_seconds_.fetch_add(watch.Seconds(), std::memory_order_relaxed);
   piece->state.store(errnum == 0 ? kThere : kFailed, std::memory_order_release);
   piece->state.notify_all();
 }
 
-void PageFiller::NoteStepDown(const Piece& piece, const std::string& why) {
+void PageFiller::NoteError(const Piece& piece, int errnum) {
+  const bool hugetlb = IsHugetlb(piece.kind);
+  // Given back, so that Explain() does not take what was set aside for it for used.
+  if (hugetlb) calls_.Unmap(piece.at, piece.bytes);
+  const std::lock_guard lock(mutex_);
+  if (error_) return;  // the first one counts
+  const Refusal refusal = Explain(piece.kind, errnum);
+  error_ = MakeFixableError(hugetlb ? ErrorCode::kUnavailable : ErrorCode::kResource, refusal.fix,
+                            "{} in {} pages cannot be had: {}", FormatBytes(piece.bytes),
+                            NameOf(piece.kind), refusal.why)
+               .value();
+}
+
+void PageFiller::NoteStepDown(const Piece& piece, int errnum) {
   const std::lock_guard lock(mutex_);
   const std::string wanted = fmt::format("{} pages", NameOf(piece.wanted));
   const auto known = std::find_if(fallbacks_.begin(), fallbacks_.end(),
                                   [&](const Fallback& f) { return f.wanted == wanted; });
   if (known != fallbacks_.end()) return;  // said once
-  fallbacks_.push_back({wanted, fmt::format("{} for a part", NameOf(piece.kind)), why,
-                        ReserveCommand({spec_.node.value_or(0), piece.wanted,
-                                        piece.bytes / PageBytes(piece.wanted)})});
+  const Refusal refusal = Explain(piece.wanted, errnum);
+  fallbacks_.push_back(
+      {wanted, fmt::format("{} for a part", NameOf(piece.kind)), refusal.why, refusal.fix});
+}
+
+// A hugetlb page that was set aside can be refused for two reasons, and the kernel names neither.
+PageFiller::Refusal PageFiller::Explain(PageKind kind, int errnum) const {
+  if (!IsHugetlb(kind)) {
+    return {std::strerror(errnum), "free memory, raise the cgroup's limit, or use --loader=mmap"};
+  }
+  if (calls_.FreePages(kind, spec_.node) > 0) {
+    return {
+        "the pool has free ones, but a limit of the cgroup forbids them",
+        fmt::format("raise hugetlb.{}.max of the cgroup", kind == PageKind::k1G ? "1GB" : "2MB")};
+  }
+  uint64_t pages = 0;  // the command makes so many free: all, as none are held by then
+  for (const PageTile& tile : spec_.tiles) {
+    if (tile.kind == kind) pages += tile.bytes / PageBytes(kind);
+  }
+  return {"none were left in the pool", ReserveCommand({spec_.node.value_or(0), kind, pages})};
 }
 
 Status PageFiller::Ensure(uint64_t offset, uint64_t bytes) {

@@ -57,12 +57,19 @@ class PageFiller {
     std::atomic<uint32_t> state{kUntouched};
   };
 
+  struct Refusal {
+    std::string why;
+    std::string fix;
+  };
+
   size_t PieceAt(uint64_t offset) const;
   bool Claim(Piece* piece);
   void Touch(Piece* piece);
   int TouchAs(Piece* piece, PageKind kind);
   Status CheckThp();
-  void NoteStepDown(const Piece& piece, const std::string& why);
+  void NoteError(const Piece& piece, int errnum);
+  void NoteStepDown(const Piece& piece, int errnum);
+  Refusal Explain(PageKind kind, int errnum) const;
 
   const Spec spec_;
   PageCalls& calls_;

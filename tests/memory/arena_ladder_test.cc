@@ -69,8 +69,8 @@ TEST(ArenaLadder, AShortPoolIsUsedUp) {
                   "--node=0"));
 }
 
-// mmap reserves from all nodes together; that the node is short comes out on populating only.
-TEST(ArenaLadder, AShortNodeIsFoundByPopulating) {
+// mmap reserves from all nodes together, and would promise what the node does not have.
+TEST(ArenaLadder, AShortNodeIsAskedForWhatItHas) {
   for (const int threads : {1, 3}) {
     FakePageCalls calls;
     calls.pool = {{PageKind::k1G, 4}};
@@ -81,7 +81,7 @@ TEST(ArenaLadder, AShortNodeIsFoundByPopulating) {
     const auto arena = Arena::Reserve(spec, calls);
     ASSERT_TRUE(arena) << arena.error().OneLine();
     EXPECT_THAT(arena->got(), ElementsAre(k1G(2), kThp(1024), k4K(1)));
-    EXPECT_EQ(calls.pool[PageKind::k1G], 2u) << "pages that could not be populated went back";
+    EXPECT_EQ(calls.pool[PageKind::k1G], 2u) << "pages of other nodes went back";
     EXPECT_EQ(calls.bound_node, 1u);
     EXPECT_EQ(Lines(*arena).at(0),
               "wanted 4 x 1G, got 2 x 1G, then 2M pages: node 1 has 2 free 1G pages, 4 needed; "

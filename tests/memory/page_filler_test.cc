@@ -69,7 +69,45 @@ TEST(TouchLater, APieceThatCannotBeHadStepsDownInPlace) {
   EXPECT_EQ(bytes_thp, 6 * kMiB);
   ASSERT_EQ(arena.fallbacks().size(), 1U);
   EXPECT_EQ(arena.fallbacks()[0].wanted, "2M pages");
-  EXPECT_THAT(arena.fallbacks()[0].fix, HasSubstr("hugepages reserve"));
+  EXPECT_EQ(arena.fallbacks()[0].OneLine(),
+            "wanted 2M pages, got THP for a part: the pool has free ones, but a limit of the "
+            "cgroup forbids them; fix: raise hugetlb.2MB.max of the cgroup");
+}
+
+TEST(TouchLater, APoolEmptiedByOthersIsNamedWithTheCommandThatHelps) {
+  FakePageCalls calls;
+  calls.pool[PageKind::k2M] = 8;
+  calls.node_pages[PageKind::k2M] = 8;
+  ArenaSpec spec = LaterSpec({{PageKind::k2M, 16 * kMiB}});
+  spec.node = 1;
+  auto arena = Arena::Reserve(spec, calls).value();
+  calls.node_pages[PageKind::k2M] = 3;
+  ASSERT_TRUE(arena.FinishPages());
+  ASSERT_EQ(arena.fallbacks().size(), 1U);
+  EXPECT_EQ(arena.fallbacks()[0].OneLine(),
+            "wanted 2M pages, got THP for a part: none were left in the pool; fix: sudo llm-run "
+            "hugepages reserve --size=2M --count=8 --node=1");
+}
+
+TEST(TouchLater, AShortNodeIsKnownBeforeAPageIsTouched) {
+  FakePageCalls calls;
+  calls.pool[PageKind::k2M] = 8;
+  calls.node_pages[PageKind::k2M] = 5;
+  ArenaSpec spec = LaterSpec({{PageKind::k2M, 16 * kMiB}});
+  spec.node = 1;
+  const auto arena = Arena::Reserve(spec, calls).value();
+  ASSERT_EQ(arena.got().size(), 2U);
+  EXPECT_EQ(arena.got()[0], (PageTile{PageKind::k2M, 10 * kMiB}));
+  EXPECT_EQ(arena.got()[1], (PageTile{PageKind::kThp, 6 * kMiB}));
+  EXPECT_EQ(arena.fallbacks().at(0).OneLine(),
+            "wanted 8 x 2M, got 5 x 2M, then THP: node 1 has 5 free 2M pages, 8 needed; fix: sudo "
+            "llm-run hugepages reserve --size=2M --count=8 --node=1");
+  spec.policy = HugePagesPolicy::kRequire;
+  const auto refused = Arena::Reserve(spec, calls);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().OneLine(),
+            "2M pages required: node 1 has 5 free 2M pages, 8 needed; fix: sudo llm-run hugepages "
+            "reserve --size=2M --count=8 --node=1");
 }
 
 TEST(TouchLater, RequiredPagesThatCannotBeHadAreAnErrorForAll) {
@@ -84,6 +122,9 @@ TEST(TouchLater, RequiredPagesThatCannotBeHadAreAnErrorForAll) {
     const Status status = arena.EnsurePages(0, 1);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, ErrorCode::kUnavailable);
+    EXPECT_EQ(status.error().OneLine(),
+              "2.0 MiB in 2M pages cannot be had: the pool has free ones, but a limit of the "
+              "cgroup forbids them; fix: raise hugetlb.2MB.max of the cgroup");
   }
 }
 

@@ -1,0 +1,90 @@
+# What scenarios are written with: loads to make, values to read back, and check, which compares two.
+# A scenario ends with finish.
+failed=0
+expected_xxh3=$(cat /expected_xxh3)
+
+# check WHAT GOT WANTED
+check() {
+  if [ "$2" = "$3" ]; then
+    echo "PASS  $1: $2"
+  else
+    failed=$((failed + 1))
+    printf 'FAIL  %s\n  got     %s\n  wanted  %s\n' "$1" "$2" "$3"
+    [ ! -s /tmp/notes ] || sed 's/^/  notes   /' /tmp/notes
+  fi
+  : >/tmp/notes
+}
+
+# load OPTIONS...: every tensor read from the disk (not from the page cache) and hashed. Leaves $status,
+# /tmp/report (JSON) and /tmp/notes (what went to stderr).
+load() {
+  echo 1 >/proc/sys/vm/drop_caches
+  rm -f /tmp/report
+  llm-run verify --report /tmp/report "$@" >/dev/null 2>/tmp/notes
+  status=$?
+}
+
+# hold OPTIONS...: weights loaded by a process that lives on. Leaves /tmp/numa_maps as it was then.
+hold() {
+  rm -f /tmp/report
+  llm-run run -p "Once" -n -1 --ignore-eos --report /tmp/report "$@" >/dev/null 2>/tmp/notes &
+  for _ in $(seq 300); do # the report comes when the load ends
+    [ ! -s /tmp/report ] || break
+    sleep 0.1
+  done
+  cat "/proc/$!/numa_maps" >/tmp/numa_maps
+  kill $!
+  wait $!
+}
+
+# value KEY: one of the report's values. object KEY: all members of one of its objects, in one line.
+value() { sed -n "s/^  \"$1\": \"*\([^\",]*\)\"*,*$/\1/p" /tmp/report; }
+object() { sed -n "/^  \"$1\": {/,/}/s/^    \"\(.*\)\": \([^,]*\),*$/\1=\2/p" /tmp/report | xargs; }
+
+# bound NODE: pages of memory bound to that node, by the node where they are, and their size in KiB.
+bound() { grep " bind:$1 " /tmp/numa_maps | grep -o -E ' N[0-9]+=[0-9]+|kernelpagesize_kB=[0-9]+' | xargs; }
+
+# What the weights lie in: they take 4.9 MiB, and lie as they do in the file, in 1245 pages of 4K.
+pages_of() {
+  case $1 in
+    off) echo "1G=0 2M=0 THP=0 4K=1245" ;;
+    thp) echo "1G=0 2M=0 THP=3 4K=0" ;;
+    2M) echo "1G=0 2M=3 THP=0 4K=0" ;;
+    1G) echo "1G=1 2M=0 THP=0 4K=0" ;;
+  esac
+}
+bytes_of() {
+  case $1 in
+    off) echo $((1245 * 4096)) ;;
+    thp | 2M) echo $((3 << 21)) ;;
+    1G) echo $((1 << 30)) ;;
+  esac
+}
+
+# loaded: the last load in one line.
+loaded() { echo "exit $status, $(value got), copies $(value copies), $(object pages), xxh3 $(value xxh3)"; }
+
+# check_on_node LOADER PAGES NODE: all of the weights lie there, as the report has it.
+check_on_node() {
+  load --loader="$1" --hugepages="$2" --hugepages-policy=require --numa=bind:"$3"
+  check "$1, $2, node $3" \
+    "exit $status, nodes $(object nodes), remote $(value remote_fraction), $(object pages)" \
+    "exit 0, nodes $3=$(bytes_of "$2"), remote 0.0, $(pages_of "$2")"
+}
+
+# check_numa_maps PAGES NODE: the same, as the kernel has it; it counts THP in units of 4K.
+check_numa_maps() {
+  hold --hugepages="$1" --hugepages-policy=require --numa=bind:"$2"
+  case $1 in
+    off) wanted="N$2=1245 kernelpagesize_kB=4" ;;
+    thp) wanted="N$2=1536 kernelpagesize_kB=4" ;;
+    2M) wanted="N$2=3 kernelpagesize_kB=2048" ;;
+    1G) wanted="N$2=1 kernelpagesize_kB=1048576" ;;
+  esac
+  check "$1, node $2, as numa_maps has it" "$(bound "$2")" "$wanted"
+}
+
+finish() {
+  echo "$failed checks failed"
+  [ "$failed" -eq 0 ]
+}
