@@ -235,7 +235,7 @@ TEST(WeightsWhileLoading, BackendThatCannotBeMadeIsAnError) {
     return MakeError(ErrorCode::kOs, "no threads");
   };
   const auto weights = StartLoadWith(index, ThisMachine(), SmallChunks(), broken).value();
-  EXPECT_EQ(weights->WaitGroup(0).error().message, "no threads");
+  EXPECT_EQ(weights->WaitGroup(index.group_count() - 1).error().message, "no threads");
   EXPECT_EQ(weights->Finish().error().message, "no threads");
 }
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -75,7 +76,7 @@ class SteppedBackend final : public ReadBackend {
   std::string_view Name() const override { return "stepped"; }
   uint32_t Capacity() const override { return 1; }
   Result<size_t> Submit(std::span<const ReadRequest> batch) override {
-    group_ = GroupAt(batch.front().offset);
+    group_ = FirstGroupIn(batch.front().offset, batch.front().bytes);
     tag_ = batch.front().tag;
     if (!rows_) control_.late |= !control_.permit.Await(group_);
     return inner_->Submit(batch.first(1));
@@ -98,10 +99,16 @@ class SteppedBackend final : public ReadBackend {
   }
 
  private:
-  // The group of the byte at `offset`.
-  GroupId GroupAt(uint64_t offset) const {
-    const auto next = control_.groups.upper_bound(offset);
-    return next == control_.groups.begin() ? next->second : std::prev(next)->second;
+  // The first group that has bytes in a read. Direct reads begin at sectors, hence often in the
+  // tensor before the one that is wanted.
+  GroupId FirstGroupIn(uint64_t offset, uint64_t bytes) const {
+    auto tensor = control_.groups.upper_bound(offset);
+    if (tensor != control_.groups.begin()) --tensor;
+    GroupId first = tensor->second;
+    while (++tensor != control_.groups.end() && tensor->first < offset + bytes) {
+      first = std::min(first, tensor->second);
+    }
+    return first;
   }
 
   std::unique_ptr<ReadBackend> inner_;
