@@ -58,6 +58,20 @@ Result<std::vector<int64_t>> ParseThreads(const std::string& text) {
   return threads;
 }
 
+Result<std::vector<IoPoll>> ParseIoPolls(const std::string& text) {
+  std::vector<IoPoll> polls;
+  for (const std::string& name : SplitCommas(text)) {
+    const std::optional<IoPoll> poll = ParseIoPoll(name);
+    if (!poll) {
+      return MakeFixableError(ErrorCode::kUsage, "a list of none,sqpoll,iopoll",
+                              "'{}' is not a way of polling", name);
+    }
+    AddOnce(&polls, *poll);
+  }
+  if (polls.empty()) return MakeError(ErrorCode::kUsage, "no way of polling was named");
+  return polls;
+}
+
 Combination MakeCombination(LoaderKind loader, HugePages pages, bool cold) {
   Combination c;
   c.load.loader = loader;
@@ -65,6 +79,13 @@ Combination MakeCombination(LoaderKind loader, HugePages pages, bool cold) {
   if (loader == LoaderKind::kResident) c.load.resident_dir = ResidentDir();
   c.cold = cold;
   return c;
+}
+
+// Once as it is, and once hashed where that is asked for.
+void AppendHashedToo(Combination c, bool hashed_too, std::vector<Combination>* all) {
+  all->push_back(c);
+  c.load.hash = true;
+  if (hashed_too) all->push_back(c);
 }
 
 void AppendSweep(HugePages pages, std::vector<Combination>* all) {
@@ -86,6 +107,7 @@ Result<std::vector<Combination>> PlanCombinations(const BenchLoadOptions& option
   ASSIGN_OR_RETURN(const std::vector<LoaderKind> loaders, ParseLoaders(options.loaders));
   ASSIGN_OR_RETURN(const std::vector<HugePages> pages, ParsePages(options.hugepages));
   ASSIGN_OR_RETURN(const std::vector<int64_t> threads, ParseThreads(options.threads));
+  ASSIGN_OR_RETURN(const std::vector<IoPoll> polls, ParseIoPolls(options.io_polls));
   std::vector<Combination> all;
   for (const bool cold : {true, false}) {
     if (options.cache == (cold ? "warm" : "cold")) continue;
@@ -95,13 +117,15 @@ Result<std::vector<Combination>> PlanCombinations(const BenchLoadOptions& option
         if (!TakesPages(MakeCombination(loader, kind, cold)) && kind != pages.front()) continue;
         // io_uring has no threads to choose, and to attach takes none.
         const bool threaded = loader != LoaderKind::kIoUring && loader != LoaderKind::kResident;
+        Combination c = MakeCombination(loader, kind, cold);
         for (const int64_t n : threads) {
           if (!threaded && n != threads.front()) continue;
-          Combination c = MakeCombination(loader, kind, cold);
           if (threaded) c.load.io_threads = static_cast<int>(n);
-          all.push_back(c);
-          c.load.hash = true;
-          if (options.hash) all.push_back(c);
+          for (const IoPoll poll : polls) {
+            if (loader != LoaderKind::kIoUring && poll != polls.front()) continue;
+            if (loader == LoaderKind::kIoUring) c.load.io_poll = poll;
+            AppendHashedToo(c, options.hash, &all);
+          }
         }
       }
     }
@@ -128,6 +152,7 @@ std::string CombinationLabel(const Combination& combination) {
   if (TakesPages(combination)) label += fmt::format(" {}", NameOf(load.hugepages));
   label += combination.cold ? " cold" : " warm";
   if (load.hash) label += " xxh3";
+  if (load.io_poll != IoPoll::kNone) label += fmt::format(" {}", NameOf(load.io_poll));
   if (load.io_threads > 0) label += fmt::format(" {} threads", load.io_threads);
   if (combination.sweep) {
     label += fmt::format(" {} x {}", load.queue_depth, FormatBytes(load.chunk_bytes));

@@ -18,6 +18,7 @@ struct BenchLoadOptions {
   std::string hugepages = "auto";
   std::string cache = "cold";  // cold, warm, both
   std::string threads = "0";
+  std::string io_polls = "none";
   int rounds = 5;
   std::string format = "md";
   bool sweep = false;

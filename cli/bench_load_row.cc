@@ -153,12 +153,16 @@ Json LoadRow(const Measurement& measurement, const LimitSeries* limit, const Lim
   Json row;
   row["loader"] = NameOf(c.load.loader);
   row["used"] = last.loader;
+  if (last.io_poll != IoPoll::kNone) {
+    row["used"] = fmt::format("{} {}", last.loader, NameOf(last.io_poll));
+  }
   row["hugepages"] = HugePagesLabel(c);
   row["cache"] = c.cold ? "cold" : "warm";
   row["threads"] = c.load.io_threads;
   row["hashed"] = c.load.hash;
   row["io_depth"] = c.load.queue_depth;
   row["io_chunk_bytes"] = c.load.chunk_bytes;
+  row["io_poll"] = NameOf(c.load.io_poll);
   row["pages"] = PagesGot(last.residency);
   AddTimes(measurement.samples, &row);
   AddLimit(measurement.samples, limit, &row);

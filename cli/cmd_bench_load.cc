@@ -259,6 +259,8 @@ void AddMeasuringFlags(CLI::App& command, BenchLoadOptions& options) {
       .add_option("--threads", options.threads,
                   "a list of numbers of I/O threads for read, splice and mmap; 0: chosen")
       ->capture_default_str();
+  command.add_option("--io-poll", options.io_polls, "a list of none,sqpoll,iopoll, for io_uring")
+      ->capture_default_str();
   command.add_option("-r,--rounds", options.rounds, "of every combination")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));

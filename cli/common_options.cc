@@ -116,6 +116,12 @@ Result<NumaPolicy> ParseNuma(const std::string& text) {
   return MakeError(ErrorCode::kUsage, "--numa={}: expected off or bind:N", text);
 }
 
+Result<IoPoll> NeedIoPoll(const std::string& text) {
+  const std::optional<IoPoll> poll = ParseIoPoll(text);
+  if (poll) return *poll;
+  return MakeError(ErrorCode::kUsage, "--io-poll={}: expected none, sqpoll or iopoll", text);
+}
+
 }  // namespace
 
 CLI::Validator PlainRange(int least, int most) { return CLI::Range(least, most).description(""); }
@@ -202,6 +208,10 @@ void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
   add(command.add_option("--io-chunk", flags.io_chunk,
                          "largest single request (default: 4M, tuned likewise)"),
       "BYTES");
+  add(command.add_option("--io-poll", flags.io_poll,
+                         "with io_uring: none (default), sqpoll (a kernel thread submits) or\n"
+                         "iopoll (no interrupts; the device needs poll queues)"),
+      "P");
   command.add_flag("--mmap", flags.mmap, "as --loader=mmap")->group(kGroupLoading);
   command.add_flag("--no-mmap", flags.no_mmap, "as --loader=read")->group(kGroupLoading);
   command.add_flag("--direct-io", flags.direct_io, "as --loader=io_uring (also -dio)")
@@ -240,6 +250,7 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags, const ModelOptions
   ASSIGN_OR_RETURN(options.numa, ParseNuma(flags.numa));
   options.hash = !flags.report.empty();  // the report says what was loaded
   options.mlock = flags.mlock || flags.load_mode.ends_with("mlock");
+  ASSIGN_OR_RETURN(options.io_poll, NeedIoPoll(flags.io_poll));
   if (flags.io_depth > 0) options.queue_depth = flags.io_depth;
   options.tune = flags.io_depth == 0 && flags.io_chunk.empty();
   if (!flags.io_chunk.empty()) {

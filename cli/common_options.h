@@ -49,7 +49,8 @@ struct LoaderFlags {
   bool mlock = false;
   uint32_t io_depth = 0;  // 0: begin with LoadOptions' own, and tune
   std::string io_chunk;   // empty: LoadOptions' own
-  std::string report;     // path for the JSON report, "-" for stdout, empty for none
+  std::string io_poll = "none";
+  std::string report;  // path for the JSON report, "-" for stdout, empty for none
 };
 void AddLoaderFlags(CLI::App& command, LoaderFlags& flags);
 // --report, for the commands that load.

@@ -31,7 +31,7 @@ Check RefusedRing(int error) {
 
 Check Ring() {
   constexpr uint32_t kDepth = 16;
-  const auto ring = UringBackend::Create({}, kDepth);
+  const auto ring = UringBackend::Create({}, kDepth, IoPoll::kNone);
   if (!ring) return RefusedRing(ring.error());
   return {"io_uring", CheckLevel::kOk, "a ring was made", ""};
 }

@@ -29,6 +29,7 @@ Json ReportJson(const LoadReport& report) {
       {"got", report.loader},
       {"io_depth", report.io_depth},
       {"io_request_bytes", report.io_request_bytes},
+      {"io_poll", NameOf(report.io_poll)},
       {"hugepages_requested", report.hugepages_requested},
       {"fallbacks", fallbacks},
       {"file_bytes", report.file_bytes},
@@ -68,6 +69,7 @@ std::string ReportText(const LoadReport& report) {
   const Residency& pages = report.residency;
   std::string how = report.loader;
   if (report.io_depth > 0) {
+    if (report.io_poll != IoPoll::kNone) how += fmt::format(" {}", NameOf(report.io_poll));
     how += fmt::format(" {} x {}", report.io_depth, FormatBytes(report.io_request_bytes));
   }
   std::string out = fmt::format("load   {}  {} in {} ({})  copies {:.3g}  first layer {}", how,

@@ -30,6 +30,7 @@ struct FillJob {
   int threads = 1;
   uint32_t queue_depth = 16;
   uint64_t request_bytes = 4ULL << 20;
+  IoPoll io_poll = IoPoll::kNone;
   bool tune = false;                // change these two while reading, as RequestTuner finds
   std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
   // `auto`: what the page cache holds is copied from there by threads, the rest is read directly.
@@ -45,6 +46,7 @@ struct FillResult {
   std::string loader;        // what was used
   uint32_t queue_depth = 0;  // of a ring, in the end; 0: none was used
   uint64_t request_bytes = 0;
+  IoPoll io_poll = IoPoll::kNone;  // of that ring
   double read_seconds = 0;
   uint64_t bytes = 0;
   uint64_t copied_bytes = 0;  // of these, through the page cache into an arena

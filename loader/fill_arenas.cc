@@ -38,6 +38,7 @@ void Merge(FillResult more, FillResult* all) {
   if (more.queue_depth > 0) {
     all->queue_depth = more.queue_depth;
     all->request_bytes = more.request_bytes;
+    all->io_poll = more.io_poll;
   }
   all->bytes += more.bytes;
   all->copied_bytes += more.copied_bytes;
@@ -104,9 +105,11 @@ class Filling {
                       {.threads = job_.threads,
                        .queue_depth = std::max(job_.queue_depth,
                                                job_.tune ? RequestTuner::Bounds().most.depth : 0),
+                       .io_poll = job_.io_poll,
                        .cpus = job_.cpus,
                        .before_read = [this](const ReadRequest& r) { return EnsureFor(r); }}));
     FillResult result{.loader = std::string(choice.backend->Name()),
+                      .io_poll = choice.io_poll,
                       .fallbacks = std::move(choice.fallbacks)};
     const std::vector<ReadFile> files = DescribeFiles(job_.files, choice.direct, &result.fallbacks);
     const bool touch_ahead = choice.direct;  // threads that read touch what they read
@@ -136,7 +139,7 @@ class Filling {
     if (!done) return tl::unexpected<Error>(done.error());
     if (choice.direct) {
       result.queue_depth = tuner.current().depth;
-      result.request_bytes = tuner.current().request_bytes;
+      result.request_bytes = std::min(tuner.current().request_bytes, choice.most_bytes);
     }
     result.bytes = done->read_bytes;
     result.copied_bytes = done->read_bytes - done->direct_bytes;

@@ -1,5 +1,6 @@
 #include "loader/load_options.h"
 
+#include <span>
 #include <utility>
 
 namespace llmrun {
@@ -11,21 +12,42 @@ constexpr std::pair<LoaderKind, std::string_view> kLoaderNames[] = {
     {LoaderKind::kSplice, "splice"}, {LoaderKind::kResident, "resident"},
 };
 
-}  // namespace
+constexpr std::pair<IoPoll, std::string_view> kIoPollNames[] = {
+    {IoPoll::kNone, "none"},
+    {IoPoll::kSqpoll, "sqpoll"},
+    {IoPoll::kIopoll, "iopoll"},
+};
 
-std::optional<LoaderKind> ParseLoaderKind(std::string_view text) {
-  for (const auto& [kind, name] : kLoaderNames) {
-    if (text == name) return kind;
+template <typename T>
+using Names = std::span<const std::pair<T, std::string_view>>;
+
+template <typename T>
+std::optional<T> Find(Names<T> names, std::string_view text) {
+  for (const auto& [value, name] : names) {
+    if (text == name) return value;
   }
   return std::nullopt;
 }
 
-std::string_view NameOf(LoaderKind kind) {
-  for (const auto& [known, name] : kLoaderNames) {
-    if (kind == known) return name;
+template <typename T>
+std::string_view Find(Names<T> names, T value) {
+  for (const auto& [known, name] : names) {
+    if (value == known) return name;
   }
   return "unknown";
 }
+
+}  // namespace
+
+std::optional<LoaderKind> ParseLoaderKind(std::string_view text) {
+  return Find<LoaderKind>(kLoaderNames, text);
+}
+std::string_view NameOf(LoaderKind kind) { return Find<LoaderKind>(kLoaderNames, kind); }
+
+std::optional<IoPoll> ParseIoPoll(std::string_view text) {
+  return Find<IoPoll>(kIoPollNames, text);
+}
+std::string_view NameOf(IoPoll poll) { return Find<IoPoll>(kIoPollNames, poll); }
 
 Status Validate(const LoadOptions& options) {
   if (options.io_threads < 0 || options.io_threads > kMaxIoThreads) {

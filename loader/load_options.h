@@ -20,6 +20,13 @@ enum class LoaderKind : uint8_t { kAuto, kMmap, kRead, kIoUring, kSplice, kResid
 std::optional<LoaderKind> ParseLoaderKind(std::string_view text);  // "auto", "io_uring", ...
 std::string_view NameOf(LoaderKind kind);
 
+// Who looks for completions of io_uring: an interrupt, with a kernel thread that takes requests off
+// the ring (SQPOLL) or without, or we who wait for them (IOPOLL: direct reads of devices with poll
+// queues). Source: io_uring_setup(2).
+enum class IoPoll : uint8_t { kNone, kSqpoll, kIopoll };
+std::optional<IoPoll> ParseIoPoll(std::string_view text);  // "none", "sqpoll", "iopoll"
+std::string_view NameOf(IoPoll poll);
+
 // --numa=: off (no binding) or bind:N. The other policies arrive with the placement issue.
 struct NumaPolicy {
   std::optional<unsigned> bind_node = {};
@@ -44,6 +51,7 @@ struct LoadOptions {
   int io_threads = 0;                 // readers of `read` and `splice`; 0: chosen
   uint32_t queue_depth = 16;          // requests in flight with io_uring
   uint64_t chunk_bytes = 4ULL << 20;  // largest single request
+  IoPoll io_poll = IoPoll::kNone;     // with io_uring
   bool tune = true;  // io_uring: begin with these two and settle on what this device likes
   // Where weights left resident are looked for (loader/resident); empty: nowhere. kAuto attaches to
   // a valid store there.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fallback.h"
+#include "loader/load_options.h"
 #include "memory/residency.h"
 
 namespace llmrun {
@@ -18,7 +19,8 @@ struct LoadReport {
   std::string requested;  // what was asked: "auto"
   std::string hugepages_requested;
   uint32_t io_depth = 0;  // io_uring: requests in flight, as settled on; 0: no ring was used
-  uint64_t io_request_bytes = 0;  // of one of them
+  uint64_t io_request_bytes = 0;   // of one of them
+  IoPoll io_poll = IoPoll::kNone;  // of that ring
   std::vector<Fallback> fallbacks;
   uint64_t file_bytes = 0;  // all parts, headers included
   uint64_t read_bytes = 0;  // tensor bytes brought in (or mapped)

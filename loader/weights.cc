@@ -164,6 +164,7 @@ Result<FillResult> Weights::Impl::Fill() {
                     .threads = Threads(),
                     .queue_depth = options.queue_depth,
                     .request_bytes = options.chunk_bytes,
+                    .io_poll = options.io_poll,
                     .tune = options.tune,
                     .cpus = CpusOfNode(machine, options.numa.bind_node),
                     .use_cache = options.loader == LoaderKind::kAuto,
@@ -201,6 +202,7 @@ void Weights::Impl::Load() {
   report.read_seconds = filled->read_seconds;
   report.io_depth = filled->queue_depth;
   report.io_request_bytes = filled->request_bytes;
+  report.io_poll = filled->io_poll;
   report.time_to_first_layer_seconds = given.seconds_before + gate->first_layer_seconds();
   report.cpu_seconds = ProcessCpuSeconds() - start_cpu_seconds;
   const FaultCounts faults = ProcessFaults();

@@ -205,6 +205,16 @@ TEST(BenchLoad, SweepOverDepthAndSizeOfRequests) {
   EXPECT_EQ(points.size(), 16U);
 }
 
+TEST(BenchLoad, PollingIsARowOfIoUringOnly) {
+  const BenchJson document =
+      LoadBenchJson({"--loaders", "io_uring,read", "-r", "1", "--io-poll", "none,sqpoll"});
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const BenchJson& row : document["rows"]) rows.emplace_back(row["loader"], row["io_poll"]);
+  using Row = std::pair<std::string, std::string>;
+  EXPECT_EQ(rows,
+            (std::vector<Row>{{"io_uring", "none"}, {"io_uring", "sqpoll"}, {"read", "none"}}));
+}
+
 TEST(BenchLoad, PlotsAreSvgFiles) {
   if (std::system("gnuplot --version > /dev/null 2>&1") != 0) {
     GTEST_SKIP() << "gnuplot is not installed";

@@ -79,6 +79,7 @@ TEST(CliErrors, LoaderFlagsThatMeanNothing) {
   ExpectError(plan({"--load-mode=fast"}), 64, "--load-mode=fast");
   ExpectError(plan({"--io-chunk=7X"}), 64, "7X");
   ExpectError(plan({"--io-chunk=1"}), 64, "4K to 1G");
+  ExpectError(plan({"--io-poll=busy"}), 64, "expected none, sqpoll or iopoll");
   ExpectError(plan({"--numa=bind:4095"}), 64, "4095");
   ExpectError(plan({"--numa=bind:"}), 64, "bind:");
   ExpectError(plan({"--numa=mirror"}), 69, "not there yet");

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <random>
 #include <thread>
 
 #include "base/units.h"
@@ -16,69 +15,14 @@
 #include "loader/io/model_file.h"
 #include "loader/io/thread_backend.h"
 #include "loader/io/uring_backend.h"
+#include "tests/loader/backend_files.h"
 #include "tests/loader/restrict_thread.h"
-#include "tests/memory/temp_tree.h"
-#include "tests/support/gguf_builder.h"
 
 namespace llmrun {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using Bytes = std::vector<std::byte>;
-
-Bytes RandomBytes(size_t n) {
-  std::mt19937_64 random(n);
-  Bytes bytes(n);
-  for (std::byte& b : bytes) b = static_cast<std::byte>(random());
-  return bytes;
-}
-
-// A file on disk, open both ways.
-class OnDisk {
- public:
-  explicit OnDisk(const Bytes& bytes) : path_(tree_.Path("weights")) {
-    EXPECT_TRUE(WriteFile(path_, bytes));
-    file_ = OpenModelFile(path_, bytes.size()).value();
-  }
-  const std::string& path() const { return path_; }
-  const ModelFile& file() const { return file_; }
-  std::vector<BackendFile> fds() const { return {{file_.fd.get(), file_.direct_fd.get()}}; }
-
- private:
-  TempTree tree_;
-  std::string path_;
-  ModelFile file_;
-};
-
-// Memory aligned for O_DIRECT.
-struct Aligned {
-  explicit Aligned(size_t n)
-      : bytes(n), data(static_cast<std::byte*>(std::aligned_alloc(4096, n))) {
-    std::memset(data, 0, n);
-  }
-  ~Aligned() { std::free(data); }
-  Aligned(const Aligned&) = delete;
-  Aligned& operator=(const Aligned&) = delete;
-  size_t bytes;
-  std::byte* data;
-};
-
-// Submits and reaps until all are done; results by tag.
-std::map<uint64_t, int64_t> Carry(ReadBackend& backend, std::span<const ReadRequest> requests) {
-  std::map<uint64_t, int64_t> results;
-  size_t submitted = 0;
-  while (results.size() < requests.size()) {
-    submitted += backend.Submit(requests.subspan(submitted)).value();
-    EXPECT_LE(submitted - results.size(), backend.Capacity());
-    ReadCompletion completions[3];
-    const size_t count = backend.Reap(completions).value();
-    EXPECT_GT(count, 0U);
-    for (size_t i = 0; i < count; ++i) results[completions[i].tag] = completions[i].result;
-  }
-  return results;
-}
-
 class EachBackend : public testing::TestWithParam<LoaderKind> {
  protected:
   static BackendChoice Create(std::span<const BackendFile> files, const BackendOptions& options) {
@@ -87,7 +31,7 @@ class EachBackend : public testing::TestWithParam<LoaderKind> {
 };
 
 TEST_P(EachBackend, ReadsWhatTheFileHas) {
-  const Bytes content = RandomBytes(300'001);
+  const Bytes content = BytesOf(300'001);
   const OnDisk disk(content);
   BackendChoice choice = Create(disk.fds(), {.threads = 2, .queue_depth = 5});
   if (choice.backend->Name() != NameOf(GetParam())) {
@@ -111,7 +55,7 @@ TEST_P(EachBackend, ReadsWhatTheFileHas) {
 }
 
 TEST_P(EachBackend, EndOfFileIsZeroAndErrorsAreCompletions) {
-  const OnDisk disk(RandomBytes(5000));
+  const OnDisk disk(BytesOf(5000));
   BackendChoice choice = Create(disk.fds(), {.queue_depth = 2});
   Aligned memory(8192);
   const std::vector<ReadRequest> requests = {
@@ -129,7 +73,7 @@ TEST_P(EachBackend, EndOfFileIsZeroAndErrorsAreCompletions) {
 }
 
 TEST_P(EachBackend, LargeRequestAtOddOffset) {
-  const Bytes content = RandomBytes(3 * kMiB + 77);
+  const Bytes content = BytesOf(3 * kMiB + 77);
   const OnDisk disk(content);
   BackendChoice choice = Create(disk.fds(), {});
   Bytes memory(content.size());
@@ -145,7 +89,7 @@ TEST_P(EachBackend, LargeRequestAtOddOffset) {
 }
 
 TEST_P(EachBackend, DestructionWaitsForWhatIsInFlight) {
-  const OnDisk disk(RandomBytes(kMiB));
+  const OnDisk disk(BytesOf(kMiB));
   Aligned memory(kMiB);
   BackendChoice choice = Create(disk.fds(), {.threads = 2, .queue_depth = 8});
   std::vector<ReadRequest> requests;
@@ -178,7 +122,7 @@ TEST(CreateBackend, RefusedUringBecomesReadWithAReason) {
                {ENOSYS, "has no io_uring", "Linux 5.15 or later"},
                {ENOMEM, "no memory for the ring", "ulimit -l unlimited"},
                {EMFILE, "Too many open files", "ulimit -n"}};
-  const Bytes content = RandomBytes(10'000);
+  const Bytes content = BytesOf(10'000);
   const OnDisk disk(content);
   for (const auto& expected : cases) {
     bool restricted = false;
@@ -210,13 +154,13 @@ TEST(CreateBackend, RefusedUringBecomesReadWithAReason) {
 
 // Registering files is refused: the ring goes on with plain descriptors.
 TEST(UringBackend, WorksWithoutRegisteredFiles) {
-  const Bytes content = RandomBytes(10'000);
+  const Bytes content = BytesOf(10'000);
   const OnDisk disk(content);
   bool usable = false;
   Bytes memory(content.size());
   std::thread([&] {
     if (!RefuseSyscall(SYS_io_uring_register, ENOMEM)) return;
-    auto ring = UringBackend::Create(disk.fds(), 4);
+    auto ring = UringBackend::Create(disk.fds(), 4, IoPoll::kNone);
     if (!ring) return;
     usable = true;
     const std::vector<ReadRequest> all = {{.bytes = memory.size(), .destination = memory.data()}};
@@ -227,7 +171,7 @@ TEST(UringBackend, WorksWithoutRegisteredFiles) {
 }
 
 TEST(OpenModelFile, KnowsDirectIoAndChanges) {
-  const OnDisk disk(RandomBytes(4096));
+  const OnDisk disk(BytesOf(4096));
   if (disk.file().direct_fd.valid()) {
     EXPECT_THAT(disk.file().why_not_direct, IsEmpty());
     EXPECT_GE(disk.file().direct_alignment, 1U);
@@ -252,7 +196,7 @@ TEST(OpenModelFile, KnowsDirectIoAndChanges) {
 }
 
 TEST(OpenModelFile, RewrittenFileOfTheSameSizeIsNoticed) {
-  const OnDisk disk(RandomBytes(4096));
+  const OnDisk disk(BytesOf(4096));
   timespec times[2] = {{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 2, .tv_nsec = 3}};
   ASSERT_EQ(::utimensat(AT_FDCWD, disk.path().c_str(), times, 0), 0);
   EXPECT_THAT(CheckUnchanged(disk.file()).error().message, HasSubstr("it was written to"));
