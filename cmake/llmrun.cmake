@@ -36,5 +36,5 @@ function(llmrun_library name)
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC llmrun_options ${ARGN})
   # Sanitizer presets are built to be tested, not to be edited: several sources in one go.
-  set_target_properties(${name} PROPERTIES UNITY_BUILD ${LLMRUN_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${LLMRUN_UNITY} UNITY_BUILD_BATCH_SIZE 18)
 endfunction()

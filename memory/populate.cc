@@ -18,8 +18,8 @@ namespace {
 
 // Pieces handed to the threads: big enough that the system call is nothing, small enough that the
 // threads finish together.
-constexpr uint64_t kPieceBytes = 16 * kMiB;
-constexpr int kMaxAgain = 1000;
+constexpr uint64_t kShareBytes = 16 * kMiB;
+constexpr int kMaxRepeats = 1000;
 
 // Best effort: a node without CPUs, or CPUs outside our cpuset, leave the thread where it is.
 void PinToNode(unsigned node) {
@@ -45,7 +45,7 @@ class Populator {
       : range_(range),
         spec_(spec),
         touch_(touch),
-        piece_bytes_(std::max(spec.page_bytes, kPieceBytes)),
+        piece_bytes_(std::max(spec.page_bytes, kShareBytes)),
         failed_at_(range.size()) {}
 
   // Run by every thread: takes pieces in address order until the end or the first failure. All
@@ -77,7 +77,7 @@ class Populator {
  private:
   int TouchOnce(uint64_t begin, uint64_t bytes) const {
     int errnum = EAGAIN;
-    for (int i = 0; i < kMaxAgain && (errnum == EAGAIN || errnum == EINTR); ++i) {
+    for (int i = 0; i < kMaxRepeats && (errnum == EAGAIN || errnum == EINTR); ++i) {
       errnum = touch_(range_.data() + begin, bytes);
     }
     return errnum;

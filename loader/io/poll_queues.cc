@@ -9,23 +9,23 @@
 #include <optional>
 
 #include "base/small_file.h"
+#include "memory/page_kind.h"
 
 namespace llmrun {
 namespace {
 
-constexpr uint64_t kPageBytes = 4096;
-
 // Of a read that the device takes whole wherever its pages lie: as many as it has segments, less
 // one for a destination that begins in the middle of a page.
 uint64_t MostBytes(const std::filesystem::path& queue) {
+  const uint64_t page = PageBytes(PageKind::k4K);
   uint64_t bytes = PollQueues().most_bytes;
   const auto number = [&](const char* name) { return ReadNumberFile((queue / name).string()); };
   const auto sectors_kb = number("max_sectors_kb");
   const auto segments = number("max_segments");
   if (sectors_kb && segments && *segments > 1) {
-    bytes = std::min(*sectors_kb << 10, (*segments - 1) * kPageBytes);
+    bytes = std::min(*sectors_kb << 10, (*segments - 1) * page);
   }
-  return std::max(bytes / kPageBytes, uint64_t{1}) * kPageBytes;
+  return std::max(bytes / page, uint64_t{1}) * page;
 }
 
 }  // namespace
