@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -168,6 +169,29 @@ TEST(UringBackend, WorksWithoutRegisteredFiles) {
   }).join();
   if (!usable) GTEST_SKIP() << "no io_uring or no seccomp filters here";
   EXPECT_EQ(memory, content);
+}
+
+// The kernel maps a new ring where an ended one lay. Nothing but that orders the two threads here;
+// ThreadSanitizer must not call it a race.
+TEST(UringBackend, RingsOfTwoThreadsMayFollowAtOneAddress) {
+  const Bytes content = BytesOf(10'000);
+  const OnDisk disk(content);
+  const auto read_all = [&] {
+    Bytes memory(content.size());
+    const std::vector<ReadRequest> all = {{.bytes = memory.size(), .destination = memory.data()}};
+    BackendChoice choice = CreateBackend(LoaderKind::kIoUring, disk.fds(), {}).value();
+    EXPECT_EQ(Carry(*choice.backend, all).at(0), static_cast<int64_t>(content.size()));
+    choice.backend.reset();
+    EXPECT_EQ(memory, content);
+  };
+  std::atomic<bool> first_ended = false;
+  std::thread first([&] {
+    read_all();
+    first_ended.store(true, std::memory_order_relaxed);
+  });
+  while (!first_ended.load(std::memory_order_relaxed)) std::this_thread::yield();
+  read_all();
+  first.join();
 }
 
 TEST(OpenModelFile, KnowsDirectIoAndChanges) {

@@ -5,14 +5,13 @@
 
 #include "loader/index/tensor_index.h"
 #include "tests/support/gguf_builder.h"
-#include "tests/support/sanitizer.h"
 
 namespace llmrun {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr uint64_t kKeys = SingleThreadedSize(1'000'000);
+constexpr uint64_t kKeys = 1'000'000;
 constexpr uint64_t kTensors = 100'000;
 
 GgufBytes ManyKeys(std::string_view last_key) {
