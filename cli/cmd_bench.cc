@@ -180,7 +180,7 @@ Status Bench(const BenchOptions& options) {
   ASSIGN_OR_RETURN(const RecordFormat format, ParseRecordFormat(options.format));
   EngineOptions engine_options;
   ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader, options.model));
+  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
   ASSIGN_OR_RETURN(const std::vector<BenchCase> cases,
                    MakeCases(options, Engine::DefaultThreads(engine->machine)));

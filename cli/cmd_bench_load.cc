@@ -218,7 +218,7 @@ Status BenchLoad(const BenchLoadOptions& options) {
   if (!options.plot_dir.empty()) {
     ASSIGN_OR_RETURN(plotter, Plotter::Create(options.plot_dir));
   }
-  ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
+  ASSIGN_OR_RETURN(const std::string path, ModelFilePath(options.model));
   ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
   // Refused before anything is measured.
   if (options.first_token) RETURN_IF_ERROR(ReadModelConfig(index));

@@ -34,7 +34,7 @@ struct CacheOptions {
 Result<std::vector<std::string>> CachePaths(const CacheOptions& options) {
   std::vector<std::string> named = options.files;
   if (named.empty() || !options.model.path.empty()) {
-    ASSIGN_OR_RETURN(const std::string model, ModelPath(options.model));
+    ASSIGN_OR_RETURN(const std::string model, ModelFilePath(options.model));
     named.insert(named.begin(), model);
   }
   std::vector<std::string> paths;

@@ -46,7 +46,7 @@ Status Doctor(const DoctorOptions& options) {
   CheckProcessor(machine, checks);
   CheckMemory(machine, checks);
   CheckHugePages(machine, checks);
-  CheckStorage(ModelPath(options.model).value_or(""), checks);
+  CheckStorage(ModelFilePath(options.model).value_or(""), checks);
   const auto failed = std::ranges::find(checks, CheckLevel::kFail, &Check::level);
   const bool ok = failed == checks.end();
   RETURN_IF_ERROR(options.json ? WriteJson(DoctorJson(checks, ok))

@@ -70,7 +70,7 @@ Status Eval(const EvalOptions& options) {
   ASSIGN_OR_RETURN(const std::vector<TokenId> ids, ParseTokens(text));
   EngineOptions engine_options;
   ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader, options.model));
+  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
   engine_options.threads = options.threads.threads;
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
   const LoadWatcher watcher(*engine->weights, options.loader.report);

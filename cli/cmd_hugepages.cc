@@ -13,8 +13,8 @@
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "cli/hugepage_needs.h"
+#include "cli/model_source.h"
 #include "cli/output.h"
-#include "loader/open_model.h"
 #include "memory/hugepage_pool.h"
 #include "memory/machine.h"
 
@@ -80,9 +80,9 @@ Result<HugePageNeeds> NeedsOf(const HugepagesOptions& options) {
   wish.policy = *policy;
   wish.node = options.node;
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
+  ASSIGN_OR_RETURN(const ModelSource source, OpenSource(path));
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
-  return PlanHugePages(index, machine, wish);
+  return PlanHugePages(source.index, machine, wish);
 }
 
 Json NeedsJson(const HugePageNeeds& needs) {

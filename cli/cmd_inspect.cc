@@ -13,8 +13,8 @@
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "cli/describe.h"
+#include "cli/model_source.h"
 #include "cli/output.h"
-#include "loader/open_model.h"
 
 namespace llmrun {
 namespace {
@@ -190,7 +190,8 @@ std::string InspectText(const TensorIndex& index, const ModelTotals& totals, boo
 
 Status Inspect(const InspectOptions& options) {
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
+  ASSIGN_OR_RETURN(const ModelSource source, OpenSource(path));
+  const TensorIndex& index = source.index;
   const ModelTotals totals = TotalsOf(index);
   if (options.json) return WriteJson(InspectJson(index, totals, !options.no_tensors));
   return WriteStdout(InspectText(index, totals, !options.no_tensors));

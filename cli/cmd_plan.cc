@@ -13,10 +13,10 @@
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "cli/describe.h"
+#include "cli/model_source.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "loader/io/model_file.h"
-#include "loader/open_model.h"
 #include "loader/plan/placement_plan.h"
 #include "loader/plan/read_plan.h"
 #include "memory/machine.h"
@@ -53,18 +53,21 @@ Result<uint64_t> CachedModelFiles(const TensorIndex& index) {
   return cached_bytes;
 }
 
-Result<Planned> MakePlan(const PlanOptions& options, const TensorIndex& index) {
+Result<Planned> MakePlan(const PlanOptions& options, const ModelSource& source) {
+  const TensorIndex& index = source.index;
   Planned planned;
-  ASSIGN_OR_RETURN(planned.options, MakeLoadOptions(options.loader, options.model));
+  ASSIGN_OR_RETURN(planned.options, MakeLoadOptions(options.loader));
+  planned.options.stream = source.stream.get();
   ASSIGN_OR_RETURN(planned.machine,
                    options.machine.empty() ? DetectMachine() : SyntheticMachine(options.machine));
-  if (options.machine.empty()) {
+  if (options.machine.empty() && !source.stream) {
     ASSIGN_OR_RETURN(planned.cached_bytes, CachedModelFiles(index));
   }
   ASSIGN_OR_RETURN(planned.placement, PlanPlacement(index, planned.machine, planned.options,
                                                     {.cached_bytes = planned.cached_bytes}));
   if (planned.placement.mapped) return planned;
   planned.limits = LoadLimits(planned.options.chunk_bytes);
+  planned.limits.in_file_order = source.stream != nullptr;
   planned.reads = PlanReads(index, planned.placement, planned.limits);
   return planned;
 }
@@ -241,8 +244,9 @@ std::string PlanText(const Planned& planned, const TensorIndex& index, bool synt
 
 Status Plan(const PlanOptions& options) {
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
-  ASSIGN_OR_RETURN(const Planned planned, MakePlan(options, index));
+  ASSIGN_OR_RETURN(const ModelSource source, OpenSource(path));
+  const TensorIndex& index = source.index;
+  ASSIGN_OR_RETURN(const Planned planned, MakePlan(options, source));
   if (options.json) return WriteJson(PlanJson(planned, index, options.list_reads));
   return WriteStdout(PlanText(planned, index, !options.machine.empty(), options.list_reads));
 }

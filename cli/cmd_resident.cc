@@ -46,7 +46,7 @@ Status LoadResident(const ResidentOptions& options) {
     return MakeError(ErrorCode::kUsage, "--hugepages={}: expected off, thp, 2M, 1G or auto",
                      options.hugepages);
   }
-  ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
+  ASSIGN_OR_RETURN(const std::string path, ModelFilePath(options.model));
   ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
   LoadOptions load;

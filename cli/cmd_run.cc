@@ -139,7 +139,7 @@ Result<int> Run(RunOptions& options) {
   ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(options.sampler));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
   ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader, options.model));
+  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
   engine_options.threads = options.threads.threads;
   engine_options.check_tensors = options.check_tensors;
   if (!options.trace.empty()) engine_options.load.trace = &trace;

@@ -10,9 +10,9 @@
 
 #include "cli/command.h"
 #include "cli/common_options.h"
+#include "cli/model_source.h"
 #include "cli/output.h"
 #include "cli/prompt.h"
-#include "loader/open_model.h"
 #include "model/tokenizer_spec.h"
 
 namespace llmrun {
@@ -28,8 +28,8 @@ struct TokenizeOptions {
 Status Tokenize(const TokenizeOptions& options) {
   ASSIGN_OR_RETURN(const std::string text, ReadPrompt(options.prompt));
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(const TensorIndex index, OpenRunnableModel(path));
-  ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(index.metadata()));
+  ASSIGN_OR_RETURN(const ModelSource source, OpenRunnableSource(path));
+  ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(source.index.metadata()));
   ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::Create(std::move(spec)));
   const std::vector<TokenId> ids =
       tokenizer->Encode(text, {.add_special = options.special, .parse_special = options.special});

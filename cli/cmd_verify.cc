@@ -17,11 +17,11 @@
 #include "cli/common_options.h"
 #include "cli/describe.h"
 #include "cli/engine.h"
+#include "cli/model_source.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/tensor_check.h"
-#include "loader/open_model.h"
 #include "loader/weights.h"
 #include "memory/machine.h"
 #include "sched/thread_pool.h"
@@ -71,8 +71,9 @@ uint64_t HashOfHashes(const std::vector<TensorCheck>& checks) {
   return XXH3_64bits(hashes.data(), hashes.size() * sizeof(uint64_t));
 }
 
-Result<Verdict> CheckTensors(const VerifyOptions& options, const TensorIndex& index) {
-  ASSIGN_OR_RETURN(LoadOptions load, MakeLoadOptions(options.loader, options.model));
+Result<Verdict> CheckTensors(const VerifyOptions& options, const ModelSource& source) {
+  ASSIGN_OR_RETURN(LoadOptions load, MakeLoadOptions(options.loader));
+  load.stream = source.stream.get();
   load.hash = false;  // done below, together with looking at the values
   if (load.loader == LoaderKind::kAuto) load.resident_dir.clear();  // the file is in question
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
@@ -80,7 +81,7 @@ Result<Verdict> CheckTensors(const VerifyOptions& options, const TensorIndex& in
   load.progress = [&bar](const LoadProgress& p) {
     bar.Update(p.bytes_done, p.bytes_total, p.seconds);
   };
-  ASSIGN_OR_RETURN(const auto weights, StartLoad(index, machine, load));
+  ASSIGN_OR_RETURN(const auto weights, StartLoad(source.index, machine, load));
   Verdict verdict;
   ASSIGN_OR_RETURN(verdict.report, weights->Finish());
   bar.Clear();
@@ -167,8 +168,9 @@ Status Judge(const TensorIndex& index, const Verdict& verdict) {
 
 Status Verify(const VerifyOptions& options) {
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
-  ASSIGN_OR_RETURN(const Verdict verdict, CheckTensors(options, index));
+  ASSIGN_OR_RETURN(const ModelSource source, OpenSource(path));
+  const TensorIndex& index = source.index;
+  ASSIGN_OR_RETURN(const Verdict verdict, CheckTensors(options, source));
   NoteLine(ReportText(verdict.report));
   const Status judged = Judge(index, verdict);
   RETURN_IF_ERROR(options.json ? WriteJson(VerifyJson(index, verdict, judged.has_value()))

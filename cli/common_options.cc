@@ -1,5 +1,6 @@
 #include "cli/common_options.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
@@ -12,10 +13,8 @@
 #include <utility>
 
 #include "base/checked.h"
-#include "base/unique_fd.h"
 #include "base/units.h"
 #include "cli/output.h"
-#include "loader/io/receive_file.h"
 #include "loader/resident/store_dir.h"
 #include "sched/thread_pool.h"
 
@@ -162,9 +161,9 @@ void AddModelOptions(CLI::App& command, ModelOptions& options) {
 
 Result<std::string> ModelPath(const ModelOptions& options) {
   if (options.path == "-") {
-    static UniqueFd received;  // as long as the process: its path must stay valid
-    ASSIGN_OR_RETURN(received, ReceiveIntoMemory(STDIN_FILENO));
-    return fmt::format("/proc/self/fd/{}", received.get());
+    struct stat info = {};
+    const bool is_file = ::fstat(STDIN_FILENO, &info) == 0 && S_ISREG(info.st_mode);
+    return is_file ? "/proc/self/fd/0" : options.path;
   }
   if (!options.path.empty()) return options.path;
   const std::optional<std::string> shipped = ShippedModelPath();
@@ -174,6 +173,13 @@ Result<std::string> ModelPath(const ModelOptions& options) {
   }
   Note("model  no -m given, using the shipped {}", *shipped);
   return *shipped;
+}
+
+Result<std::string> ModelFilePath(const ModelOptions& options) {
+  ASSIGN_OR_RETURN(std::string path, ModelPath(options));
+  if (path != "-") return path;
+  return MakeFixableError(ErrorCode::kUsage, "save the model to a file, and name it with -m",
+                          "-m -: this command needs a file, and standard input is none");
 }
 
 std::string ResidentDir() {
@@ -227,13 +233,9 @@ void AddReportFlag(CLI::App& command, LoaderFlags& flags) {
       ->group(kGroupLoading);
 }
 
-Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags, const ModelOptions& model) {
+Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
   LoadOptions options;
   ASSIGN_OR_RETURN(options.loader, ChooseLoader(flags));
-  if (model.path == "-") {
-    options.copies_before = 1;
-    if (options.loader == LoaderKind::kAuto) options.loader = LoaderKind::kMmap;
-  }
   const std::optional<HugePages> pages = ParseHugePages(flags.hugepages);
   if (!pages) {
     return MakeError(ErrorCode::kUsage, "--hugepages={}: expected off, thp, 2M, 1G or auto",

@@ -29,8 +29,10 @@ struct ModelOptions {
 };
 void AddModelOptions(CLI::App& command, ModelOptions& options);
 // The model to open. Says so on stderr when it is the shipped one; kNoInput when that is not there.
-// For "-" standard input is received into memory, and the path leads there as long as we run.
+// "-" stays what it is (see model_source.h), unless standard input is a file.
 Result<std::string> ModelPath(const ModelOptions& options);
+// The same for commands that need files; kUsage for "-".
+Result<std::string> ModelFilePath(const ModelOptions& options);
 
 // Where resident weights are kept: LLMRUN_RESIDENT_DIR, else the usual folder of this user.
 std::string ResidentDir();
@@ -56,8 +58,7 @@ void AddLoaderFlags(CLI::App& command, LoaderFlags& flags);
 // --report, for the commands that load.
 void AddReportFlag(CLI::App& command, LoaderFlags& flags);
 // kUsage for values that mean nothing, kUnavailable for what is planned but not there yet.
-// A model from standard input lies in memory already: `auto` maps it.
-Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags, const ModelOptions& model);
+Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags);
 
 struct ThreadOptions {
   int threads = 0;        // 0: one a core (Engine::DefaultThreads)

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "cli/model_source.h"
 #include "cli/tensor_check.h"
-#include "loader/open_model.h"
 #include "model/tokenizer_spec.h"
 
 namespace llmrun {
@@ -55,11 +55,13 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   auto engine = std::make_unique<Engine>();
   ASSIGN_OR_RETURN(engine->isa, WantedIsa());
   ASSIGN_OR_RETURN(engine->machine, DetectMachine());
-  ASSIGN_OR_RETURN(TensorIndex index, OpenRunnableModel(options.model_path));
-  engine->index = std::make_unique<TensorIndex>(std::move(index));
+  ASSIGN_OR_RETURN(ModelSource source, OpenRunnableSource(options.model_path));
+  engine->stream = std::move(source.stream);
+  engine->index = std::make_unique<TensorIndex>(std::move(source.index));
   ASSIGN_OR_RETURN(engine->config, ReadModelConfig(*engine->index));
   engine->since_load = Stopwatch();
   LoadOptions load = options.load;
+  load.stream = engine->stream.get();
   if (options.check_tensors) {
     load.on_tensor = [&model = *engine->index](TensorId id, const TensorView& view) {
       return RefuseNotFinite(model, id, view);

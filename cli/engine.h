@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "compute/kernels.h"
+#include "loader/io/model_stream.h"
 #include "loader/load_options.h"
 #include "loader/weights.h"
 #include "memory/machine.h"
@@ -24,7 +25,7 @@ namespace llmrun {
 Result<IsaLevel> WantedIsa();
 
 struct EngineOptions {
-  std::string model_path;
+  std::string model_path;  // "-": standard input
   LoadOptions load;
   int threads = 0;             // 0: one for each core that this process may use
   bool check_tensors = false;  // refuse weights that are not finite, as they arrive
@@ -33,6 +34,7 @@ struct EngineOptions {
 struct Engine {
   Machine machine;
   IsaLevel isa = IsaLevel::kPortable;
+  std::unique_ptr<ModelStream> stream;  // of a model from standard input
   std::unique_ptr<TensorIndex> index;
   ModelConfig config;
   Stopwatch since_load;  // from the beginning of the load

@@ -27,8 +27,8 @@ Status Weights::Impl::CopyRows(TensorId id, std::span<const int32_t> rows, std::
   for (const int32_t row : rows) CHECK(row >= 0 && static_cast<uint64_t>(row) < view.rows());
   if (!plan.mapped) {
     const GroupId group = index.at(id).group;
-    if (!gate->Ready(group)) return ReadRows(id, rows, out);
-    RETURN_IF_ERROR(gate->Wait(group));  // open already; tells of a load that failed
+    if (!gate->Ready(group) && options.stream == nullptr) return ReadRows(id, rows, out);
+    RETURN_IF_ERROR(gate->Wait(group));  // open already, or a stream; tells of a failed load
   }
   for (size_t i = 0; i < rows.size(); ++i) {
     std::memcpy(out + i * row_bytes, view.data + static_cast<uint64_t>(rows[i]) * row_bytes,

@@ -107,7 +107,8 @@ class Filling {
                                                job_.tune ? RequestTuner::Bounds().most.depth : 0),
                        .io_poll = job_.io_poll,
                        .cpus = job_.cpus,
-                       .before_read = [this](const ReadRequest& r) { return EnsureFor(r); }}));
+                       .before_read = [this](const ReadRequest& r) { return EnsureFor(r); },
+                       .cancelled = &job_.cancelled}));
     FillResult result{.loader = std::string(choice.backend->Name()),
                       .io_poll = choice.io_poll,
                       .fallbacks = std::move(choice.fallbacks)};

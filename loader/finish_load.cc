@@ -67,6 +67,7 @@ Result<LoadReport> Weights::Impl::Finish() {
   loading_thread.join();
   if (load_error) return tl::unexpected<Error>(*load_error);
   for (const ModelFile& file : files) {
+    if (!file.fd.valid()) continue;  // a stream
     Status unchanged = CheckUnchanged(file);
     if (!unchanged) {
       gate->Fail(unchanged.error());

@@ -16,6 +16,8 @@
 
 namespace llmrun {
 
+class ModelStream;  // loader/io/model_stream.h
+
 enum class LoaderKind : uint8_t { kAuto, kMmap, kRead, kIoUring, kSplice, kResident };
 std::optional<LoaderKind> ParseLoaderKind(std::string_view text);  // "auto", "io_uring", ...
 std::string_view NameOf(LoaderKind kind);
@@ -61,9 +63,8 @@ struct LoadOptions {
   // Called for every tensor as it arrives, on several threads at once, beside the reads. May be
   // empty.
   TensorVisitor on_tensor = {};
-  double copies_before =
-      0;  // that each byte took already, e.g. through a pipe (LoadReport::copies)
-  TraceLog* trace = nullptr;  // borrowed: must outlive the Weights
+  TraceLog* trace = nullptr;      // borrowed: must outlive the Weights
+  ModelStream* stream = nullptr;  // borrowed likewise: the weights come from there, not from files
 };
 
 inline constexpr int kMaxIoThreads = 1024;

@@ -1,7 +1,6 @@
 #include "loader/open_model.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -51,16 +50,21 @@ Result<ModelParts> FindParts(const std::string& path) {
   return named ? std::move(parts) : by_name;
 }
 
+Result<std::vector<std::byte>> HeadOf(ByteSource& source) {
+  RETURN_IF_ERROR(source.Prefetch(kWrongFormatHeadBytes));
+  std::vector<std::byte> head(std::min<uint64_t>(kWrongFormatHeadBytes, source.SizeBytes()));
+  RETURN_IF_ERROR(source.ReadAt(0, head));
+  return head;
+}
+
 Result<GgufFile> ParseFile(ByteSource& source) {
-  std::array<std::byte, kWrongFormatHeadBytes> head;
-  const std::span<std::byte> part =
-      std::span(head).first(std::min<uint64_t>(head.size(), source.SizeBytes()));
-  RETURN_IF_ERROR(source.ReadAt(0, part));
-  if (LooksLikeSafetensors(part)) return ParseSafetensors(source);
+  ASSIGN_OR_RETURN(const std::vector<std::byte> head, HeadOf(source));
+  if (LooksLikeSafetensors(head)) return ParseSafetensors(source);
   // A damaged file is refused in the words of the format that its name promises.
   constexpr std::string_view kGgufMagic = "GGUF";
-  const bool is_gguf = std::ranges::equal(part.first(std::min(part.size(), kGgufMagic.size())),
-                                          std::as_bytes(std::span(kGgufMagic)));
+  const bool is_gguf =
+      std::ranges::equal(std::span(head).first(std::min(head.size(), kGgufMagic.size())),
+                         std::as_bytes(std::span(kGgufMagic)));
   if (!is_gguf && source.Label().ends_with(".safetensors")) return ParseSafetensors(source);
   return ParseGguf(source);
 }
@@ -96,6 +100,25 @@ Result<TensorIndex> OpenRunnableModel(const std::string& path) {
                           "{}: a safetensors file, which can be inspected, verified and loaded, "
                           "but not run: conversion is not there yet",
                           first.label);
+}
+
+Result<TensorIndex> OpenModelStream(ModelStream& stream) {
+  ASSIGN_OR_RETURN(const std::vector<std::byte> head, HeadOf(stream));
+  if (LooksLikeSafetensors(head)) {
+    return MakeFixableError(ErrorCode::kUnavailable, "save the model to a file",
+                            "{}: a safetensors file, which cannot come through a pipe",
+                            stream.Label());
+  }
+  ASSIGN_OR_RETURN(GgufFile file, ParseGguf(stream));
+  // What comes after the last tensor is not read.
+  uint64_t end = file.data_offset;
+  for (const TensorInfo& tensor : file.tensors) {
+    end = std::max(end, tensor.file_offset + tensor.bytes);
+  }
+  file.file_bytes = end;
+  std::vector<GgufFile> files;
+  files.push_back(std::move(file));
+  return TensorIndex::Build(std::move(files));
 }
 
 Result<std::vector<std::string>> ModelPartPaths(const std::string& path) {

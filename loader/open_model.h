@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "loader/index/tensor_index.h"
+#include "loader/io/model_stream.h"
 
 namespace llmrun {
 
@@ -19,6 +20,10 @@ Result<TensorIndex> OpenModel(const std::string& path);
 
 // The same for running it: kUnavailable for a model of tensors alone (safetensors).
 Result<TensorIndex> OpenRunnableModel(const std::string& path);
+
+// A GGUF that comes through a stream, which then stands at its tensors' bytes. kUnavailable for
+// safetensors: how long they are says their last byte.
+Result<TensorIndex> OpenModelStream(ModelStream& stream);
 
 // The files that OpenModel() would open, by their names and the index of a sharded checkpoint;
 // none of them is looked into.

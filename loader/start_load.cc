@@ -9,6 +9,11 @@ namespace llmrun {
 Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex& index, const Machine& machine,
                                            const LoadOptions& options) {
   const bool required = options.loader == LoaderKind::kResident;
+  if (options.stream != nullptr) {
+    if (!required) return StartLoadInto(index, machine, options, {});
+    return MakeFixableError(ErrorCode::kUsage, "name the model's file with -m",
+                            "--loader=resident: a stream has no resident weights");
+  }
   if (required && options.resident_dir.empty()) {
     return MakeError(ErrorCode::kUsage, "--loader=resident: no folder to look into");
   }

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/stopwatch.h"
 #include "loader/io/start_thread.h"
+#include "loader/io/stream_backend.h"
 #include "loader/weights_impl.h"
 
 namespace llmrun {
@@ -60,6 +61,15 @@ Weights::Impl::~Impl() {
 }
 
 Status Weights::Impl::OpenFiles() {
+  if (options.stream != nullptr) {
+    const GgufFile& parsed = index.files().front();
+    ModelFile none;  // open: the reads come from the stream
+    none.label = parsed.label;
+    files.push_back(std::move(none));
+    report.cached_bytes_before.reset();
+    report.file_bytes = parsed.file_bytes;
+    return {};
+  }
   for (const GgufFile& parsed : index.files()) {
     ASSIGN_OR_RETURN(ModelFile file, OpenModelFile(parsed.label, parsed.file_bytes));
     std::optional<uint64_t> cached_bytes;  // asking takes time with the size of the file
@@ -118,7 +128,9 @@ Status Weights::Impl::Prepare() {
   if (given.filled) {
     reads.group_reads.resize(index.group_count());  // no reads: every group is there
   } else {
-    reads = PlanReads(index, plan, LoadLimits(options.chunk_bytes));
+    BackendLimits limits = LoadLimits(options.chunk_bytes);
+    limits.in_file_order = options.stream != nullptr;
+    reads = PlanReads(index, plan, limits);
   }
   report.plan_seconds = planning.Seconds();
   Append(std::move(given.fallbacks), &report.fallbacks);
@@ -209,8 +221,7 @@ void Weights::Impl::Load() {
   report.minor_faults = faults.minor - start_faults.minor;
   report.major_faults = faults.major - start_faults.major;
   if (filled->bytes > 0) {
-    report.copies = options.copies_before +
-                    static_cast<double>(filled->copied_bytes) / static_cast<double>(filled->bytes);
+    report.copies = static_cast<double>(filled->copied_bytes) / static_cast<double>(filled->bytes);
   }
   Append(std::move(filled->fallbacks), &report.fallbacks);
   progress->End();
@@ -261,9 +272,21 @@ Result<std::unique_ptr<Weights>> StartLoadWith(const TensorIndex& index, const M
   return Begin(std::make_unique<Weights::Impl>(index, machine, options, make_backend));
 }
 
+namespace {
+
+BackendFactory FactoryFor(const LoadOptions& options) {
+  if (options.stream == nullptr) return CreateBackend;
+  return [stream = options.stream](LoaderKind, std::span<const BackendFile>,
+                                   const BackendOptions& backend) -> Result<BackendChoice> {
+    return BackendChoice{.backend = std::make_unique<StreamBackend>(*stream, backend)};
+  };
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Weights>> StartLoadInto(const TensorIndex& index, const Machine& machine,
                                                const LoadOptions& options, GivenMemory memory) {
-  auto impl = std::make_unique<Weights::Impl>(index, machine, options, CreateBackend);
+  auto impl = std::make_unique<Weights::Impl>(index, machine, options, FactoryFor(options));
   impl->given = std::move(memory);
   return Begin(std::move(impl));
 }

@@ -41,9 +41,9 @@ class Weights {
   bool GroupReady(GroupId group) const;
   Status WaitGroup(GroupId group) const;
   // Copies rows of a matrix to `out`, [rows.size()][row_bytes], whether it has arrived or not: what
-  // is not there yet is read from its file, past the reads of the load. For a few rows out of many
-  // (embeddings of a prompt). Requires: rows of the matrix. Failure: that of the load, or as its
-  // reads. Thread-safe.
+  // is not there yet is read from its file, past the reads of the load (and waited for, when it
+  // comes from a stream). For a few rows out of many (embeddings of a prompt). Requires: rows of
+  // the matrix. Failure: that of the load, or as its reads. Thread-safe.
   Status CopyRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
   // Weights in memory of their own stay what they are. Mapped ones are part of their file:
   // kBadData, naming the tensor, when a page of it was found missing (the file was truncated). To

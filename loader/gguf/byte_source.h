@@ -1,5 +1,5 @@
 // Where the bytes of a GGUF come from. The parser does no I/O of its own: it reads through this.
-// Implementations: MemByteSource here; FileByteSource in loader/io.
+// Implementations: MemByteSource here; FileByteSource and ModelStream in loader/io.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,9 @@ class ByteSource {
  public:
   virtual ~ByteSource() = default;
   virtual uint64_t SizeBytes() const = 0;
+  // Of a source that does not know its size yet (a pipe): gets the bytes before `end`. Then either
+  // they are there, or SizeBytes() is what it is.
+  virtual Status Prefetch(uint64_t /*end*/) { return {}; }
   // Fills all of `out` from `offset`. On failure the contents of `out` are unspecified.
   // Requires: offset + out.size() <= SizeBytes().
   virtual Status ReadAt(uint64_t offset, std::span<std::byte> out) = 0;

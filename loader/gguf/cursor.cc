@@ -9,8 +9,8 @@ namespace llmrun {
 
 GgufCursor::GgufCursor(ByteSource& source, uint64_t max_bytes)
     : source_(source),
-      end_(std::min(source.SizeBytes(), max_bytes)),
-      buffer_bytes_(std::min(end_, kMiB)),
+      max_bytes_(max_bytes),
+      buffer_bytes_(std::min(End(), kMiB)),
       buffer_(new std::byte[buffer_bytes_]) {}
 
 void GgufCursor::EnterEntry(const char* entry_kind, const char* name_kind, uint64_t index,
@@ -22,13 +22,18 @@ void GgufCursor::EnterEntry(const char* entry_kind, const char* name_kind, uint6
   entry_name_.clear();
 }
 
+Status GgufCursor::Reach(uint64_t bytes) {
+  return source_.Prefetch(position_ + std::min(bytes, max_bytes_ - position_));
+}
+
 Status GgufCursor::ReadUnbuffered(std::span<std::byte> out, const char* what) {
+  RETURN_IF_ERROR(Reach(std::max<uint64_t>(out.size(), buffer_bytes_)));
   if (out.size() > remaining()) {
     return Fail("the file ends inside {}: {} bytes expected, {} left", what, out.size(),
                 remaining());
   }
-  if (out.size() > end_ - position_) {
-    return Fail("{} reaches past the header limit of {} bytes", what, end_);
+  if (out.size() > End() - position_) {
+    return Fail("{} reaches past the header limit of {} bytes", what, End());
   }
   const uint64_t held = buffered_end_ - position_;
   if (held > 0) std::memcpy(out.data(), buffer_.get() + (position_ - buffered_from_), held);
@@ -40,7 +45,7 @@ Status GgufCursor::ReadUnbuffered(std::span<std::byte> out, const char* what) {
     buffered_from_ = buffered_end_ = position_;
     return {};
   }
-  const uint64_t fill = std::min(buffer_bytes_, end_ - position_);
+  const uint64_t fill = std::min(buffer_bytes_, End() - position_);
   RETURN_IF_ERROR(source_.ReadAt(position_, std::span(buffer_.get(), fill)));
   buffered_from_ = position_;
   buffered_end_ = position_ + fill;
@@ -58,13 +63,16 @@ Result<std::string> GgufCursor::ReadString(uint64_t max_bytes, const char* what)
   if (length > max_bytes) {
     return Fail("{} is {} bytes long, at most {} are accepted", what, length, max_bytes);
   }
+  RETURN_IF_ERROR(ExpectRoom(length, 1, what));
   std::string text(length, '\0');
   RETURN_IF_ERROR(ReadBytes(std::as_writable_bytes(std::span(text)), what));
   field_at_ = begin;  // what is found wrong with a string is reported where its length stands
   return text;
 }
 
-Status GgufCursor::ExpectRoom(uint64_t count, uint64_t item_bytes, const char* what) const {
+Status GgufCursor::ExpectRoom(uint64_t count, uint64_t item_bytes, const char* what) {
+  const uint64_t most = remaining() / item_bytes;
+  if (count <= most) RETURN_IF_ERROR(Reach(count * item_bytes));
   if (count > remaining() / item_bytes) {
     return Fail("{} {} need at least {} bytes each, the file has {} left", count, what, item_bytes,
                 remaining());

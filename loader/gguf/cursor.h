@@ -7,6 +7,7 @@
 // unspecified.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -30,7 +31,7 @@ class GgufCursor {
   GgufCursor(ByteSource& source, uint64_t max_bytes);
 
   uint64_t position() const { return position_; }
-  uint64_t remaining() const { return source_.SizeBytes() - position_; }
+  uint64_t remaining() const { return source_.SizeBytes() - position_; }  // see Reach()
 
   // What the next fields belong to, for messages: "metadata entry 3 of 25", or once named
   // "key 'general.name'".
@@ -59,7 +60,7 @@ class GgufCursor {
   Result<std::string> ReadString(uint64_t max_bytes, const char* what);
 
   // Fails unless `count` items of at least `item_bytes` each fit into the rest of the file.
-  Status ExpectRoom(uint64_t count, uint64_t item_bytes, const char* what) const;
+  Status ExpectRoom(uint64_t count, uint64_t item_bytes, const char* what);
 
   // kBadData at the field that was read last.
   template <typename... Args>
@@ -70,10 +71,13 @@ class GgufCursor {
 
  private:
   Status ReadUnbuffered(std::span<std::byte> out, const char* what);
+  // Afterwards remaining() and End() are right about the next `bytes`.
+  Status Reach(uint64_t bytes);
+  uint64_t End() const { return std::min(source_.SizeBytes(), max_bytes_); }
 
   ByteSource& source_;
-  uint64_t end_;  // of what may be read
-  uint64_t buffer_bytes_;
+  const uint64_t max_bytes_;
+  const uint64_t buffer_bytes_;
   std::unique_ptr<std::byte[]> buffer_;
   uint64_t buffered_from_ = 0;  // file range that the buffer holds
   uint64_t buffered_end_ = 0;

@@ -82,7 +82,6 @@ Result<GgufFile> ParseGguf(ByteSource& source, const GgufLimits& limits) {
   GgufCursor cursor(source, limits.max_header_bytes);
   GgufFile file;
   file.label = source.Label();
-  file.file_bytes = source.SizeBytes();
   file.metadata = Metadata(file.label);
   ASSIGN_OR_RETURN(file.version, ReadVersion(cursor, source));
   ASSIGN_OR_RETURN(
@@ -92,6 +91,7 @@ Result<GgufFile> ParseGguf(ByteSource& source, const GgufLimits& limits) {
                    ReadCount(cursor, limits.max_kv, kMinEntryBytes, "metadata entries"));
   RETURN_IF_ERROR(ReadMetadata(cursor, n_kv, limits, &file.metadata));
   ASSIGN_OR_RETURN(file.alignment, Alignment(file.metadata, limits));
+  file.file_bytes = source.SizeBytes();
   RETURN_IF_ERROR(ReadTensors(cursor, n_tensors, limits, &file));
   return file;
 }

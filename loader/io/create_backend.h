@@ -1,6 +1,7 @@
 // Makes the backend of a loader, or the next best one where the machine refuses it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
@@ -21,6 +22,7 @@ struct BackendOptions {
   // Called by the threads of `read` and `splice` before they read: 0 or an errno value, which
   // becomes the result of the read. May be empty.
   std::function<int(const ReadRequest&)> before_read = {};
+  const std::atomic<bool>* cancelled = nullptr;  // ends a wait for bytes of a stream; may be null
 };
 
 struct BackendChoice {

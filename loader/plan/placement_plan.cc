@@ -180,7 +180,9 @@ Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& opt
                                         FormatBytes(needed_bytes), FormatBytes(limit_bytes));
     if (options.loader != LoaderKind::kAuto || RequiresHugePages(options)) {
       return MakeFixableError(ErrorCode::kResource,
-                              "--loader=mmap, a smaller quantization, or more free memory",
+                              options.stream != nullptr
+                                  ? "save the model to a file and use --loader=mmap"
+                                  : "--loader=mmap, a smaller quantization, or more free memory",
                               "the weights do not fit: {}", why);
     }
     fallbacks->push_back({"weights in memory of their own", "mmap", why, "free some memory"});
@@ -189,17 +191,32 @@ Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& opt
   return options.loader == LoaderKind::kAuto ? FasterReader(index, inputs) : options.loader;
 }
 
+// Bytes of a stream come by read(2), whatever was wished for.
+LoadOptions OptionsFor(const LoadOptions& asked, std::vector<Fallback>* fallbacks) {
+  if (asked.stream == nullptr) return asked;
+  LoadOptions options = asked;
+  options.loader = LoaderKind::kRead;
+  if (asked.loader == LoaderKind::kMmap || asked.loader == LoaderKind::kIoUring) {
+    fallbacks->push_back({.wanted = std::string(NameOf(asked.loader)),
+                          .got = "reads from the pipe",
+                          .why = "bytes of a pipe come once and in their order",
+                          .fix = "save the model to a file"});
+  }
+  return options;
+}
+
 }  // namespace
 
 Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& machine,
-                                    const LoadOptions& options, const PlanInputs& inputs) {
+                                    const LoadOptions& asked, const PlanInputs& inputs) {
+  PlacementPlan plan;
+  const LoadOptions options = OptionsFor(asked, &plan.fallbacks);
   const std::optional<unsigned> node = options.numa.bind_node;
   RETURN_IF_ERROR(CheckNode(machine, node));
   if (options.loader == LoaderKind::kResident) {
     return MakeFixableError(ErrorCode::kUsage, "llm-run resident list",
                             "--loader=resident places nothing: the weights lie where they are");
   }
-  PlacementPlan plan;
   plan.segments = MergeTensors(index, &plan.tensors);
   if (options.loader == LoaderKind::kMmap) {
     RETURN_IF_ERROR(PlanMapped(options, &plan));

@@ -86,8 +86,9 @@ ReadPlan PlanReads(const TensorIndex& index, const PlacementPlan& plan,
     rest = rest.subspan(count);
   }
 
-  const auto place = [](const PieceOfWork& piece) {
-    return std::tuple(piece.read.first_group, piece.read.file, piece.read.file_offset);
+  const auto place = [&](const PieceOfWork& piece) {
+    const GroupId rank = limits.in_file_order ? 0 : piece.read.first_group;
+    return std::tuple(rank, piece.read.file, piece.read.file_offset);
   };
   std::sort(pieces.begin(), pieces.end(),
             [&](const PieceOfWork& a, const PieceOfWork& b) { return place(a) < place(b); });

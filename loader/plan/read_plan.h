@@ -15,6 +15,7 @@ struct BackendLimits {
   // kImageAlignment.
   uint64_t offset_alignment = 1;
   uint64_t max_request_bytes = 4ULL << 20;
+  bool in_file_order = false;  // bytes come once, front to back
 };
 
 // The limits by which loads plan their reads, whatever the backend. Reads are planned in pieces of
@@ -37,13 +38,14 @@ struct PlannedRead {
 };
 
 struct ReadPlan {
-  std::vector<PlannedRead> reads;     // in the order of submission: by first group, then offset
+  std::vector<PlannedRead> reads;     // in the order of submission
   std::vector<uint32_t> group_reads;  // [group_count] how many reads touch each group
   std::vector<std::vector<GroupId>> groups_of_read;  // [reads] every group a read touches
   uint64_t total_bytes = 0;                          // sum of must_bytes
 };
 
-// Every tensor byte is in exactly one read. What lies between tensors is read along where that
+// The order is by first group, then offset, unless the limits want that of the file. Every tensor
+// byte is in exactly one read. What lies between tensors is read along where that
 // saves a request. Of a mapped plan, these are the ranges to bring into the page cache, in order.
 ReadPlan PlanReads(const TensorIndex& index, const PlacementPlan& plan,
                    const BackendLimits& limits);

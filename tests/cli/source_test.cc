@@ -37,6 +37,29 @@ TEST(CliStdin, AModelFromAPipeSaysTheSame) {
   EXPECT_THAT(piped.err, testing::HasSubstr("copies 1"));
 }
 
+TEST(CliStdin, CommandsThatReadTheHeaderNeedNoMore) {
+  const std::string model = FileText(kTinyModel);
+  const ProcessResult inspected =
+      WithModelOnStdin({"inspect", "-m", "-"}, model.substr(0, model.size() / 2));
+  EXPECT_EQ(inspected.exit_code, 0) << inspected.err;
+  EXPECT_THAT(inspected.out, testing::HasSubstr("token_embd.weight"));
+  const ProcessResult planned = WithModelOnStdin({"plan", "-m", "-"}, model);
+  EXPECT_EQ(planned.exit_code, 0) << planned.err;
+  const ProcessResult verified = WithModelOnStdin({"verify", "-m", "-"}, model);
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+}
+
+TEST(CliStdin, CommandsThatNeedAFileSaySo) {
+  ExpectError(WithModelOnStdin({"bench-load", "-m", "-"}, "x"), 64, "needs a file");
+  ExpectError(WithModelOnStdin({"resident", "load", "-m", "-"}, "x"), 64, "needs a file");
+}
+
+TEST(CliStdin, AnEarlyEndIsBadData) {
+  const std::string model = FileText(kTinyModel);
+  ExpectError(WithModelOnStdin({"-m", "-", "-p", "x"}, model.substr(0, model.size() - 1)), 65,
+              "the stream ended after");
+}
+
 TEST(CliStdin, WhatIsNoModelIsSaidInOneLine) {
   ExpectError(WithModelOnStdin({"-m", "-", "-p", "x"}, ""), 66, "found nothing");
   ExpectError(WithModelOnStdin({"-m", "-", "-p", "x"}, "not a model at all, but some text"), 65,
