@@ -53,13 +53,18 @@ Result<uint64_t> CachedModelFiles(const TensorIndex& index) {
   return cached_bytes;
 }
 
+Result<Machine> MachineElsewhere(const std::string& description) {
+  return description.ends_with(".xml") ? MachineFromXml(description)
+                                       : SyntheticMachine(description);
+}
+
 Result<Planned> MakePlan(const PlanOptions& options, const ModelSource& source) {
   const TensorIndex& index = source.index;
   Planned planned;
   ASSIGN_OR_RETURN(planned.options, MakeLoadOptions(options.loader));
   planned.options.stream = source.stream.get();
   ASSIGN_OR_RETURN(planned.machine,
-                   options.machine.empty() ? DetectMachine() : SyntheticMachine(options.machine));
+                   options.machine.empty() ? DetectMachine() : MachineElsewhere(options.machine));
   if (options.machine.empty() && !source.stream) {
     ASSIGN_OR_RETURN(planned.cached_bytes, CachedModelFiles(index));
   }
@@ -191,8 +196,10 @@ std::string GroupTable(const Planned& planned, const TensorIndex& index) {
   using enum Table::Align;
   const std::vector<TensorTotal> totals = GroupTotals(index);
   Table table({kLeft, kRight, kRight, kRight});
-  table.AddRow({"in this order", "tensors", "bytes", planned.reads ? "reads" : ""});
+  table.AddRow({planned.limits.in_file_order ? "in file order" : "in this order", "tensors",
+                "bytes", planned.reads ? "reads" : ""});
   for (GroupId g = 0; g < index.group_count(); ++g) {
+    if (totals[g].tensors == 0) continue;
     table.AddRow({GroupName(g, index.group_count()), std::to_string(totals[g].tensors),
                   FormatBytes(totals[g].bytes),
                   planned.reads ? std::to_string(planned.reads->group_reads[g]) : ""});
@@ -262,8 +269,9 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
   AddLoaderFlags(*command, options->loader);
   command
       ->add_option("--machine", options->machine,
-                   "plan for an hwloc synthetic machine, e.g. \"pack:2 numa:1 core:8 pu:2\"")
-      ->type_name("DESCRIPTION");
+                   "plan for another machine: lstopo's FILE.xml, or an hwloc synthetic one, e.g.\n"
+                   "\"pack:2 numa:1 core:8 pu:2\"")
+      ->type_name("MACHINE");
   command->add_flag("--reads", options->list_reads, "list every read");
   command->add_flag("--json", options->json, "as JSON");
   command->footer("example:\n  llm-run plan -m model.gguf --loader=io_uring --hugepages=1G");

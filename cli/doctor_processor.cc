@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -32,10 +33,21 @@ Check Isa(const Machine& machine) {
 
 Check CpuCounts(const Machine& machine) {
   std::set<unsigned> cores;
-  for (const Cpu& cpu : machine.cpus) cores.insert(cpu.core);
+  std::set<unsigned> l3_domains;
+  std::map<int, size_t> kinds;
+  for (const Cpu& cpu : machine.cpus) {
+    cores.insert(cpu.core);
+    l3_domains.insert(cpu.l3);
+    ++kinds[cpu.efficiency];
+  }
   const auto online = static_cast<size_t>(sysconf(_SC_NPROCESSORS_ONLN));
-  std::string found = fmt::format("{} online, {} of them allowed on {} cores", online,
-                                  machine.cpus.size(), cores.size());
+  std::string found = fmt::format("{} online, {} of them allowed on {} cores in {} L3 domain{}",
+                                  online, machine.cpus.size(), cores.size(), l3_domains.size(),
+                                  l3_domains.size() == 1 ? "" : "s");
+  if (kinds.size() > 1) {
+    found +=
+        fmt::format(", of {} kinds: {} are the strongest", kinds.size(), kinds.rbegin()->second);
+  }
   const Result<Limits> limits = ReadLimits();
   const bool throttled = limits && limits->quota_cpus &&
                          static_cast<size_t>(*limits->quota_cpus) < machine.cpus.size();

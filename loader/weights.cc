@@ -37,11 +37,7 @@ double ProcessCpuSeconds() {
 
 // The CPUs of the node that weights are bound to; empty when they are not.
 std::vector<unsigned> CpusOfNode(const Machine& machine, const std::optional<unsigned>& node) {
-  std::vector<unsigned> cpus;
-  for (const Cpu& cpu : machine.cpus) {
-    if (node && cpu.node == *node) cpus.push_back(cpu.os_index);
-  }
-  return cpus;
+  return node ? CpusOf(machine, *node) : std::vector<unsigned>();
 }
 
 std::optional<uint64_t> SumIfKnown(std::optional<uint64_t> a, std::optional<uint64_t> b) {

@@ -1,6 +1,7 @@
 // The machine as a value: what a plan needs to know, and nothing that changes behind its back.
 // Built from the live machine by hwloc (honouring affinity, cpuset, cgroup limits), or from an
-// hwloc synthetic description, so that plans for machines we do not own can be made and tested.
+// hwloc synthetic description or XML file, so that plans for machines we do not own can be made and
+// tested.
 //
 // Threads: values. Detection reads /proc, /sys and hwloc (a few milliseconds); it changes nothing.
 #pragma once
@@ -20,19 +21,27 @@ struct HugePool {
   uint64_t free_pages = 0;  // free and not promised to another mapping
 };
 
+// Node numbers are the kernel's and may have gaps; a node need not have CPUs (CXL, HBM), nor
+// memory.
 struct NumaNode {
   unsigned os_index = 0;
+  std::string kind = {};  // "DRAM", "HBM", "NVM", ... as hwloc tells; empty where it does not
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;  // free or reclaimable page cache; without the hugetlb pools
   HugePool pool_2m;
   HugePool pool_1g;
+  // To each node, as Machine::nodes: relative latency, 10 is local (ACPI's SLIT). Empty where the
+  // firmware does not tell.
+  std::vector<unsigned> distances = {};
 };
 
 struct Cpu {
   unsigned os_index = 0;
   unsigned core = 0;  // logical number of its core; SMT siblings share it
   unsigned package = 0;
-  unsigned node = 0;  // os_index of its NUMA node
+  unsigned node = 0;    // os_index of its NUMA node
+  unsigned l3 = 0;      // logical number of its L3 cache, else of its package
+  int efficiency = -1;  // of a hybrid machine: 0 is the weakest kind of core; -1: all are equal
 };
 
 struct Machine {
@@ -48,9 +57,16 @@ struct Machine {
 };
 
 Result<Machine> DetectMachine();
+// What `lstopo FILE.xml` recorded on some machine, with the CPUs that were allowed there. Free
+// memory and pools are as for SyntheticMachine(), but pools have the pages that were reserved, all
+// free. kNoInput when the file is not there, kBadData when it is no topology.
+Result<Machine> MachineFromXml(const std::string& path);
 // e.g. "pack:2 numa:1 core:4 pu:2". Sizes are those hwloc gives, all memory is free, pools are
 // empty, both hugetlb sizes exist, THP is "madvise". kUsage for a description that hwloc rejects.
 Result<Machine> SyntheticMachine(const std::string& description);
+
+// The CPUs (os_index) whose node this is; none for a node of memory alone.
+std::vector<unsigned> CpusOf(const Machine& machine, unsigned node);
 
 // The CPUs (os_index) in the order threads should be pinned: own cores first, SMT siblings after
 // all cores have one thread. As long as `cpus`.

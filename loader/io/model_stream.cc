@@ -15,15 +15,15 @@
 namespace llmrun {
 namespace {
 
-constexpr int kPipeBytes = 1 << 20;  // as much as an unprivileged process may have
-constexpr size_t kStepBytes = kMiB;  // of memory taken ahead of what has come
+constexpr int kInputPipeBytes = 1 << 20;  // as much as an unprivileged process may have
+constexpr size_t kStepBytes = kMiB;       // of memory taken ahead of what has come
 constexpr int kLookAtCancelledMs = 100;
 
 }  // namespace
 
 Result<std::unique_ptr<ModelStream>> ModelStream::Open(int fd, std::string label) {
   constexpr char kExample[] = "zstdcat model.gguf.zst | llm-run -m - -p ...";
-  ::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);  // a refusal costs speed only
+  ::fcntl(fd, F_SETPIPE_SZ, kInputPipeBytes);  // a refusal costs speed only
   std::unique_ptr<ModelStream> stream(new ModelStream(fd, std::move(label)));
   const Status begun = stream->Prefetch(1);
   if (!begun) {

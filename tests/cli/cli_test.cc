@@ -362,6 +362,14 @@ TEST(CliPlan, ForAMachineThatIsOnlyDescribed) {
   absent.push_back("--numa=bind:2");
   ExpectError(Llm(absent), 64, "bind:2");
   ExpectError(Llm({"plan", "-m", kTinyModel, "--machine", "nonsense"}), 64, "nonsense");
+  ExpectError(Llm({"plan", "-m", kTinyModel, "--machine", "/nonexistent/m.xml"}), 66,
+              "/nonexistent/m.xml");
+  const ProcessResult recorded =
+      Llm({"plan", "-m", kTinyModel, "--machine",
+           LLMRUN_SOURCE_DIR "/tests/data/machines/hbm_cxl.xml", "--hugepages=1G"});
+  EXPECT_EQ(recorded.exit_code, 0) << recorded.err;
+  EXPECT_THAT(recorded.out, testing::HasSubstr("5 nodes, 16 CPUs"));
+  EXPECT_THAT(recorded.out, testing::HasSubstr("free pages 1G 40 2M 512"));
 }
 
 TEST(CliPlan, NamesOfLlamaCpp) {

@@ -67,7 +67,9 @@ TEST(Machine, PinOrderFillsCoresBeforeSiblings) {
 
 TEST(Machine, PinOrderOfACpusetWithHalvesOfCores) {
   Machine machine;
-  machine.cpus = {{3, 1, 0, 0}, {4, 2, 0, 0}, {5, 2, 0, 0}, {9, 4, 1, 1}};
+  for (const auto& [os_index, core] : {std::pair(3U, 1U), {4, 2}, {5, 2}, {9, 4}}) {
+    machine.cpus.push_back({.os_index = os_index, .core = core});
+  }
   EXPECT_THAT(PinOrder(machine), ElementsAre(3, 4, 9, 5));
   EXPECT_THAT(PinOrder(Machine()), ElementsAre());
 }
@@ -78,6 +80,88 @@ TEST(Machine, LargeMachines) {
   EXPECT_EQ(machine.cpus.size(), 1024u);
   const std::vector<unsigned> order = PinOrder(machine);
   EXPECT_EQ(std::set<unsigned>(order.begin(), order.end()).size(), 1024u);
+}
+
+TEST(Machine, L3Domains) {
+  // EPYC: eight cores share an L3, four L3 a node.
+  const Machine machine = Synthetic("pack:2 numa:1 l3:4 core:8 pu:2");
+  for (const Cpu& cpu : machine.cpus) EXPECT_EQ(cpu.l3, cpu.os_index / 16);
+  for (const Cpu& cpu : Synthetic("pack:3 core:2 pu:1").cpus) EXPECT_EQ(cpu.l3, cpu.package);
+}
+
+// Memory that hangs on the whole machine is local to every CPU, and nearest to none.
+TEST(Machine, NodeWithoutCpus) {
+  const Machine machine = Synthetic("[numa(memory=256GB)] pack:2 [numa(memory=64GB)] core:2 pu:1");
+  ASSERT_EQ(machine.nodes.size(), 3U);
+  std::vector<size_t> cpus_of_node;
+  for (const NumaNode& node : machine.nodes) {
+    cpus_of_node.push_back(CpusOf(machine, node.os_index).size());
+    const bool has_cpus = cpus_of_node.back() > 0;
+    EXPECT_EQ(node.total_bytes, has_cpus ? 64'000'000'000U : 256'000'000'000U);
+  }
+  EXPECT_THAT(cpus_of_node, testing::UnorderedElementsAre(2, 2, 0));
+}
+
+Machine Recorded(const std::string& name) {
+  const auto machine = MachineFromXml(LLMRUN_SOURCE_DIR "/tests/data/machines/" + name + ".xml");
+  EXPECT_TRUE(machine) << machine.error().OneLine();
+  return machine.value_or(Machine());
+}
+
+TEST(RecordedMachine, KindsOfMemoryAndLatencies) {
+  const Machine machine = Recorded("hbm_cxl");
+  ASSERT_EQ(machine.nodes.size(), 5U);
+  std::vector<unsigned> numbers;
+  std::vector<std::string> kinds;
+  for (const NumaNode& node : machine.nodes) {
+    numbers.push_back(node.os_index);
+    kinds.push_back(node.kind);
+  }
+  EXPECT_THAT(numbers, ElementsAre(0, 1, 2, 3, 7));
+  EXPECT_THAT(kinds, ElementsAre("DRAM", "DRAM", "HBM", "HBM", "CXL"));
+  EXPECT_THAT(machine.nodes[0].distances, ElementsAre(10, 21, 13, 21, 26));
+  EXPECT_THAT(machine.nodes[3].distances, ElementsAre(21, 13, 21, 10, 26));
+  EXPECT_THAT(machine.nodes[4].distances, ElementsAre(26, 26, 26, 26, 10));
+  EXPECT_EQ(machine.nodes[1].pool_2m.free_pages, 512U);
+  EXPECT_EQ(machine.nodes[1].pool_1g.total_pages, 40U);
+  EXPECT_EQ(machine.nodes[0].pool_1g.total_pages, 0U);
+  ASSERT_EQ(machine.cpus.size(), 16U);
+  for (const Cpu& cpu : machine.cpus) {
+    EXPECT_EQ(cpu.node, cpu.os_index / 8);  // the DRAM of its package
+    EXPECT_EQ(cpu.l3, cpu.os_index / 4);
+    EXPECT_EQ(cpu.efficiency, -1);
+  }
+  EXPECT_THAT(CpusOf(machine, 7), ElementsAre());
+}
+
+TEST(RecordedMachine, ContainerSeesWhatItMayUse) {
+  const Machine machine = Recorded("container");
+  ASSERT_EQ(machine.nodes.size(), 2U);
+  EXPECT_EQ(machine.nodes[0].os_index, 1U);
+  EXPECT_EQ(machine.nodes[1].os_index, 3U);
+  EXPECT_EQ(machine.total_bytes, 192'000'000'000U);
+  EXPECT_THAT(machine.nodes[0].distances, ElementsAre(10, 13));
+  EXPECT_THAT(CpusOf(machine, 1), ElementsAre(9, 10, 11));
+  EXPECT_EQ(machine.effective_cpus, 3);
+  EXPECT_THAT(PinOrder(machine), ElementsAre(9, 10, 11));
+}
+
+TEST(RecordedMachine, HybridCores) {
+  const Machine machine = Recorded("hybrid");
+  EXPECT_EQ(machine.cpu_model, "two strong cores and four weak ones");
+  std::vector<int> efficiencies;
+  for (const Cpu& cpu : machine.cpus) efficiencies.push_back(cpu.efficiency);
+  EXPECT_THAT(efficiencies, ElementsAre(1, 1, 0, 0, 0, 0));
+}
+
+TEST(RecordedMachine, RefusesWhatIsNone) {
+  const auto missing = MachineFromXml("/nonexistent/machine.xml");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNoInput);
+  const auto wrong = MachineFromXml(LLMRUN_SOURCE_DIR "/CMakePresets.json");
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, ErrorCode::kBadData);
+  EXPECT_THAT(wrong.error().message, testing::HasSubstr("CMakePresets.json"));
 }
 
 TEST(Machine, BadDescriptions) {
