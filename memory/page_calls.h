@@ -3,7 +3,7 @@
 //
 // Addresses lie in a range that the Arena reserved (PROT_NONE, anonymous, private); a run keeps to
 // whole pages of its kind. Calls return 0 or an errno value and never raise SIGBUS.
-// Threads: Populate() is called from several threads at once, the others from one.
+// Threads: several call at once, each for runs of its own.
 #pragma once
 
 #include <cstddef>

@@ -86,7 +86,7 @@ uint64_t OrdinaryBytes(const std::vector<PageTile>& tiles, const FreePages& free
 uint64_t MemoryLimit(const Machine& machine, const std::optional<unsigned>& node) {
   uint64_t bytes = machine.available_bytes;
   for (const NumaNode& candidate : machine.nodes) {
-    if (node && candidate.os_index == *node) bytes = std::min(bytes, candidate.total_bytes);
+    if (node && candidate.os_index == *node) bytes = std::min(bytes, candidate.free_bytes);
   }
   return bytes - bytes / 20;
 }
@@ -176,8 +176,10 @@ Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& opt
                                 const PlanInputs& inputs, uint64_t needed_bytes,
                                 uint64_t limit_bytes, std::vector<Fallback>* fallbacks) {
   if (needed_bytes > limit_bytes) {
-    const std::string why = fmt::format("{} of memory are needed, {} may be used (5% stay free)",
-                                        FormatBytes(needed_bytes), FormatBytes(limit_bytes));
+    const std::optional<unsigned> node = options.numa.bind_node;
+    const std::string why = fmt::format("{} of memory are needed, {}{} may be used (5% stay free)",
+                                        FormatBytes(needed_bytes), FormatBytes(limit_bytes),
+                                        node ? fmt::format(" on node {}", *node) : "");
     if (options.loader != LoaderKind::kAuto || RequiresHugePages(options)) {
       return MakeFixableError(ErrorCode::kResource,
                               options.stream != nullptr

@@ -113,6 +113,13 @@ TEST(PlanPlacement, ExplicitLoaderThatDoesNotFitIsAnError) {
   EXPECT_EQ(plan.error().code, ErrorCode::kResource);
   EXPECT_THAT(plan.error().message, HasSubstr("960.0 MiB of memory are needed, 486.4 MiB may"));
   EXPECT_THAT(plan.error().fix, HasSubstr("--loader=mmap"));
+  // Of one node only what is free there counts, and the message names it.
+  Machine two = PlanMachine(2 * kGiB);
+  two.nodes.push_back({.os_index = 3, .total_bytes = kGiB, .free_bytes = kGiB / 2});
+  const auto bound =
+      PlanPlacement(index, two, {.loader = LoaderKind::kIoUring, .numa = {.bind_node = 3}}, {});
+  ASSERT_FALSE(bound);
+  EXPECT_THAT(bound.error().message, HasSubstr("486.4 MiB on node 3 may be used"));
   // Required huge pages rule mmap out for auto, too.
   const auto required =
       PlanPlacement(index, PlanMachine(kGiB / 2),

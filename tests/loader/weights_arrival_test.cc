@@ -105,7 +105,9 @@ TEST(WeightsArriving, WhatWasCachedStaysCached) {
   ColdFile file(index.files().front().label);
   file.Warm(0, file.bytes());
   ASSERT_TRUE(LoadAll(index, {.loader = LoaderKind::kRead}));
-  EXPECT_EQ(file.Cached(), file.bytes());
+  // Dropped pages go by whole reads, of which the smallest here is a fifth of the file. The kernel
+  // may take some clean pages back at any time.
+  EXPECT_GE(file.Cached(), file.bytes() * 9 / 10);
 }
 
 TEST(WeightsArriving, AutoCopiesWhatIsCachedAndReadsTheRest) {
