@@ -28,8 +28,8 @@ struct NumaNode {
   std::string kind = {};  // "DRAM", "HBM", "NVM", ... as hwloc tells; empty where it does not
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;  // free or reclaimable page cache; without the hugetlb pools
-  HugePool pool_2m;
-  HugePool pool_1g;
+  HugePool pool_2m = {};
+  HugePool pool_1g = {};
   // To each node, as Machine::nodes: relative latency, 10 is local (ACPI's SLIT). Empty where the
   // firmware does not tell.
   std::vector<unsigned> distances = {};
