@@ -24,15 +24,11 @@ if(LLMRUN_SANITIZE)
   target_compile_options(llmrun_options INTERFACE
     -fsanitize=${LLMRUN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(llmrun_options INTERFACE -fsanitize=${LLMRUN_SANITIZE})
-  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    # Instrumented code hides initialisations from this warning, as GCC's manual says.
-    target_compile_options(llmrun_options INTERFACE -Wno-maybe-uninitialized)
-    # At a fixed address: the checks' tables want a million relocations, a third of the time that a
-    # short command takes.
-    set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
-    target_compile_options(llmrun_options INTERFACE -fno-pie)
-    target_link_options(llmrun_options INTERFACE -no-pie)
-  endif()
+  # At a fixed address: the checks' tables want a million relocations, a third of the time that a
+  # short command takes.
+  set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(llmrun_options INTERFACE -fno-pie)
+  target_link_options(llmrun_options INTERFACE -no-pie)
 endif()
 
 # llmrun_library(NAME [deps...]): the static library of this folder, from every .cc below it.

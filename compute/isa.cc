@@ -1,5 +1,7 @@
 // Which instruction sets this machine has. __builtin_cpu_supports asks the processor (CPUID) and
 // the operating system (XCR0: whether it saves the wider registers).
+#include <cpuid.h>
+
 #include "base/error.h"
 #include "compute/kernels.h"
 
@@ -8,9 +10,14 @@ namespace {
 
 constexpr IsaLevel kLevels[] = {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvx512};
 
+// The half-precision conversions, which clang 14's __builtin_cpu_supports does not know.
+bool HasF16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
 bool Supported(IsaLevel level) {
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("f16c");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c();
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");

@@ -12,7 +12,6 @@
 #include "loader/index/tensor_index.h"
 #include "loader/safetensors/shard_index.h"
 #include "tests/support/safetensors_bytes.h"
-#include "tests/support/sanitizer.h"
 
 namespace llmrun {
 namespace {
@@ -191,7 +190,6 @@ TEST(Safetensors, RefusesDataThatIsNotTiled) {
 }
 
 TEST(Safetensors, RefusesTooManyTensors) {
-  if (kThreadSanitizer) GTEST_SKIP() << "one thread, a million tensors: nothing to find, a minute";
   std::string header = "{";
   for (uint32_t i = 0; i <= 1U << 20; ++i) {
     header += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":" + Entry("U8", "[0]", 0, 0);

@@ -31,7 +31,7 @@ struct FaultOptions {
 class FaultBackend final : public ReadBackend {
  public:
   FaultBackend(std::vector<std::vector<std::byte>> files, const FaultOptions& options)
-      : files_(std::move(files)), options_(options), random_(options.seed) {}
+      : files_(std::move(files)), options_(options), random_(static_cast<uint32_t>(options.seed)) {}
 
   std::string_view Name() const override { return "fault"; }
   uint32_t Capacity() const override { return options_.capacity; }
@@ -49,7 +49,7 @@ class FaultBackend final : public ReadBackend {
 
   std::vector<std::vector<std::byte>> files_;
   const FaultOptions options_;
-  std::mt19937_64 random_;
+  std::minstd_rand random_;  // made anew for every schedule: one word of state
   std::vector<ReadRequest> pending_;
   uint32_t misaligned_ = 0;
   uint32_t errors_given_ = 0;

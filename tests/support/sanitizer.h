@@ -1,24 +1,20 @@
 // What a test must know of the sanitizer it was compiled with.
 #pragma once
 
-#include <cstdint>
-
 namespace llmrun {
 
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kThreadSanitizer = true;
-#else
-inline constexpr bool kThreadSanitizer = false;
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LLMRUN_TESTS_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LLMRUN_TESTS_SANITIZED 1
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(LLMRUN_TESTS_SANITIZED)
 inline constexpr bool kAnySanitizer = true;
 #else
-inline constexpr bool kAnySanitizer = kThreadSanitizer;
+inline constexpr bool kAnySanitizer = false;
 #endif
-
-// The size of a test that runs on one thread. ThreadSanitizer finds nothing there and takes twenty
-// times as long: it gets a tenth, every other build the whole.
-constexpr uint32_t SingleThreadedSize(uint32_t size) { return kThreadSanitizer ? size / 10 : size; }
 
 }  // namespace llmrun
