@@ -97,9 +97,7 @@ Json ArenasJson(const PlacementPlan& plan) {
                        {"count", PageCount(tile.bytes, PageBytes(tile.kind))},
                        {"bytes", tile.bytes}});
     }
-    arenas.push_back({{"bytes", arena.bytes},
-                      {"node", arena.node ? Json(*arena.node) : Json(nullptr)},
-                      {"tiles", tiles}});
+    arenas.push_back({{"bytes", arena.bytes}, {"nodes", arena.nodes}, {"tiles", tiles}});
   }
   return arenas;
 }
@@ -179,7 +177,7 @@ std::string PlacementText(const Planned& planned) {
   for (size_t i = 0; i < plan.arenas.size(); ++i) {
     const ArenaPlan& arena = plan.arenas[i];
     out += fmt::format("arena {}  {} on {} as {}\n", i, FormatBytes(arena.bytes),
-                       arena.node ? fmt::format("node {}", *arena.node) : "the loading node",
+                       arena.nodes.empty() ? "the loading node" : NameOf(arena.nodes),
                        TilesText(arena.tiles));
   }
   out += fmt::format(

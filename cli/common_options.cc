@@ -97,22 +97,22 @@ Result<LoaderKind> ChooseLoader(const LoaderFlags& flags) {
 }
 
 Result<NumaPolicy> ParseNuma(const std::string& text) {
-  if (text == "off") return NumaPolicy{};
-  constexpr std::string_view kBind = "bind:";
-  if (text.starts_with(kBind)) {
-    unsigned node = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data() + kBind.size(), end, node);
-    if (error == std::errc() && stop == end) return NumaPolicy{node};
-  }
-  for (const std::string_view later :
-       {"auto", "shard", "interleave", "mirror", "distribute", "isolate", "numactl"}) {
+  if (const std::optional<NumaPolicy> policy = ParseNumaPolicy(text)) return *policy;
+  for (const std::string_view later : {"auto", "shard", "mirror"}) {
     if (text == later) {
-      return MakeFixableError(ErrorCode::kUnavailable, "--numa=off or --numa=bind:0",
+      return MakeFixableError(ErrorCode::kUnavailable, "--numa=interleave or --numa=bind:0",
                               "--numa={} is not there yet", text);
     }
   }
-  return MakeError(ErrorCode::kUsage, "--numa={}: expected off or bind:N", text);
+  constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+      {"distribute", "--numa=interleave"}, {"isolate", "--numa=bind:0"}, {"numactl", "--numa=off"}};
+  for (const auto& [word, ours] : kElsewhere) {
+    if (text == word) {
+      return MakeFixableError(ErrorCode::kUsage, std::string(ours),
+                              "--numa={} is a word of llama.cpp's", text);
+    }
+  }
+  return MakeError(ErrorCode::kUsage, "--numa={}: expected off, bind:N or interleave", text);
 }
 
 Result<IoPoll> NeedIoPoll(const std::string& text) {
@@ -202,7 +202,10 @@ void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
   add(command.add_option("--hugepages-policy", flags.hugepages_policy,
                          "try: the best there is (default); require: exactly that or an error"),
       "P");
-  add(command.add_option("--numa", flags.numa, "off (default) or bind:N"), "N");
+  add(command.add_option(
+          "--numa", flags.numa,
+          "off (default), bind:N, or interleave: page by page on\nall nodes with CPUs"),
+      "N");
   CLI::Option* mlock =
       command.add_flag("--mlock", flags.mlock, "lock the weights in memory")->group(kGroupLoading);
   FromEnvironment(mlock, {"LLMRUN_MLOCK", "LLAMA_ARG_MLOCK"});

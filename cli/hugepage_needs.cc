@@ -32,7 +32,8 @@ Result<HugePageNeeds> PlanHugePages(const TensorIndex& index, const Machine& mac
   options.loader = LoaderKind::kRead;  // all that place weights place them alike
   options.hugepages = wish.kind == PageKind::k1G ? HugePages::k1G : HugePages::k2M;
   options.policy = wish.policy;
-  options.numa.bind_node = wish.node.value_or(machine.nodes.front().os_index);
+  const unsigned node = wish.node.value_or(machine.nodes.front().os_index);
+  options.numa = BindTo(node);
   ASSIGN_OR_RETURN(const PlacementPlan plan,
                    PlanPlacement(index, WithFullPools(machine), options, {}));
 
@@ -46,8 +47,7 @@ Result<HugePageNeeds> PlanHugePages(const TensorIndex& index, const Machine& mac
         continue;
       }
       HugePageNeed need;
-      need.change = {*options.numa.bind_node, tile.kind,
-                     PageCount(tile.bytes, PageBytes(tile.kind))};
+      need.change = {node, tile.kind, PageCount(tile.bytes, PageBytes(tile.kind))};
       need.free_pages = FreePages(machine, need.change.node, tile.kind);
       needs.pools.push_back(need);
     }

@@ -1,5 +1,7 @@
 // The end of a load: what its threads left is waited for, sealed, and looked at.
+#include <algorithm>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "loader/weights_impl.h"
@@ -63,6 +65,36 @@ Status Weights::Impl::GatherEvidence() {
   return {};
 }
 
+// What the kernel did otherwise than it was told: pages of an interleaved range come from another
+// node when one is full, and without a word.
+void Weights::Impl::NotePlacement() {
+  const Residency& found = report.residency;
+  if (plan.mapped || plan.nodes.empty() || found.node_bytes.empty()) return;
+  uint64_t all_bytes = 0;
+  for (const auto& [node, bytes] : found.node_bytes) all_bytes += bytes;
+  // Turns go round the last page of each kind, and a percent is within what sampling sees.
+  uint64_t slack_bytes = all_bytes / 100 + PageBytes(PageKind::k4K);
+  if (found.bytes_thp > 0) slack_bytes += PageBytes(PageKind::kThp);
+  if (found.bytes_2m > 0) slack_bytes += PageBytes(PageKind::k2M);
+  if (found.bytes_1g > 0) slack_bytes += PageBytes(PageKind::k1G);
+  bool as_told = true;
+  std::string shares;
+  for (const auto& [node, bytes] : found.node_bytes) {
+    const bool wanted = std::ranges::count(plan.nodes, static_cast<unsigned>(node)) > 0;
+    as_told &= bytes <= (wanted ? all_bytes / plan.nodes.size() + slack_bytes : 0);
+    shares += fmt::format("{}{:.1f}% on node {}", shares.empty() ? "" : ", ",
+                          100 * static_cast<double>(bytes) / static_cast<double>(all_bytes), node);
+  }
+  if (as_told) return;
+  const bool one = plan.nodes.size() == 1;
+  report.fallbacks.push_back(
+      {.wanted = fmt::format("weights {} {}", one ? "on" : "evenly on", NameOf(plan.nodes)),
+       .got = shares,
+       .why = one ? "the kernel did not bind them" : "a node ran out of free memory",
+       .fix =
+           one ? "allow mbind, e.g. docker run --cap-add=SYS_NICE" : "free memory on that node"});
+}
+
 Result<LoadReport> Weights::Impl::Finish() {
   loading_thread.join();
   if (load_error) return tl::unexpected<Error>(*load_error);
@@ -85,6 +117,7 @@ Result<LoadReport> Weights::Impl::Finish() {
   }
   RETURN_IF_ERROR(SealAndLock());
   RETURN_IF_ERROR(GatherEvidence());
+  NotePlacement();
   return report;
 }
 

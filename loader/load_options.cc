@@ -1,5 +1,6 @@
 #include "loader/load_options.h"
 
+#include <charconv>
 #include <span>
 #include <utility>
 
@@ -48,6 +49,29 @@ std::optional<IoPoll> ParseIoPoll(std::string_view text) {
   return Find<IoPoll>(kIoPollNames, text);
 }
 std::string_view NameOf(IoPoll poll) { return Find<IoPoll>(kIoPollNames, poll); }
+
+std::optional<NumaPolicy> ParseNumaPolicy(std::string_view text) {
+  constexpr std::string_view kBind = "bind:";
+  if (text == "off") return NumaPolicy{};
+  if (text == "interleave") return NumaPolicy{.mode = NumaMode::kInterleave};
+  if (!text.starts_with(kBind)) return std::nullopt;
+  unsigned node = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + kBind.size(), end, node);
+  return error == std::errc() && stop == end ? std::optional(BindTo(node)) : std::nullopt;
+}
+
+std::string NameOf(const NumaPolicy& policy) {
+  switch (policy.mode) {
+    case NumaMode::kBind:
+      return fmt::format("bind:{}", policy.node);
+    case NumaMode::kInterleave:
+      return "interleave";
+    case NumaMode::kOff:
+      break;
+  }
+  return "off";
+}
 
 Status Validate(const LoadOptions& options) {
   if (options.io_threads < 0 || options.io_threads > kMaxIoThreads) {

@@ -29,10 +29,17 @@ enum class IoPoll : uint8_t { kNone, kSqpoll, kIopoll };
 std::optional<IoPoll> ParseIoPoll(std::string_view text);  // "none", "sqpoll", "iopoll"
 std::string_view NameOf(IoPoll poll);
 
-// --numa=: off (no binding) or bind:N. The other policies arrive with the placement issue.
+// --numa=: on which NUMA nodes the weights are to lie. kOff: where the kernel puts them. kBind: all
+// on one. kInterleave: page by page on all nodes with CPUs in turn.
+enum class NumaMode : uint8_t { kOff, kBind, kInterleave };
 struct NumaPolicy {
-  std::optional<unsigned> bind_node = {};
+  NumaMode mode = NumaMode::kOff;
+  unsigned node = 0;  // kBind
 };
+inline NumaPolicy BindTo(unsigned node) { return {NumaMode::kBind, node}; }
+// "off", "bind:1", "interleave"; nullopt for anything else.
+std::optional<NumaPolicy> ParseNumaPolicy(std::string_view text);
+std::string NameOf(const NumaPolicy& policy);
 
 struct LoadProgress {
   uint64_t bytes_done = 0;

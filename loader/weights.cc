@@ -35,8 +35,9 @@ double ProcessCpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-// The CPUs of the node that weights are bound to; empty when they are not.
-std::vector<unsigned> CpusOfNode(const Machine& machine, const std::optional<unsigned>& node) {
+// The CPUs of the node that weights are bound to; empty when they may lie on several.
+std::vector<unsigned> CpusOfNode(const Machine& machine, const NodeSet& nodes) {
+  const std::optional<unsigned> node = OnlyNode(nodes);
   return node ? CpusOf(machine, *node) : std::vector<unsigned>();
 }
 
@@ -98,7 +99,7 @@ Status Weights::Impl::ReserveMemory() {
   }
   for (const ArenaPlan& planned : plan.arenas) {
     ASSIGN_OR_RETURN(Arena arena, Arena::Reserve({.tiles = planned.tiles,
-                                                  .node = planned.node,
+                                                  .nodes = planned.nodes,
                                                   .policy = options.policy,
                                                   .touch_later = true}));
     bases.push_back(arena.data());
@@ -143,15 +144,12 @@ Status Weights::Impl::Start() {
                                                 .hash = options.hash,
                                                 .check = options.on_tensor,
                                                 .threads = std::max(1, machine.effective_cpus / 2),
-                                                .cpus = CpusOfNode(machine, options.numa.bind_node),
+                                                .cpus = CpusOfNode(machine, plan.nodes),
                                                 .view = [this](TensorId id) { return View(id); }}));
     for (const TensorId id : arrivals->empty()) verifier->Complete(id);
   }
   ASSIGN_OR_RETURN(loading_thread,
-                   StartThread("loading",
-                               CpusOfNode(machine, plan.arenas.empty() ? options.numa.bind_node
-                                                                       : plan.arenas.front().node),
-                               [this] { Load(); }));
+                   StartThread("loading", CpusOfNode(machine, plan.nodes), [this] { Load(); }));
   return {};
 }
 
@@ -174,7 +172,7 @@ Result<FillResult> Weights::Impl::Fill() {
                     .request_bytes = options.chunk_bytes,
                     .io_poll = options.io_poll,
                     .tune = options.tune,
-                    .cpus = CpusOfNode(machine, options.numa.bind_node),
+                    .cpus = CpusOfNode(machine, plan.nodes),
                     .use_cache = options.loader == LoaderKind::kAuto,
                     .populate_threads = std::min(kPopulateThreads, machine.effective_cpus),
                     .landed = [this](size_t read) { Landed(read); },

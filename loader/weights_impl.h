@@ -54,6 +54,7 @@ struct Weights::Impl {
   Status FinishPages();
   Status SealAndLock();
   Status GatherEvidence();
+  void NotePlacement();
   int Threads() const;
 
   const TensorIndex& index;

@@ -45,7 +45,7 @@ Result<Arena> Arena::Reserve(const ArenaSpec& spec, PageCalls& calls) {
   arena.populate_seconds_ = builder.populate_seconds;
   if (spec.touch_later) {
     arena.filler_ = std::make_unique<PageFiller>(
-        PageFiller::Spec{arena.data_, arena.got_, spec.node, spec.policy}, calls);
+        PageFiller::Spec{arena.data_, arena.got_, spec.nodes, spec.policy}, calls);
   }
   return arena;
 }

@@ -2,7 +2,7 @@
 // reserved and touched before anything is read into it, then filled, then sealed.
 //
 // Life: Reserve() maps and populates; the caller writes into data(); Seal() makes it read-only.
-// Order inside Reserve: mmap -> mbind (when a node is given) -> MADV_POPULATE_WRITE, whose result
+// Order inside Reserve: mmap -> mbind (when nodes are given) -> MADV_POPULATE_WRITE, whose result
 // is checked: a page that cannot be had is an Error or a Fallback, never a SIGBUS later.
 //
 // With `touch_later` Reserve() leaves the touching to EnsurePages(), so that it can go on beside
@@ -20,19 +20,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/error.h"
 #include "base/fallback.h"
+#include "memory/node_set.h"
 #include "memory/page_kind.h"
 
 namespace llmrun {
 
 struct ArenaSpec {
-  std::vector<PageTile> tiles;   // in address order, largest pages first; sum = size of the arena
-  std::optional<unsigned> node;  // bind to this NUMA node; unset: the kernel's first touch
+  std::vector<PageTile> tiles;  // in address order, largest pages first; sum = size of the arena
+  NodeSet nodes;                // where the pages are to lie; none: the kernel's first touch
   HugePagesPolicy policy = HugePagesPolicy::kTry;
   int populate_threads = 1;  // who touch the pages in Reserve(), at least 1
   bool touch_later = false;

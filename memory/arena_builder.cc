@@ -20,9 +20,9 @@ PageKind OneStepDown(PageKind kind) {
 
 constexpr char kThpFix[] = "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled";
 
-std::string FixFor(const PageTile& run, std::optional<unsigned> node) {
+std::string FixFor(const PageTile& run, const NodeSet& nodes) {
   if (run.kind == PageKind::kThp) return kThpFix;
-  return ReserveCommand({node.value_or(0), run.kind, run.bytes / PageBytes(run.kind)});
+  return ReserveCommand(nodes, run.kind, run.bytes / PageBytes(run.kind));
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ ArenaBuilder::ArenaBuilder(const ArenaSpec& spec, std::byte* base, PageCalls& ca
       calls_(calls),
       at_(base),
       todo_(spec.tiles.begin(), spec.tiles.end()),
-      may_bind_(spec.node.has_value()) {}
+      may_bind_(!spec.nodes.empty()) {}
 
 Status ArenaBuilder::Build() {
   bool checked_available = false;
@@ -66,7 +66,7 @@ Status ArenaBuilder::CheckAvailable(const PageTile& first) {
   uint64_t needed_bytes = first.bytes;
   for (const PageTile& run : todo_) needed_bytes += run.bytes;
   needed_bytes += needed_bytes / 512;  // page tables: 8 bytes for each 4 KiB
-  const std::optional<AvailableMemory> available = calls_.Available(spec_.node);
+  const std::optional<AvailableMemory> available = calls_.Available(spec_.nodes);
   if (!available || needed_bytes <= available->bytes) return {};
   return MakeFixableError(ErrorCode::kResource,
                           "free memory or raise the limit, or use --loader=mmap, which needs none",
@@ -76,7 +76,7 @@ Status ArenaBuilder::CheckAvailable(const PageTile& first) {
 }
 
 Result<ArenaBuilder::Taken> ArenaBuilder::Take(const PageTile& run) {
-  const uint64_t free_pages = IsHugetlb(run.kind) ? calls_.FreePages(run.kind, spec_.node) : 0;
+  const uint64_t free_pages = IsHugetlb(run.kind) ? calls_.FreePages(run.kind, spec_.nodes) : 0;
   int errnum = 0;
   uint64_t mapped_bytes = MapWhatPoolGives(run, &errnum);
   // A mapping reserves from all nodes together; the pages of a bound one come from one of them.
@@ -96,7 +96,7 @@ Result<ArenaBuilder::Taken> ArenaBuilder::Take(const PageTile& run) {
   PopulateSpec how;
   how.page_bytes = PageBytes(run.kind);
   how.threads = spec_.populate_threads;
-  how.node = spec_.node;
+  how.node = OnlyNode(spec_.nodes);
   const Stopwatch watch;
   const PopulateOutcome outcome =
       Populate({at_, mapped_bytes}, how,
@@ -124,7 +124,7 @@ uint64_t ArenaBuilder::MapWhatPoolGives(const PageTile& run, int* errnum) {
     if (map_errnum == 0) return pages * page_bytes;
     *errnum = map_errnum;
     if (map_errnum != ENOMEM || !IsHugetlb(run.kind)) return 0;
-    const uint64_t free_pages = calls_.FreePages(run.kind, std::nullopt);
+    const uint64_t free_pages = calls_.FreePages(run.kind, {});
     pages = free_pages < pages ? free_pages : pages / 2;
   }
   return 0;
@@ -132,16 +132,17 @@ uint64_t ArenaBuilder::MapWhatPoolGives(const PageTile& run, int* errnum) {
 
 Status ArenaBuilder::Bind(const PageTile& run) {
   if (!may_bind_) return {};
-  const int errnum = calls_.Bind(at_, run.bytes, *spec_.node);
+  const int errnum = calls_.Bind(at_, run.bytes, spec_.nodes);
   if (errnum == 0) return {};
   if (errnum == EINVAL) {
-    return MakeError(ErrorCode::kUsage, "node {}: no such NUMA node, or not allowed here",
-                     *spec_.node);
+    return MakeError(ErrorCode::kUsage, "{}: no such NUMA node, or not allowed here",
+                     NameOf(spec_.nodes));
   }
   if (errnum != EPERM && errnum != ENOSYS) return OsError(errnum, "binding memory to a node");
   may_bind_ = false;
-  fallbacks.push_back({fmt::format("memory bound to node {}", *spec_.node),
-                       "first touch by threads on that node",
+  const bool one = spec_.nodes.size() == 1;
+  fallbacks.push_back({fmt::format("memory bound to {}", NameOf(spec_.nodes)),
+                       one ? "first touch by threads on that node" : "first touch",
                        fmt::format("mbind: {}", std::strerror(errnum)),
                        "allow mbind, e.g. docker run --cap-add=SYS_NICE"});
   return {};
@@ -168,7 +169,7 @@ Status ArenaBuilder::StepDown(const PageTile& run, const Taken& taken) {
                      FormatBytes(taken.bytes), FormatBytes(run.bytes), taken.why);
   }
   if (spec_.policy == HugePagesPolicy::kRequire) {
-    return MakeFixableError(ErrorCode::kUnavailable, FixFor(run, spec_.node),
+    return MakeFixableError(ErrorCode::kUnavailable, FixFor(run, spec_.nodes),
                             "{} pages required: {}", NameOf(run.kind), taken.why);
   }
   const PageKind below = OneStepDown(run.kind);
@@ -179,7 +180,7 @@ Status ArenaBuilder::StepDown(const PageTile& run, const Taken& taken) {
                        taken.bytes == 0 ? rest
                                         : fmt::format("{} x {}, then {}", taken.bytes / page_bytes,
                                                       NameOf(run.kind), rest),
-                       taken.why, FixFor(run, spec_.node)});
+                       taken.why, FixFor(run, spec_.nodes)});
   const uint64_t rest_bytes = run.bytes - taken.bytes;
   if (!todo_.empty() && todo_.front().kind == below) {
     todo_.front().bytes += rest_bytes;
@@ -194,7 +195,10 @@ std::string ArenaBuilder::WhyShort(const PageTile& run, uint64_t free_pages, int
   if (!IsHugetlb(run.kind)) return std::strerror(errnum);
   if (errnum == EINVAL) return fmt::format("the kernel offers no {} pages", NameOf(run.kind));
   const uint64_t needed = run.bytes / PageBytes(run.kind);
-  const std::string where = spec_.node ? fmt::format("node {} has", *spec_.node) : "there are";
+  const NodeSet& nodes = spec_.nodes;
+  const std::string where =
+      nodes.empty() ? "there are"
+                    : NameOf(nodes) + (nodes.size() == 1 ? " has" : " have in equal parts");
   const std::string numbers =
       fmt::format("{} {} free {} pages, {} needed", where, free_pages, NameOf(run.kind), needed);
   if (free_pages < needed) return numbers;

@@ -153,4 +153,14 @@ std::string ReserveCommand(const PoolChange& change) {
   return "sudo llm-run hugepages reserve " + SizeAndCount(change);
 }
 
+std::string ReserveCommand(const NodeSet& nodes, PageKind kind, uint64_t pages) {
+  if (nodes.empty()) return ReserveCommand({0, kind, pages});
+  std::string commands;
+  for (const unsigned node : nodes) {
+    if (!commands.empty()) commands += " && ";
+    commands += ReserveCommand({node, kind, (pages + nodes.size() - 1) / nodes.size()});
+  }
+  return commands;
+}
+
 }  // namespace llmrun

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "memory/machine.h"
+#include "memory/node_set.h"
 #include "memory/page_kind.h"
 
 namespace llmrun {
@@ -39,5 +40,7 @@ Result<uint64_t> ReleaseHugePages(const PoolChange& change, const std::string& s
 
 // "sudo llm-run hugepages reserve --size=1G --count=3 --node=0"
 std::string ReserveCommand(const PoolChange& change);
+// One for each node that so many pages fall to in equal parts; node 0 for none.
+std::string ReserveCommand(const NodeSet& nodes, PageKind kind, uint64_t pages);
 
 }  // namespace llmrun

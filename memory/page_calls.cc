@@ -63,12 +63,13 @@ class RealPageCalls final : public PageCalls {
   }
 
   // The raw system call: glibc has no wrapper and libnuma would be a library for one function.
-  int Bind(std::byte* at, uint64_t bytes, unsigned node) override {
+  int Bind(std::byte* at, uint64_t bytes, const NodeSet& nodes) override {
     constexpr unsigned kWordBits = sizeof(unsigned long) * CHAR_BIT;
-    std::vector<unsigned long> mask(node / kWordBits + 1);
-    mask[node / kWordBits] |= 1UL << (node % kWordBits);
+    std::vector<unsigned long> mask(nodes.back() / kWordBits + 1);
+    for (const unsigned node : nodes) mask[node / kWordBits] |= 1UL << (node % kWordBits);
     const unsigned long mask_bits = mask.size() * kWordBits + 1;  // the kernel reads one less
-    return syscall(SYS_mbind, at, bytes, MPOL_BIND, mask.data(), mask_bits, 0) == 0 ? 0 : errno;
+    const int mode = nodes.size() == 1 ? MPOL_BIND : MPOL_INTERLEAVE;
+    return syscall(SYS_mbind, at, bytes, mode, mask.data(), mask_bits, 0) == 0 ? 0 : errno;
   }
 
   int Populate(std::byte* at, uint64_t bytes, PageKind kind) override {
@@ -78,25 +79,34 @@ class RealPageCalls final : public PageCalls {
     return 0;
   }
 
-  uint64_t FreePages(PageKind kind, std::optional<unsigned> node) override {
+  uint64_t FreePages(PageKind kind, const NodeSet& nodes) override {
     const Result<std::vector<PoolStatus>> pools = HugePoolStatus();
     if (!pools) return 0;
-    uint64_t pages = 0;
+    uint64_t all_pages = 0;
+    std::vector<uint64_t> pages_of(nodes.size());
     for (const PoolStatus& pool : *pools) {
-      if (pool.kind == kind && pool.node == node.value_or(pool.node)) pages += pool.free_pages;
+      if (pool.kind != kind) continue;
+      all_pages += pool.free_pages;
+      const auto place = std::ranges::find(nodes, pool.node);
+      if (place != nodes.end()) {
+        pages_of[static_cast<size_t>(place - nodes.begin())] = pool.free_pages;
+      }
     }
-    return pages;
+    return nodes.empty() ? all_pages : nodes.size() * std::ranges::min(pages_of);
   }
 
-  std::optional<AvailableMemory> Available(std::optional<unsigned> node) override {
+  std::optional<AvailableMemory> Available(const NodeSet& nodes) override {
     const Result<Limits> limits = ReadLimits();
     if (!limits) return std::nullopt;
-    AvailableMemory available{limits->available_bytes, limits->available_source};
-    const std::optional<uint64_t> on_node = node ? NodeAvailableBytes(*node) : std::nullopt;
-    if (on_node && *on_node < available.bytes) {
-      available = {*on_node, fmt::format("node {}", *node)};
+    const AvailableMemory everywhere{limits->available_bytes, limits->available_source};
+    uint64_t bytes = 0;
+    for (const unsigned node : nodes) {
+      const std::optional<uint64_t> on_node = NodeAvailableBytes(node);
+      if (!on_node) return everywhere;
+      bytes += *on_node;
     }
-    return available;
+    if (nodes.empty() || bytes >= everywhere.bytes) return everywhere;
+    return AvailableMemory{bytes, NameOf(nodes)};
   }
 
   std::optional<uint64_t> ThpBytes(const std::byte* at, uint64_t bytes) override {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "memory/node_set.h"
 #include "memory/page_kind.h"
 
 namespace llmrun {
@@ -31,15 +32,16 @@ class PageCalls {
   virtual int Map(std::byte* at, uint64_t bytes, PageKind kind) = 0;
   // Back to the bare reservation.
   virtual int Unmap(std::byte* at, uint64_t bytes) = 0;
-  // Later pages of the run come from `node` only. EINVAL: no such node, or not allowed here.
-  virtual int Bind(std::byte* at, uint64_t bytes, unsigned node) = 0;
+  // Later pages of the run come from these nodes, of which there is at least one. With several the
+  // kernel takes pages elsewhere when one is short. EINVAL: no such node, or not allowed here.
+  virtual int Bind(std::byte* at, uint64_t bytes, const NodeSet& nodes) = 0;
   // Brings every page of the run into memory.
   virtual int Populate(std::byte* at, uint64_t bytes, PageKind kind) = 0;
 
-  // Free pages of a pool, on `node` or on all.
-  virtual uint64_t FreePages(PageKind kind, std::optional<unsigned> node) = 0;
-  // nullopt when the machine does not say.
-  virtual std::optional<AvailableMemory> Available(std::optional<unsigned> node) = 0;
+  // Free pages of a pool that a run on these nodes can have in equal parts; of all nodes for none.
+  virtual uint64_t FreePages(PageKind kind, const NodeSet& nodes) = 0;
+  // On these nodes together, or on all for none. nullopt when the machine does not say.
+  virtual std::optional<AvailableMemory> Available(const NodeSet& nodes) = 0;
   // How much of the populated run the kernel gave as transparent huge pages; nullopt: not known.
   virtual std::optional<uint64_t> ThpBytes(const std::byte* at, uint64_t bytes) = 0;
 };

@@ -71,7 +71,9 @@ void PageFiller::Touch(Piece* piece) {
     errnum = calls_.Unmap(piece->at, piece->bytes);
     if (errnum != 0) break;
     errnum = calls_.Map(piece->at, piece->bytes, piece->kind);
-    if (errnum == 0 && spec_.node) calls_.Bind(piece->at, piece->bytes, *spec_.node);
+    if (errnum == 0 && !spec_.nodes.empty()) {
+      calls_.Bind(piece->at, piece->bytes, spec_.nodes);
+    }
     if (errnum == 0) errnum = TouchAs(piece, piece->kind);
   }
   if (piece->kind != piece->wanted) NoteStepDown(*piece, first_errnum);
@@ -110,7 +112,7 @@ PageFiller::Refusal PageFiller::Explain(PageKind kind, int errnum) const {
   if (!IsHugetlb(kind)) {
     return {std::strerror(errnum), "free memory, raise the cgroup's limit, or use --loader=mmap"};
   }
-  if (calls_.FreePages(kind, spec_.node) > 0) {
+  if (calls_.FreePages(kind, spec_.nodes) > 0) {
     return {
         "the pool has free ones, but a limit of the cgroup forbids them",
         fmt::format("raise hugetlb.{}.max of the cgroup", kind == PageKind::k1G ? "1GB" : "2MB")};
@@ -119,7 +121,7 @@ PageFiller::Refusal PageFiller::Explain(PageKind kind, int errnum) const {
   for (const PageTile& tile : spec_.tiles) {
     if (tile.kind == kind) pages += tile.bytes / PageBytes(kind);
   }
-  return {"none were left in the pool", ReserveCommand({spec_.node.value_or(0), kind, pages})};
+  return {"none were left in the pool", ReserveCommand(spec_.nodes, kind, pages)};
 }
 
 Status PageFiller::Ensure(uint64_t offset, uint64_t bytes) {

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/fallback.h"
+#include "memory/node_set.h"
 #include "memory/page_calls.h"
 #include "memory/page_kind.h"
 
@@ -27,8 +28,8 @@ class PageFiller {
  public:
   struct Spec {
     std::byte* base = nullptr;
-    std::vector<PageTile> tiles;   // mapped, not touched; in address order
-    std::optional<unsigned> node;  // pages mapped again on a step down are bound to it
+    std::vector<PageTile> tiles;  // mapped, not touched; in address order
+    NodeSet nodes;                // pages mapped again on a step down are bound to them
     HugePagesPolicy policy = HugePagesPolicy::kTry;
   };
   PageFiller(Spec spec, PageCalls& calls);

@@ -80,8 +80,18 @@ Status AddPages(const Vma& vma, uint64_t begin, uint64_t end, Residency* residen
   return {};
 }
 
+// A number below `below` that follows from `seed` alone (the finaliser of splitmix64; Steele, Lea
+// and Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+uint64_t Scatter(uint64_t seed, uint64_t below) {
+  uint64_t z = (seed + 1) * 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return (z ^ (z >> 31)) % below;
+}
+
 // Where the pages of [begin, end) lie. False where the kernel does not tell. Each address asked
-// stands for an equal part of the range, so that the parts add up to it.
+// stands for an equal part of the range, so that the parts add up to it; it is somewhere in that
+// part, as pages that take turns on two nodes would all be those of one at every other step.
 bool AddNodes(uint64_t begin, uint64_t end, uint64_t page_bytes, Residency* residency) {
   const uint64_t bytes = end - begin;
   const uint64_t pages = (bytes + page_bytes - 1) / page_bytes;
@@ -93,7 +103,8 @@ bool AddNodes(uint64_t begin, uint64_t end, uint64_t page_bytes, Residency* resi
     addresses.resize(count);
     nodes.assign(count, -1);
     for (uint64_t i = 0; i < count; ++i) {
-      const uint64_t page = Share(pages, first + i, samples);
+      const uint64_t part = Share(pages, first + i, samples);
+      const uint64_t page = part + Scatter(first + i, Share(pages, first + i + 1, samples) - part);
       addresses[i] = reinterpret_cast<void*>(begin + page * page_bytes);
     }
     if (syscall(SYS_move_pages, 0, count, addresses.data(), nullptr, nodes.data(), 0) != 0) {

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/units.h"
 #include "loader/plan/file_order.h"
+#include "loader/plan/numa_nodes.h"
 #include "memory/arena.h"
 
 namespace llmrun {
@@ -51,16 +52,6 @@ struct FreePages {
   uint64_t of_2m = 0;
 };
 
-FreePages FreeHugePages(const Machine& machine, const std::optional<unsigned>& node) {
-  FreePages free;
-  for (const NumaNode& candidate : machine.nodes) {
-    if (node && candidate.os_index != *node) continue;
-    free.of_1g += candidate.pool_1g.free_pages;
-    free.of_2m += candidate.pool_2m.free_pages;
-  }
-  return free;
-}
-
 // What the tiles take from ordinary memory. Huge pages come from their pools; those that a pool
 // lacks step down the ladder of Arena until ordinary memory has to give them.
 uint64_t OrdinaryBytes(const std::vector<PageTile>& tiles, const FreePages& free,
@@ -80,26 +71,6 @@ uint64_t OrdinaryBytes(const std::vector<PageTile>& tiles, const FreePages& free
   if (policy == HugePagesPolicy::kRequire) return ordinary_bytes;
   bytes_2m += bytes_1g - std::min(bytes_1g, free.of_1g * kGiB);
   return ordinary_bytes + bytes_2m - std::min(bytes_2m, free.of_2m * 2 * kMiB);
-}
-
-// Memory that weights may take: 5% stays free for everything else.
-uint64_t MemoryLimit(const Machine& machine, const std::optional<unsigned>& node) {
-  uint64_t bytes = machine.available_bytes;
-  for (const NumaNode& candidate : machine.nodes) {
-    if (node && candidate.os_index == *node) bytes = std::min(bytes, candidate.free_bytes);
-  }
-  return bytes - bytes / 20;
-}
-
-Status CheckNode(const Machine& machine, const std::optional<unsigned>& node) {
-  if (!node) return {};
-  std::string known;
-  for (const NumaNode& candidate : machine.nodes) {
-    if (candidate.os_index == *node) return {};
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", candidate.os_index);
-  }
-  return MakeError(ErrorCode::kUsage, "--numa=bind:{}: no such node; this machine has: {}", *node,
-                   known);
 }
 
 PageKind WantedKind(HugePages pages) {
@@ -157,8 +128,8 @@ Status PlanMapped(const LoadOptions& options, PlacementPlan* plan) {
     plan->fallbacks.push_back({fmt::format("{} pages", NameOf(WantedKind(options.hugepages))),
                                "pages of the page cache (4K)", why, fix});
   }
-  if (options.numa.bind_node) {
-    plan->fallbacks.push_back({fmt::format("weights on node {}", *options.numa.bind_node),
+  if (!plan->nodes.empty()) {
+    plan->fallbacks.push_back({fmt::format("weights on {}", NameOf(plan->nodes)),
                                "page cache on the node of whoever read the file first",
                                "memory policies do not bind shared file mappings", fix});
   }
@@ -174,12 +145,11 @@ LoaderKind FasterReader(const TensorIndex& index, const PlanInputs& inputs) {
 // The loader for weights that fit, or the reason to map them, or an error.
 Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& options,
                                 const PlanInputs& inputs, uint64_t needed_bytes,
-                                uint64_t limit_bytes, std::vector<Fallback>* fallbacks) {
+                                uint64_t limit_bytes, PlacementPlan* plan) {
   if (needed_bytes > limit_bytes) {
-    const std::optional<unsigned> node = options.numa.bind_node;
     const std::string why = fmt::format("{} of memory are needed, {}{} may be used (5% stay free)",
                                         FormatBytes(needed_bytes), FormatBytes(limit_bytes),
-                                        node ? fmt::format(" on node {}", *node) : "");
+                                        plan->nodes.empty() ? "" : " on " + NameOf(plan->nodes));
     if (options.loader != LoaderKind::kAuto || RequiresHugePages(options)) {
       return MakeFixableError(ErrorCode::kResource,
                               options.stream != nullptr
@@ -187,7 +157,7 @@ Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& opt
                                   : "--loader=mmap, a smaller quantization, or more free memory",
                               "the weights do not fit: {}", why);
     }
-    fallbacks->push_back({"weights in memory of their own", "mmap", why, "free some memory"});
+    plan->fallbacks.push_back({"weights in memory of their own", "mmap", why, "free some memory"});
     return LoaderKind::kMmap;
   }
   return options.loader == LoaderKind::kAuto ? FasterReader(index, inputs) : options.loader;
@@ -213,8 +183,7 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
                                     const LoadOptions& asked, const PlanInputs& inputs) {
   PlacementPlan plan;
   const LoadOptions options = OptionsFor(asked, &plan.fallbacks);
-  const std::optional<unsigned> node = options.numa.bind_node;
-  RETURN_IF_ERROR(CheckNode(machine, node));
+  ASSIGN_OR_RETURN(plan.nodes, NodesFor(options.numa, machine));
   if (options.loader == LoaderKind::kResident) {
     return MakeFixableError(ErrorCode::kUsage, "llm-run resident list",
                             "--loader=resident places nothing: the weights lie where they are");
@@ -226,18 +195,19 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
   }
 
   const uint64_t weights_bytes = PlaceSegments(&plan.segments);
-  const FreePages free = FreeHugePages(machine, node);
+  const FreePages free{FreeHugePages(machine, plan.nodes, PageKind::k1G),
+                       FreeHugePages(machine, plan.nodes, PageKind::k2M)};
   ArenaPlan arena{.tiles = PlanTiles({.bytes = weights_bytes,
                                       .pages = options.hugepages,
                                       .policy = options.policy,
                                       .free_1g = free.of_1g,
                                       .free_2m = free.of_2m}),
-                  .node = node};
+                  .nodes = plan.nodes};
   for (const PageTile& tile : arena.tiles) arena.bytes += tile.bytes;
 
   ASSIGN_OR_RETURN(plan.loader, ChooseLoader(index, options, inputs,
                                              OrdinaryBytes(arena.tiles, free, options.policy),
-                                             MemoryLimit(machine, node), &plan.fallbacks));
+                                             MemoryLimit(machine, plan.nodes), &plan));
   if (plan.loader == LoaderKind::kMmap) {
     RETURN_IF_ERROR(PlanMapped(options, &plan));
     return plan;
@@ -252,7 +222,7 @@ PlacementPlan PlanImage(const TensorIndex& index, LoaderKind loader, const PlanI
   plan.loader = loader == LoaderKind::kAuto ? FasterReader(index, inputs) : loader;
   plan.segments = MergeTensors(index, &plan.tensors);
   const uint64_t weights_bytes = PlaceSegments(&plan.segments);
-  if (weights_bytes > 0) plan.arenas.push_back({.bytes = weights_bytes, .tiles = {}, .node = {}});
+  if (weights_bytes > 0) plan.arenas.push_back({.bytes = weights_bytes, .tiles = {}, .nodes = {}});
   return plan;
 }
 

@@ -11,7 +11,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -19,6 +18,7 @@
 #include "loader/index/tensor_index.h"
 #include "loader/load_options.h"
 #include "memory/machine.h"
+#include "memory/node_set.h"
 #include "memory/page_kind.h"
 
 namespace llmrun {
@@ -31,7 +31,7 @@ inline constexpr uint32_t kImageLayoutVersion = 1;
 struct ArenaPlan {
   uint64_t bytes = 0;  // sum of tiles
   std::vector<PageTile> tiles;
-  std::optional<unsigned> node;
+  NodeSet nodes;
 };
 
 // Tensors of one file with gaps of less than this between them make one segment.
@@ -51,6 +51,7 @@ struct TensorPlacement {
 struct PlacementPlan {
   LoaderKind loader = LoaderKind::kRead;  // never kAuto
   bool mapped = false;
+  NodeSet nodes;                         // that were asked for; none: wherever the kernel likes
   std::vector<ArenaPlan> arenas;         // empty when mapped
   std::vector<Segment> segments;         // ascending (file, offset)
   std::vector<TensorPlacement> tensors;  // index = TensorId

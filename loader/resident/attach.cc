@@ -60,9 +60,9 @@ Status CompareWishes(const ResidentManifest& manifest, const LoadOptions& option
                           fmt::format("{} pages", NameOf(manifest.pages)),
                           "the resident weights lie in them", fix});
   }
-  if (options.numa.bind_node) {
-    fallbacks->push_back({fmt::format("weights on node {}", *options.numa.bind_node),
-                          "the node they were loaded on", "resident weights stay where they are",
+  if (options.numa.mode != NumaMode::kOff) {
+    fallbacks->push_back({fmt::format("--numa={}", NameOf(options.numa)),
+                          "the nodes they were loaded on", "resident weights stay where they are",
                           "--loader=io_uring"});
   }
   return {};

@@ -83,6 +83,7 @@ TEST(CliErrors, LoaderFlagsThatMeanNothing) {
   ExpectError(plan({"--numa=bind:4095"}), 64, "4095");
   ExpectError(plan({"--numa=bind:"}), 64, "bind:");
   ExpectError(plan({"--numa=mirror"}), 69, "not there yet");
+  ExpectError(plan({"--numa=distribute"}), 64, "fix: --numa=interleave");
   ExpectError(plan({"--loader=mmap", "--no-mmap"}), 64, "contradict");
   ExpectError(plan({"--mmap", "-dio"}), 64, "contradict");
 }
@@ -354,7 +355,7 @@ TEST(CliPlan, ForAMachineThatIsOnlyDescribed) {
   std::vector<std::string> bound = base;
   bound.insert(bound.end(), {"--numa=bind:1", "--hugepages=2M", "--hugepages-policy=require"});
   const Json json = JsonOf(bound);
-  EXPECT_EQ(json["arenas"][0]["node"], 1);
+  EXPECT_EQ(json["arenas"][0]["nodes"], Json({1}));
   EXPECT_EQ(json["arenas"][0]["tiles"].size(), 1U);
   EXPECT_EQ(json["arenas"][0]["tiles"][0]["page"], "2M");
   EXPECT_EQ(json["arenas"][0]["tiles"][0]["count"], 3);

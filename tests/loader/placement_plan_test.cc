@@ -117,7 +117,7 @@ TEST(PlanPlacement, ExplicitLoaderThatDoesNotFitIsAnError) {
   Machine two = PlanMachine(2 * kGiB);
   two.nodes.push_back({.os_index = 3, .total_bytes = kGiB, .free_bytes = kGiB / 2});
   const auto bound =
-      PlanPlacement(index, two, {.loader = LoaderKind::kIoUring, .numa = {.bind_node = 3}}, {});
+      PlanPlacement(index, two, {.loader = LoaderKind::kIoUring, .numa = BindTo(3)}, {});
   ASSERT_FALSE(bound);
   EXPECT_THAT(bound.error().message, HasSubstr("486.4 MiB on node 3 may be used"));
   // Required huge pages rule mmap out for auto, too.
@@ -171,12 +171,11 @@ TEST(PlanPlacement, WeightsSmallerThanOnePageAreExplained) {
 }
 
 TEST(PlanPlacement, UnknownNodeIsAUsageError) {
-  const auto plan =
-      PlanPlacement(OneTensor(kMiB), PlanMachine(kGiB), {.numa = {.bind_node = 7}}, {});
+  const auto plan = PlanPlacement(OneTensor(kMiB), PlanMachine(kGiB), {.numa = BindTo(7)}, {});
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().code, ErrorCode::kUsage);
   EXPECT_EQ(plan.error().message, "--numa=bind:7: no such node; this machine has: 0");
-  EXPECT_EQ(Plan(OneTensor(kMiB), {.numa = {.bind_node = 0}}).arenas[0].node, 0U);
+  EXPECT_EQ(Plan(OneTensor(kMiB), {.numa = BindTo(0)}).arenas[0].nodes, NodeSet{0});
 }
 
 TEST(PlanPlacement, ModelWithoutTensorsNeedsNoArena) {
@@ -193,6 +192,17 @@ TEST(LoadOptions, NumbersOutsideTheirRangeAreUsageErrors) {
         LoadOptions{.chunk_bytes = 4095}, LoadOptions{.chunk_bytes = (1ULL << 30) + 1}}) {
     ASSERT_FALSE(Validate(bad));
     EXPECT_EQ(Validate(bad).error().code, ErrorCode::kUsage);
+  }
+}
+
+TEST(LoadOptions, NumaPolicies) {
+  for (const char* name : {"off", "bind:0", "bind:12", "interleave"}) {
+    const auto policy = ParseNumaPolicy(name);
+    ASSERT_TRUE(policy) << name;
+    EXPECT_EQ(NameOf(*policy), name);
+  }
+  for (const char* name : {"", "bind", "bind:", "bind:-1", "bind:1x", "bind:4294967296", "Off"}) {
+    EXPECT_FALSE(ParseNumaPolicy(name)) << name;
   }
 }
 

@@ -338,12 +338,12 @@ TEST(Resident, WishesThatAreNotMetAreSaid) {
   ASSERT_TRUE(model.Store());
   LoadOptions options = model.Options(LoaderKind::kResident);
   options.hugepages = HugePages::k2M;
-  options.numa.bind_node = 0;
+  options.numa = BindTo(0);
   const LoadReport report = LoadAll(model.index, options).value();
   EXPECT_EQ(report.xxh3, model.hash);
   ASSERT_THAT(report.fallbacks, SizeIs(2));
   EXPECT_EQ(report.fallbacks[0].wanted, "2M pages");
-  EXPECT_EQ(report.fallbacks[1].wanted, "weights on node 0");
+  EXPECT_EQ(report.fallbacks[1].wanted, "--numa=bind:0");
   options.policy = HugePagesPolicy::kRequire;
   const auto refused = LoadAll(model.index, options);
   ASSERT_FALSE(refused);

@@ -219,8 +219,7 @@ TEST(Weights, OptionsOutOfRangeAreUsageErrors) {
   const TempTree tree;
   const TensorIndex index = OpenModel(WriteModel(tree)).value();
   EXPECT_EQ(StartLoad(index, ThisMachine(), {.queue_depth = 0}).error().code, ErrorCode::kUsage);
-  EXPECT_EQ(StartLoad(index, ThisMachine(), {.numa = {.bind_node = 999}}).error().code,
-            ErrorCode::kUsage);
+  EXPECT_EQ(StartLoad(index, ThisMachine(), {.numa = BindTo(999)}).error().code, ErrorCode::kUsage);
 }
 
 TEST(Weights, BoundToANode) {
@@ -228,7 +227,7 @@ TEST(Weights, BoundToANode) {
   const TensorIndex index = OpenModel(WriteModel(tree)).value();
   const unsigned node = ThisMachine().nodes.front().os_index;
   for (const LoaderKind loader : kLoaders) {
-    const auto report = LoadAll(index, {.loader = loader, .numa = {.bind_node = node}});
+    const auto report = LoadAll(index, {.loader = loader, .numa = BindTo(node)});
     ASSERT_TRUE(report) << NameOf(loader) << report.error().OneLine();
     EXPECT_EQ(report->xxh3, HashOfFiles(index)) << NameOf(loader);
     if (loader != LoaderKind::kMmap && !report->residency.node_bytes.empty()) {

@@ -76,17 +76,34 @@ TEST(ArenaLadder, AShortNodeIsAskedForWhatItHas) {
     calls.pool = {{PageKind::k1G, 4}};
     calls.node_pages = {{PageKind::k1G, 2}};
     ArenaSpec spec = Spec({k1G(4), k4K(1)});
-    spec.node = 1;
+    spec.nodes = {1};
     spec.populate_threads = threads;
     const auto arena = Arena::Reserve(spec, calls);
     ASSERT_TRUE(arena) << arena.error().OneLine();
     EXPECT_THAT(arena->got(), ElementsAre(k1G(2), kThp(1024), k4K(1)));
     EXPECT_EQ(calls.pool[PageKind::k1G], 2u) << "pages of other nodes went back";
-    EXPECT_EQ(calls.bound_node, 1u);
+    EXPECT_THAT(calls.bound_nodes, ElementsAre(1));
     EXPECT_EQ(Lines(*arena).at(0),
               "wanted 4 x 1G, got 2 x 1G, then 2M pages: node 1 has 2 free 1G pages, 4 needed; "
               "fix: sudo llm-run hugepages reserve --size=1G --count=4 --node=1");
   }
+}
+
+TEST(ArenaLadder, NodesInTurnGiveEqualParts) {
+  FakePageCalls calls;
+  calls.pool = {{PageKind::k2M, 100}};
+  calls.node_pages = {{PageKind::k2M, 6}};  // three on each
+  ArenaSpec spec = Spec({k2M(9), k4K(1)});
+  spec.nodes = {0, 2};
+  const auto arena = Arena::Reserve(spec, calls);
+  ASSERT_TRUE(arena) << arena.error().OneLine();
+  EXPECT_THAT(arena->got(), ElementsAre(k2M(6), kThp(3), k4K(1)));
+  EXPECT_THAT(calls.bound_nodes, ElementsAre(0, 2));
+  EXPECT_THAT(Lines(*arena),
+              ElementsAre("wanted 9 x 2M, got 6 x 2M, then THP: nodes 0, 2 have in equal parts 6 "
+                          "free 2M pages, 9 needed; fix: sudo llm-run hugepages reserve --size=2M "
+                          "--count=5 --node=0 && sudo llm-run hugepages reserve --size=2M "
+                          "--count=5 --node=2"));
 }
 
 TEST(ArenaLadder, APoolLimitThatIsNotThePoolIsNamed) {
@@ -186,7 +203,7 @@ TEST(ArenaLadder, ForbiddenBindingIsOneFallback) {
   calls.bind_errnum = EPERM;
   calls.pool = {{PageKind::k2M, 2}};
   ArenaSpec spec = Spec({k2M(2), k4K(3)});
-  spec.node = 0;
+  spec.nodes = {0};
   const auto arena = Arena::Reserve(spec, calls);
   ASSERT_TRUE(arena) << arena.error().OneLine();
   EXPECT_THAT(arena->got(), ElementsAre(k2M(2), k4K(3)));
@@ -200,7 +217,7 @@ TEST(ArenaLadder, AnUnknownNodeIsAUsageError) {
   FakePageCalls calls;
   calls.bind_errnum = EINVAL;
   ArenaSpec spec = Spec({k4K(3)});
-  spec.node = 7;
+  spec.nodes = {7};
   const auto arena = Arena::Reserve(spec, calls);
   ASSERT_FALSE(arena);
   EXPECT_EQ(arena.error().code, ErrorCode::kUsage);

@@ -83,7 +83,7 @@ TEST(Arena, TransparentHugePagesAreReadBack) {
 
 TEST(Arena, BoundToANodeItLiesThere) {
   ArenaSpec spec = RealSpec({{PageKind::k4K, 4 * kMiB}}, 2);
-  spec.node = 0;
+  spec.nodes = {0};
   const auto arena = Arena::Reserve(spec);
   ASSERT_TRUE(arena) << arena.error().OneLine();
   const auto residency = InspectRange(All(*arena));
@@ -95,7 +95,7 @@ TEST(Arena, BoundToANodeItLiesThere) {
 
 TEST(Arena, ANodeThatIsNotThere) {
   ArenaSpec spec = RealSpec({{PageKind::k4K, 4 * kKiB}});
-  spec.node = 5000;
+  spec.nodes = {5000};
   const auto arena = Arena::Reserve(spec);
   if (arena) {  // where mbind is not permitted at all
     EXPECT_THAT(arena->fallbacks().at(0).why, HasSubstr("mbind"));

@@ -18,7 +18,7 @@ class FakePageCalls final : public PageCalls {
  public:
   std::map<PageKind, uint64_t> pool;        // free pages on all nodes
   std::map<PageKind, uint64_t> node_pages;  // what populating gives, where it gives less; also what
-                                            // FreePages() says of a node
+                                            // FreePages() says of nodes
   std::set<PageKind> unknown_kinds;         // EINVAL
   std::set<PageKind> stolen_kinds;          // ENOMEM, whatever the pool says
   std::map<PageKind, int> populate_errnum;  // fails at once
@@ -26,7 +26,7 @@ class FakePageCalls final : public PageCalls {
   int bind_errnum = 0;
   std::optional<AvailableMemory> available;
   std::optional<uint64_t> thp_bytes;
-  std::optional<unsigned> bound_node;
+  NodeSet bound_nodes;
   int map_calls = 0;
 
   int Map(std::byte* at, uint64_t bytes, PageKind kind) override {
@@ -47,8 +47,8 @@ class FakePageCalls final : public PageCalls {
     return mprotect(at, bytes, PROT_NONE) == 0 ? 0 : errno;
   }
 
-  int Bind(std::byte*, uint64_t, unsigned node) override {
-    if (bind_errnum == 0) bound_node = node;
+  int Bind(std::byte*, uint64_t, const NodeSet& nodes) override {
+    if (bind_errnum == 0) bound_nodes = nodes;
     return bind_errnum;
   }
 
@@ -62,10 +62,10 @@ class FakePageCalls final : public PageCalls {
     return 0;
   }
 
-  uint64_t FreePages(PageKind kind, std::optional<unsigned> node) override {
-    return node && node_pages.contains(kind) ? node_pages[kind] : pool[kind];
+  uint64_t FreePages(PageKind kind, const NodeSet& nodes) override {
+    return !nodes.empty() && node_pages.contains(kind) ? node_pages[kind] : pool[kind];
   }
-  std::optional<AvailableMemory> Available(std::optional<unsigned>) override { return available; }
+  std::optional<AvailableMemory> Available(const NodeSet&) override { return available; }
   std::optional<uint64_t> ThpBytes(const std::byte*, uint64_t) override { return thp_bytes; }
 
  private:

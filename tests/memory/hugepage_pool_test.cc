@@ -141,6 +141,10 @@ TEST(HugePool, AnAbsurdCountIsNotWrapped) {
 TEST(HugePool, TheCommandIsTheOneThatTheToolTakes) {
   EXPECT_EQ(ReserveCommand({0, PageKind::k1G, 3}),
             "sudo llm-run hugepages reserve --size=1G --count=3 --node=0");
+  EXPECT_EQ(ReserveCommand(NodeSet{}, PageKind::k1G, 3), ReserveCommand({0, PageKind::k1G, 3}));
+  EXPECT_EQ(ReserveCommand(NodeSet{1, 4}, PageKind::k1G, 3),
+            "sudo llm-run hugepages reserve --size=1G --count=2 --node=1 && "
+            "sudo llm-run hugepages reserve --size=1G --count=2 --node=4");
 }
 
 }  // namespace

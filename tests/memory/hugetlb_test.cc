@@ -70,7 +70,7 @@ TEST(Hugetlb, BoundPagesComeFromTheNode) {
   const HugePoolLease pool(PageKind::k2M, 2);
   if (!pool.why_not().empty()) GTEST_SKIP() << pool.why_not();
   ArenaSpec spec = HugetlbSpec({{PageKind::k2M, 4 * kMiB}});
-  spec.node = 0;
+  spec.nodes = {0};
   spec.policy = HugePagesPolicy::kRequire;
   const auto arena = Arena::Reserve(spec);
   ASSERT_TRUE(arena) << arena.error().OneLine();

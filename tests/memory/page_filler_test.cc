@@ -79,7 +79,7 @@ TEST(TouchLater, APoolEmptiedByOthersIsNamedWithTheCommandThatHelps) {
   calls.pool[PageKind::k2M] = 8;
   calls.node_pages[PageKind::k2M] = 8;
   ArenaSpec spec = LaterSpec({{PageKind::k2M, 16 * kMiB}});
-  spec.node = 1;
+  spec.nodes = {1};
   auto arena = Arena::Reserve(spec, calls).value();
   calls.node_pages[PageKind::k2M] = 3;
   ASSERT_TRUE(arena.FinishPages());
@@ -94,7 +94,7 @@ TEST(TouchLater, AShortNodeIsKnownBeforeAPageIsTouched) {
   calls.pool[PageKind::k2M] = 8;
   calls.node_pages[PageKind::k2M] = 5;
   ArenaSpec spec = LaterSpec({{PageKind::k2M, 16 * kMiB}});
-  spec.node = 1;
+  spec.nodes = {1};
   const auto arena = Arena::Reserve(spec, calls).value();
   ASSERT_EQ(arena.got().size(), 2U);
   EXPECT_EQ(arena.got()[0], (PageTile{PageKind::k2M, 10 * kMiB}));

@@ -56,6 +56,20 @@ TEST(Residency, TouchedPagesOfAMapping) {
   }
 }
 
+// Pages that take turns on two nodes look like this to whoever asks at every second one.
+TEST(Residency, SamplesDoNotKeepStepWithThePages) {
+  constexpr uint64_t kStep = 4 * kKiB;
+  constexpr uint64_t kSteps = 128 * kKiB;  // twice as many as are asked about
+  const Mapping mapping(kSteps * kStep, -1);
+  for (uint64_t page = 0; page < kSteps; page += 2) mapping.bytes()[page * kStep] = std::byte{1};
+  const auto residency = InspectRange(mapping.bytes());
+  ASSERT_TRUE(residency) << residency.error().OneLine();
+  if (residency->node_bytes.empty()) GTEST_SKIP() << "move_pages is not permitted here";
+  uint64_t on_nodes = 0;
+  for (const auto& [node, bytes] : residency->node_bytes) on_nodes += bytes;
+  EXPECT_NEAR(static_cast<double>(on_nodes), kSteps * kStep / 2.0, 0.01 * kSteps * kStep);
+}
+
 TEST(Residency, PartOfAMappingIsWidenedToPages) {
   const Mapping mapping(100 * 4 * kKiB, -1);
   for (const uint64_t page : {0, 7, 99}) mapping.bytes()[page * 4 * kKiB] = std::byte{1};

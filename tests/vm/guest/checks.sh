@@ -72,6 +72,32 @@ check_on_node() {
     "exit 0, nodes $3=$(bytes_of "$2"), remote 0.0, $(pages_of "$2")"
 }
 
+# spread: what the last load put on nodes: their numbers, the sum of bytes, and by how much they differ.
+spread() {
+  names='' sum=0 most=0 least=
+  for share in $(object nodes); do
+    bytes=${share#*=}
+    names="$names${names:+ }${share%%=*}"
+    sum=$((sum + bytes))
+    [ "$bytes" -le "$most" ] || most=$bytes
+    [ -n "$least" ] && [ "$bytes" -ge "$least" ] || least=$bytes
+  done
+  echo "$names: $sum, $((most - least)) apart"
+}
+
+# check_interleaved LOADER PAGES NODES: the weights lie on the nodes in turn, page by page; a node
+# has a page more than another where the turns do not come out even.
+check_interleaved() {
+  case $2 in
+    off) page=4096 ;;
+    *) page=$((2 << 20)) ;;
+  esac
+  load --loader="$1" --hugepages="$2" --hugepages-policy=require --numa=interleave
+  check "$1, $2, interleaved" \
+    "exit $status, nodes $(spread), $(object pages), $(grep -c '^note' /tmp/notes) notes" \
+    "exit 0, nodes $3: $(bytes_of "$2"), $page apart, $(pages_of "$2"), 0 notes"
+}
+
 # check_numa_maps PAGES NODE: the same, as the kernel has it; it counts THP in units of 4K.
 check_numa_maps() {
   hold --hugepages="$1" --hugepages-policy=require --numa=bind:"$2"
