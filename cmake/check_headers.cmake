@@ -1,6 +1,7 @@
 # Every header must compile on its own: for each, a source that includes nothing else. Headers with a
-# source of their own need none: that source includes them first (tests/tidy sees to it), and the dev
-# preset compiles the sources of libraries one by one.
+# source of their own need none: that source includes them first, and the dev preset compiles the
+# sources of libraries one by one. Either way the precompiled headers come before: that headers
+# include what they name of the standard library, tests/tidy sees to.
 set(header_sources)
 foreach(folder base memory sched loader compute text model cli)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
@@ -22,5 +23,6 @@ find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 add_library(check_headers OBJECT ${header_sources})
 target_compile_options(check_headers PRIVATE -O0 -g0)
+target_precompile_headers(check_headers PRIVATE ${LLMRUN_PRECOMPILED})
 target_link_libraries(check_headers PRIVATE
   model CLI11::CLI11 nlohmann_json::nlohmann_json PkgConfig::LIBURING)

@@ -5,7 +5,11 @@
 #pragma once
 
 #include <array>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "text/merge_symbols.h"
 #include "text/pre_tokenizer.h"

@@ -6,6 +6,10 @@
 #pragma once
 
 #include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "text/tokenizer.h"
 

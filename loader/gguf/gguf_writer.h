@@ -3,6 +3,7 @@
 // Threads: Thread-compatible. Format: as in loader/gguf/gguf.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "loader/io/bus_guard.h"

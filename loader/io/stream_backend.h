@@ -4,8 +4,11 @@
 // bytes of a stream are not to be had twice.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include "loader/io/create_backend.h"
 #include "loader/io/model_stream.h"

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <liburing.h>
+#include <span>
+#include <string_view>
 
 #include <memory>
 #include <vector>

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "base/error.h"
 #include "loader/index/tensor_index.h"

@@ -6,6 +6,8 @@
 // what SweepLeftovers() finds.
 #pragma once
 
+#include <optional>
+
 #include "base/error.h"
 #include "loader/index/tensor_index.h"
 #include "loader/load_options.h"

@@ -29,7 +29,7 @@ std::optional<DType> ParsePlainType(std::string_view name) {
 //  "data_offsets": [0, 24]}, ...}
 class HeaderReader final : public JsonEvents {
  public:
-  explicit HeaderReader(GgufFile* file) : file_(*file) {}
+  HeaderReader(GgufFile* file, uint64_t max_tensors) : file_(*file), max_tensors_(max_tensors) {}
 
   Status OpenObject() override;
   Status Key(std::string name) override;
@@ -62,6 +62,7 @@ class HeaderReader final : public JsonEvents {
   tl::unexpected<Error> Unexpected(std::string_view found) const;
 
   GgufFile& file_;
+  const uint64_t max_tensors_;
   NameTable names_;
   Place place_ = Place::kOutside;
   std::string name_;   // the key in the header: of a tensor, or "__metadata__"
@@ -121,9 +122,7 @@ Status HeaderReader::Key(std::string name) {
   if (name_.empty()) return Fail("the name is empty");
   const auto name_of = [&](uint32_t i) -> const std::string& { return file_.tensors[i].name; };
   if (names_.Find(name_, name_of)) return Fail("it is there twice");
-  if (file_.tensors.size() == kMaxSafetensorsTensors) {
-    return Fail("more than {} tensors", kMaxSafetensorsTensors);
-  }
+  if (file_.tensors.size() == max_tensors_) return Fail("more than {} tensors", max_tensors_);
   return {};
 }
 
@@ -234,8 +233,9 @@ Status HeaderReader::AddTensor() {
 
 }  // namespace
 
-Status ReadSafetensorsHeader(std::string_view json, uint64_t first_byte, GgufFile* file) {
-  HeaderReader reader(file);
+Status ReadSafetensorsHeader(std::string_view json, uint64_t first_byte, GgufFile* file,
+                             uint64_t max_tensors) {
+  HeaderReader reader(file, max_tensors);
   return ParseJson(json, file->label, first_byte, reader);
 }
 

@@ -92,8 +92,8 @@ void ExpectDecodes(const Layout& layout, const Block& block) {
                             static_cast<int64_t>(n), got.data()));
   for (size_t i = 0; i < n; ++i) {
     // All products are exact in float; Q4_K's difference is rounded once.
-    ASSERT_EQ(got[i], static_cast<float>(layout.want(block, i)))
-        << NameOf(layout.type) << " value " << i;
+    const auto want = static_cast<float>(layout.want(block, i));
+    if (got[i] != want) FAIL() << NameOf(layout.type) << " value " << i << ": " << got[i];
   }
 }
 

@@ -1,6 +1,8 @@
 // The quantized types as 64-byte units; see portable/formats.h. Include only from this folder.
 #pragma once
 
+#include <cstddef>
+
 #include "compute/kernels/avx2/isa.h"
 #include "compute/kernels/generic/six_bits.h"
 

@@ -3,6 +3,8 @@
 // over ascending positions.
 #pragma once
 
+#include <cstddef>
+
 #include "compute/kernels/generic/float_tile.h"
 #include "compute/kernels/generic/partial.h"
 #include "compute/kernels/generic/tile_cut.h"

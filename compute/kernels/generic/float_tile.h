@@ -2,6 +2,8 @@
 // fused multiply-adds in ascending column order, summed pairwise at the end.
 #pragma once
 
+#include <cstddef>
+
 #include "compute/kernels.h"
 #include "compute/kernels/generic/partial.h"
 #include "compute/kernels/generic/unroll.h"

@@ -1,6 +1,8 @@
 // What lies between the matrix products: see compute/kernels.h for each one's meaning.
 #pragma once
 
+#include <cstddef>
+
 #include "compute/kernels.h"
 #include "compute/kernels/generic/partial.h"
 #include "compute/kernels/generic/vector_math.h"

@@ -8,6 +8,8 @@
 // zeros.
 #pragma once
 
+#include <cstddef>
+
 #include "compute/kernels.h"
 #include "compute/kernels/generic/unroll.h"
 

@@ -7,6 +7,8 @@
 //   NegativeMins     per group, if kHasMin
 #pragma once
 
+#include <cstddef>
+
 #include "compute/kernels/portable/isa.h"
 
 namespace llmrun::portable {
