@@ -65,10 +65,11 @@ Result<double> TimeFirstPass(const Weights& weights, const Machine& machine) {
   const Stopwatch watch;
   pool->Run([&](int member) {
     for (size_t i = 0; i < tensors.size(); ++i) {
-      const TensorView tensor = weights.View(static_cast<TensorId>(i));
-      const Range part =
-          StaticRange(static_cast<int64_t>(tensor.bytes), pool->size(), member, 4096);
-      sum += SumWords({tensor.data + part.begin, static_cast<size_t>(part.size())});
+      for (const TensorPiece& piece : weights.Pieces(static_cast<TensorId>(i))) {
+        const Range part =
+            StaticRange(static_cast<int64_t>(piece.view.bytes), pool->size(), member, 4096);
+        sum += SumWords({piece.view.data + part.begin, static_cast<size_t>(part.size())});
+      }
     }
   });
   return watch.Seconds();

@@ -138,7 +138,8 @@ Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session, const 
 
 Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCase& c,
                      const std::string& path) {
-  ASSIGN_OR_RETURN(engine.pool, Engine::MakePool(engine.machine, static_cast<int>(c.n_threads)));
+  ASSIGN_OR_RETURN(engine.pool, Engine::MakePool(engine.machine, engine.weights->plan().nodes,
+                                                 static_cast<int>(c.n_threads)));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
   if (session_options.n_ctx == 0)
     session_options.n_ctx = std::max(c.n_prompt + c.n_gen, int64_t{1});
@@ -182,8 +183,9 @@ Status Bench(const BenchOptions& options) {
   ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
   ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
-  ASSIGN_OR_RETURN(const std::vector<BenchCase> cases,
-                   MakeCases(options, Engine::DefaultThreads(engine->machine)));
+  ASSIGN_OR_RETURN(
+      const std::vector<BenchCase> cases,
+      MakeCases(options, Engine::DefaultThreads(engine->machine, engine->weights->plan().nodes)));
   RETURN_IF_ERROR(engine->weights->Finish());
   std::vector<Json> rows;
   for (const BenchCase& c : cases) {

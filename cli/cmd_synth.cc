@@ -48,7 +48,7 @@ Status Synth(const SynthOptions& options) {
   RETURN_IF_ERROR(CheckTarget(options));
   ASSIGN_OR_RETURN(const SynthLayout layout, LayOutSynth(shape, type, options.seed));
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
-  ASSIGN_OR_RETURN(const auto pool, Engine::MakePool(machine, options.threads));
+  ASSIGN_OR_RETURN(const auto pool, Engine::MakePool(machine, {}, options.threads));
   const Stopwatch watch;
   RETURN_IF_ERROR(WriteSynthFile(layout, options.seed, options.out, *pool));
   const uint64_t bytes = layout.header.size() + layout.data_bytes;

@@ -53,7 +53,7 @@ Result<std::vector<TensorCheck>> CheckAll(const Weights& weights, ThreadPool& po
   std::atomic<size_t> next = 0;
   pool.Run([&](int) {
     for (size_t i = next++; i < order.size(); i = next++) {
-      results[order[i]] = CheckTensor(weights.View(TensorId{order[i]}));
+      results[order[i]] = CheckTensor(weights.Pieces(TensorId{order[i]}));
     }
   });
   std::vector<TensorCheck> checks;
@@ -85,7 +85,8 @@ Result<Verdict> CheckTensors(const VerifyOptions& options, const ModelSource& so
   Verdict verdict;
   ASSIGN_OR_RETURN(verdict.report, weights->Finish());
   bar.Clear();
-  ASSIGN_OR_RETURN(const auto pool, Engine::MakePool(machine, options.threads));
+  ASSIGN_OR_RETURN(const auto pool,
+                   Engine::MakePool(machine, weights->plan().nodes, options.threads));
   ASSIGN_OR_RETURN(verdict.checks, CheckAll(*weights, *pool));
   verdict.xxh3 = HashOfHashes(verdict.checks);
   verdict.report.xxh3 = verdict.xxh3;

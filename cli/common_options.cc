@@ -98,11 +98,9 @@ Result<LoaderKind> ChooseLoader(const LoaderFlags& flags) {
 
 Result<NumaPolicy> ParseNuma(const std::string& text) {
   if (const std::optional<NumaPolicy> policy = ParseNumaPolicy(text)) return *policy;
-  for (const std::string_view later : {"auto", "shard", "mirror"}) {
-    if (text == later) {
-      return MakeFixableError(ErrorCode::kUnavailable, "--numa=interleave or --numa=bind:0",
-                              "--numa={} is not there yet", text);
-    }
+  if (text == "auto") {
+    return MakeFixableError(ErrorCode::kUnavailable, "--numa=shard or --numa=bind:0",
+                            "--numa=auto is not there yet");
   }
   constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
       {"distribute", "--numa=interleave"}, {"isolate", "--numa=bind:0"}, {"numactl", "--numa=off"}};
@@ -112,7 +110,8 @@ Result<NumaPolicy> ParseNuma(const std::string& text) {
                               "--numa={} is a word of llama.cpp's", text);
     }
   }
-  return MakeError(ErrorCode::kUsage, "--numa={}: expected off, bind:N or interleave", text);
+  return MakeError(ErrorCode::kUsage,
+                   "--numa={}: expected off, bind:N, interleave, shard or mirror", text);
 }
 
 Result<IoPoll> NeedIoPoll(const std::string& text) {

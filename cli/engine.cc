@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <set>
 
 #include "cli/model_source.h"
 #include "cli/tensor_check.h"
@@ -15,14 +14,14 @@ Result<IsaLevel> WantedIsa() {
   return ChooseIsa(wish == nullptr ? "" : wish);
 }
 
-int Engine::DefaultThreads(const Machine& machine) {
-  std::set<unsigned> cores;
-  for (const Cpu& cpu : machine.cpus) cores.insert(cpu.core);
-  return std::clamp(static_cast<int>(cores.size()), 1, std::max(1, machine.effective_cpus));
+int Engine::DefaultThreads(const Machine& machine, const NodeSet& nodes) {
+  const auto cores = static_cast<int>(CoreCount(machine, nodes));
+  return std::clamp(cores, 1, std::max(1, machine.effective_cpus));
 }
 
-Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, int threads) {
-  if (threads == 0) threads = DefaultThreads(machine);
+Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, const NodeSet& nodes,
+                                                     int threads) {
+  if (threads == 0) threads = DefaultThreads(machine, nodes);
   if (threads < 1 || threads > ThreadPool::kMaxThreads) {
     return MakeFixableError(ErrorCode::kUsage, "-t 1 or more, or leave it out",
                             "{} threads are outside 1..{}", threads, ThreadPool::kMaxThreads);
@@ -32,7 +31,10 @@ Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, int
   options.effective_cpus = machine.effective_cpus;
   // More threads than CPUs share them as the kernel sees fit.
   if (threads <= static_cast<int>(machine.cpus.size())) {
-    options.cpus = PinOrder(machine);
+    for (const Cpu& cpu : CpusForThreads(machine, nodes, static_cast<size_t>(threads))) {
+      options.cpus.push_back(cpu.os_index);
+      options.nodes.push_back(cpu.node);
+    }
     options.pin_caller = true;
   }
   return ThreadPool::Create(options);
@@ -41,8 +43,8 @@ Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, int
 namespace {
 
 // kBadData for a tensor with NaN or infinities.
-Status RefuseNotFinite(const TensorIndex& index, TensorId id, const TensorView& view) {
-  ASSIGN_OR_RETURN(const TensorCheck check, CheckTensor(view));
+Status RefuseNotFinite(const TensorIndex& index, TensorId id, std::span<const TensorPiece> pieces) {
+  ASSIGN_OR_RETURN(const TensorCheck check, CheckTensor(pieces));
   if (!check.first) return {};
   return MakeError(ErrorCode::kBadData, "{}: tensor '{}': {} values are not finite, first: {}",
                    index.files()[index.at(id).extent.file].label, index.at(id).name,
@@ -63,14 +65,15 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   LoadOptions load = options.load;
   load.stream = engine->stream.get();
   if (options.check_tensors) {
-    load.on_tensor = [&model = *engine->index](TensorId id, const TensorView& view) {
-      return RefuseNotFinite(model, id, view);
+    load.on_tensor = [&model = *engine->index](TensorId id, std::span<const TensorPiece> pieces) {
+      return RefuseNotFinite(model, id, pieces);
     };
   }
   ASSIGN_OR_RETURN(engine->weights, StartLoad(*engine->index, engine->machine, load));
   ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(engine->index->metadata()));
   ASSIGN_OR_RETURN(engine->tokenizer, Tokenizer::Create(std::move(spec)));
-  ASSIGN_OR_RETURN(engine->pool, MakePool(engine->machine, options.threads));
+  ASSIGN_OR_RETURN(engine->pool,
+                   MakePool(engine->machine, engine->weights->plan().nodes, options.threads));
   return engine;
 }
 

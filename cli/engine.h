@@ -14,6 +14,7 @@
 #include "loader/load_options.h"
 #include "loader/weights.h"
 #include "memory/machine.h"
+#include "memory/node_set.h"
 #include "model/model_config.h"
 #include "model/session.h"
 #include "sched/thread_pool.h"
@@ -42,12 +43,13 @@ struct Engine {
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<ThreadPool> pool;
 
-  // Threads that 0 stands for: cores of the machine this process may use, at most what its cgroup
-  // grants.
-  static int DefaultThreads(const Machine& machine);
-  // A pinned pool, of DefaultThreads() members for 0; kUsage when the count is
-  // outside 1..ThreadPool::kMaxThreads.
-  static Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, int threads);
+  // Threads that 0 stands for: cores of these nodes (none: of the machine) that this process may
+  // use, at most what its cgroup grants.
+  static int DefaultThreads(const Machine& machine, const NodeSet& nodes);
+  // A pool pinned to CPUs of these nodes (none: of the machine), of DefaultThreads() members for 0;
+  // kUsage when the count is outside 1..ThreadPool::kMaxThreads.
+  static Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, const NodeSet& nodes,
+                                                      int threads);
   static Result<std::unique_ptr<Engine>> Start(const EngineOptions& options);
 
   Result<std::unique_ptr<Session>> NewSession(SessionOptions options);

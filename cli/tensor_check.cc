@@ -8,12 +8,11 @@
 
 namespace llmrun {
 
-Result<TensorCheck> CheckTensor(const TensorView& view) {
-  TensorCheck check;
-  check.xxh3 = HashTensor(view);
-  if (!HasCodec(view.dtype)) return check;
-  check.values_checked = true;
-  if (view.bytes == 0) return check;  // whatever its other dimensions say
+namespace {
+
+Status CheckPiece(const TensorPiece& piece, TensorCheck* check) {
+  const TensorView& view = piece.view;
+  if (view.bytes == 0) return {};  // whatever its other dimensions say
   std::vector<float> values(view.row_elems());
   for (uint64_t row = 0; row < view.rows(); ++row) {
     RETURN_IF_ERROR(DequantizeRow(view.dtype, view.data + row * view.row_bytes(),
@@ -25,10 +24,21 @@ Result<TensorCheck> CheckTensor(const TensorView& view) {
     if (sum == 0) continue;
     for (uint64_t i = 0; i < values.size(); ++i) {
       if (std::isfinite(values[i])) continue;
-      if (!check.first) check.first = NotFinite{row, i, values[i]};
-      ++check.not_finite;
+      if (!check->first) check->first = NotFinite{piece.row_begin + row, i, values[i]};
+      ++check->not_finite;
     }
   }
+  return {};
+}
+
+}  // namespace
+
+Result<TensorCheck> CheckTensor(std::span<const TensorPiece> pieces) {
+  TensorCheck check;
+  check.xxh3 = HashTensor(pieces);
+  if (!HasCodec(pieces.front().view.dtype)) return check;
+  check.values_checked = true;
+  for (const TensorPiece& piece : pieces) RETURN_IF_ERROR(CheckPiece(piece, &check));
   return check;
 }
 

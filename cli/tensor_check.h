@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/error.h"
@@ -24,7 +25,8 @@ struct TensorCheck {
   std::optional<NotFinite> first;
 };
 
-Result<TensorCheck> CheckTensor(const TensorView& view);
+// As Weights::Pieces() gives them.
+Result<TensorCheck> CheckTensor(std::span<const TensorPiece> pieces);
 
 // "row 3 element 17 is nan".
 std::string DescribeNotFinite(const NotFinite& found);

@@ -22,16 +22,20 @@ using BlockMemory = std::unique_ptr<std::byte, FreeDeleter>;
 }  // namespace
 
 Status Weights::Impl::CopyRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const {
-  const TensorView view = View(id);
-  const uint64_t row_bytes = view.row_bytes();
-  for (const int32_t row : rows) CHECK(row >= 0 && static_cast<uint64_t>(row) < view.rows());
+  const std::span<const TensorPiece> found = Pieces(id);
+  const uint64_t row_bytes = found.front().view.row_bytes();
+  const uint64_t all_rows = PartsOf(plan, id).back().row_end;
+  for (const int32_t row : rows) CHECK(row >= 0 && static_cast<uint64_t>(row) < all_rows);
   if (!plan.mapped) {
     const GroupId group = index.at(id).group;
     if (!gate->Ready(group) && options.stream == nullptr) return ReadRows(id, rows, out);
     RETURN_IF_ERROR(gate->Wait(group));  // open already, or a stream; tells of a failed load
   }
   for (size_t i = 0; i < rows.size(); ++i) {
-    std::memcpy(out + i * row_bytes, view.data + static_cast<uint64_t>(rows[i]) * row_bytes,
+    const auto row = static_cast<uint64_t>(rows[i]);
+    size_t p = 0;
+    while (row - found[p].row_begin >= found[p].view.rows()) ++p;
+    std::memcpy(out + i * row_bytes, found[p].view.data + (row - found[p].row_begin) * row_bytes,
                 row_bytes);
   }
   return {};
@@ -42,7 +46,7 @@ Status Weights::Impl::ReadRows(TensorId id, std::span<const int32_t> rows, std::
   const double begin_s = options.trace != nullptr ? options.trace->Now() : 0;
   const FileExtent& extent = index.at(id).extent;
   const ModelFile& file = files[extent.file];
-  const uint64_t row_bytes = View(id).row_bytes();
+  const uint64_t row_bytes = Pieces(id).front().view.row_bytes();
   const uint64_t slot_bytes = AlignUp(row_bytes, kMaxDirectAlignment) + kMaxDirectAlignment;
   const BlockMemory blocks(
       static_cast<std::byte*>(std::aligned_alloc(kMaxDirectAlignment, rows.size() * slot_bytes)));

@@ -8,18 +8,24 @@
 #include "memory/residency.h"
 
 namespace llmrun {
+namespace {
 
-TensorView Weights::Impl::View(TensorId id) const {
-  const IndexedTensor& tensor = index.at(id);
-  const uint32_t segment = plan.tensors[static_cast<uint32_t>(id)].segment;
-  return {.dtype = tensor.dtype,
-          .n_dims = tensor.n_dims,
-          .dims = tensor.dims,
-          .data = tensor.extent.bytes == 0
-                      ? nullptr
-                      : bases[plan.segments[segment].arena] + ArenaOffset(plan, index, id),
-          .bytes = tensor.extent.bytes};
+// Outside this node, or outside the one that holds most.
+uint64_t RemoteBytes(std::optional<unsigned> node, const Residency& found) {
+  uint64_t all_bytes = 0;
+  uint64_t home_bytes = 0;
+  for (const auto& [at, bytes] : found.node_bytes) {
+    all_bytes += bytes;
+    if (node) {
+      if (static_cast<unsigned>(at) == *node) home_bytes = bytes;
+    } else {
+      home_bytes = std::max(home_bytes, bytes);
+    }
+  }
+  return all_bytes - home_bytes;
 }
+
+}  // namespace
 
 Status Weights::Impl::CheckIntact() const {
   for (uint32_t file = 0; file < mappings.size(); ++file) {
@@ -54,24 +60,30 @@ Status Weights::Impl::SealAndLock() {
 }
 
 Status Weights::Impl::GatherEvidence() {
-  for (const Arena& arena : arenas) {
-    ASSIGN_OR_RETURN(const Residency residency, InspectRange({arena.data(), arena.size_bytes()}));
-    report.residency += residency;
+  for (size_t i = 0; i < arenas.size(); ++i) {
+    ASSIGN_OR_RETURN(const Residency found,
+                     InspectRange({arenas[i].data(), arenas[i].size_bytes()}));
+    report.residency += found;
+    const NodeSet& nodes = plan.arenas[i].nodes;
+    report.remote_bytes += RemoteBytes(OnlyNode(nodes), found);
+    if (!nodes.empty()) CheckPlacement(nodes, found);
   }
+  Residency mapped;
   for (const MappedFile& mapping : mappings) {
-    ASSIGN_OR_RETURN(const Residency residency, InspectRange(mapping.bytes()));
-    report.residency += residency;
+    ASSIGN_OR_RETURN(const Residency found, InspectRange(mapping.bytes()));
+    mapped += found;
   }
+  report.residency += mapped;
+  report.remote_bytes += RemoteBytes(std::nullopt, mapped);
   return {};
 }
 
 // What the kernel did otherwise than it was told: pages of an interleaved range come from another
 // node when one is full, and without a word.
-void Weights::Impl::NotePlacement() {
-  const Residency& found = report.residency;
-  if (plan.mapped || plan.nodes.empty() || found.node_bytes.empty()) return;
+void Weights::Impl::CheckPlacement(const NodeSet& nodes, const Residency& found) {
   uint64_t all_bytes = 0;
   for (const auto& [node, bytes] : found.node_bytes) all_bytes += bytes;
+  if (all_bytes == 0) return;  // the kernel does not tell
   // Turns go round the last page of each kind, and a percent is within what sampling sees.
   uint64_t slack_bytes = all_bytes / 100 + PageBytes(PageKind::k4K);
   if (found.bytes_thp > 0) slack_bytes += PageBytes(PageKind::kThp);
@@ -80,15 +92,15 @@ void Weights::Impl::NotePlacement() {
   bool as_told = true;
   std::string shares;
   for (const auto& [node, bytes] : found.node_bytes) {
-    const bool wanted = std::ranges::count(plan.nodes, static_cast<unsigned>(node)) > 0;
-    as_told &= bytes <= (wanted ? all_bytes / plan.nodes.size() + slack_bytes : 0);
+    const bool wanted = std::ranges::count(nodes, static_cast<unsigned>(node)) > 0;
+    as_told &= bytes <= (wanted ? all_bytes / nodes.size() + slack_bytes : 0);
     shares += fmt::format("{}{:.1f}% on node {}", shares.empty() ? "" : ", ",
                           100 * static_cast<double>(bytes) / static_cast<double>(all_bytes), node);
   }
   if (as_told) return;
-  const bool one = plan.nodes.size() == 1;
+  const bool one = nodes.size() == 1;
   report.fallbacks.push_back(
-      {.wanted = fmt::format("weights {} {}", one ? "on" : "evenly on", NameOf(plan.nodes)),
+      {.wanted = fmt::format("weights {} {}", one ? "on" : "evenly on", NameOf(nodes)),
        .got = shares,
        .why = one ? "the kernel did not bind them" : "a node ran out of free memory",
        .fix =
@@ -117,7 +129,6 @@ Result<LoadReport> Weights::Impl::Finish() {
   }
   RETURN_IF_ERROR(SealAndLock());
   RETURN_IF_ERROR(GatherEvidence());
-  NotePlacement();
   return report;
 }
 

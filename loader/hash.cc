@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <memory>
 #include <numeric>
 #include <vector>
 
+#include "base/check.h"
 #include "loader/weights.h"
 #include "sched/thread_pool.h"
 
@@ -17,21 +19,36 @@ static_assert(std::endian::native == std::endian::little);
 
 uint64_t HashTensor(const TensorView& view) { return XXH3_64bits(view.data, view.bytes); }
 
+uint64_t HashTensor(std::span<const TensorPiece> pieces) {
+  // Copies of the whole tensor are no more rows of it.
+  if (pieces.size() == 1 || pieces[1].row_begin == 0) return HashTensor(pieces.front().view);
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
+                                                                       XXH3_freeState);
+  CHECK(state != nullptr);
+  XXH3_64bits_reset(state.get());
+  for (const TensorPiece& piece : pieces) {
+    XXH3_64bits_update(state.get(), piece.view.data, piece.view.bytes);
+  }
+  return XXH3_64bits_digest(state.get());
+}
+
 uint64_t HashAll(const Weights& weights, int threads) {
   const size_t count = weights.index().tensors().size();
-  std::vector<TensorView> views;
-  for (uint32_t i = 0; i < count; ++i) views.push_back(weights.View(TensorId{i}));
+  const std::vector<IndexedTensor>& tensors = weights.index().tensors();
 
   // Largest first, so that no thread begins a large one when the others are done.
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return views[a].bytes > views[b].bytes; });
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return tensors[a].extent.bytes > tensors[b].extent.bytes;
+  });
 
   std::vector<uint64_t> hashes(count);
   std::atomic<size_t> next{0};
   const auto work = [&](int /*member*/) {
-    for (size_t i = next++; i < count; i = next++) hashes[order[i]] = HashTensor(views[order[i]]);
+    for (size_t i = next++; i < count; i = next++) {
+      hashes[order[i]] = HashTensor(weights.Pieces(static_cast<TensorId>(order[i])));
+    }
   };
   const auto pool = ThreadPool::Create({.threads = std::max(threads, 1), .cpus = {}, .spin_ns = 0});
   if (pool) {

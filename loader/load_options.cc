@@ -53,7 +53,9 @@ std::string_view NameOf(IoPoll poll) { return Find<IoPoll>(kIoPollNames, poll); 
 std::optional<NumaPolicy> ParseNumaPolicy(std::string_view text) {
   constexpr std::string_view kBind = "bind:";
   if (text == "off") return NumaPolicy{};
-  if (text == "interleave") return NumaPolicy{.mode = NumaMode::kInterleave};
+  for (const NumaMode mode : {NumaMode::kInterleave, NumaMode::kShard, NumaMode::kMirror}) {
+    if (text == NameOf(NumaPolicy{.mode = mode})) return NumaPolicy{.mode = mode};
+  }
   if (!text.starts_with(kBind)) return std::nullopt;
   unsigned node = 0;
   const char* end = text.data() + text.size();
@@ -67,6 +69,10 @@ std::string NameOf(const NumaPolicy& policy) {
       return fmt::format("bind:{}", policy.node);
     case NumaMode::kInterleave:
       return "interleave";
+    case NumaMode::kShard:
+      return "shard";
+    case NumaMode::kMirror:
+      return "mirror";
     case NumaMode::kOff:
       break;
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,14 +31,16 @@ std::optional<IoPoll> ParseIoPoll(std::string_view text);  // "none", "sqpoll", 
 std::string_view NameOf(IoPoll poll);
 
 // --numa=: on which NUMA nodes the weights are to lie. kOff: where the kernel puts them. kBind: all
-// on one. kInterleave: page by page on all nodes with CPUs in turn.
-enum class NumaMode : uint8_t { kOff, kBind, kInterleave };
+// on one. On all nodes with CPUs: kInterleave, page by page in turn; kShard, the rows of each
+// matrix dealt out, so that each node's cores multiply with what lies beside them; kMirror, a copy
+// on each.
+enum class NumaMode : uint8_t { kOff, kBind, kInterleave, kShard, kMirror };
 struct NumaPolicy {
   NumaMode mode = NumaMode::kOff;
   unsigned node = 0;  // kBind
 };
 inline NumaPolicy BindTo(unsigned node) { return {NumaMode::kBind, node}; }
-// "off", "bind:1", "interleave"; nullopt for anything else.
+// "off", "bind:1", "interleave", "shard", "mirror"; nullopt for anything else.
 std::optional<NumaPolicy> ParseNumaPolicy(std::string_view text);
 std::string NameOf(const NumaPolicy& policy);
 
@@ -47,8 +50,9 @@ struct LoadProgress {
   double seconds = 0;
 };
 
-// Looks at a tensor that has arrived; an error fails the load's Finish().
-using TensorVisitor = std::function<Status(TensorId, const TensorView&)>;
+// Looks at a tensor that has arrived, in its pieces (Weights::Pieces); an error fails the load's
+// Finish().
+using TensorVisitor = std::function<Status(TensorId, std::span<const TensorPiece>)>;
 
 struct LoadOptions {
   LoaderKind loader = LoaderKind::kAuto;

@@ -35,6 +35,10 @@ struct LoadReport {
   // Of the files, in the page cache when the load began; the kernel may tell their owner only.
   std::optional<uint64_t> cached_bytes_before = 0;
   Residency residency;
+  // Of residency.node_bytes: outside the node they were planned for, or, where that was none or
+  // several, outside the one that holds most. A quarter of weights interleaved over four nodes lies
+  // beside any core.
+  uint64_t remote_bytes = 0;
   uint64_t minor_faults = 0;
   uint64_t major_faults = 0;
   uint64_t xxh3 = 0;  // over the tensors' own hashes in index order; 0 when not asked for
@@ -43,7 +47,7 @@ struct LoadReport {
   double BytesPerSecond() const {
     return seconds > 0 ? static_cast<double>(read_bytes) / seconds : 0;
   }
-  // Share of bytes outside the node that holds most of them; 0..1.
+  // Share of bytes that lie outside their node; 0..1.
   double RemoteFraction() const;
 };
 

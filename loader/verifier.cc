@@ -41,9 +41,9 @@ void Verifier::Complete(TensorId tensor) {
 }
 
 Status Verifier::Look(TensorId tensor) {
-  const TensorView view = spec_.view(tensor);
-  if (spec_.hash) hashes_[static_cast<uint32_t>(tensor)] = HashTensor(view);
-  return spec_.check ? spec_.check(tensor, view) : Status();
+  const std::span<const TensorPiece> pieces = spec_.pieces(tensor);
+  if (spec_.hash) hashes_[static_cast<uint32_t>(tensor)] = HashTensor(pieces);
+  return spec_.check ? spec_.check(tensor, pieces) : Status();
 }
 
 void Verifier::Work() {

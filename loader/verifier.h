@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -30,7 +31,7 @@ class Verifier {
     TensorVisitor check = {};  // may be empty
     int threads = 1;
     std::vector<unsigned> cpus = {};
-    std::function<TensorView(TensorId)> view;
+    std::function<std::span<const TensorPiece>(TensorId)> pieces;
   };
   static Result<std::unique_ptr<Verifier>> Start(Spec spec);
   ~Verifier();  // leaves what is waiting undone

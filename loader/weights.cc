@@ -55,6 +55,7 @@ void Append(std::vector<Fallback> more, std::vector<Fallback>* all) {
 Weights::Impl::~Impl() {
   cancelled = true;
   if (loading_thread.joinable()) loading_thread.join();
+  copies.reset();  // its threads call Arrived()
 }
 
 Status Weights::Impl::OpenFiles() {
@@ -135,21 +136,38 @@ Status Weights::Impl::Prepare() {
   gate.emplace(reads.group_reads, since_start);
   progress.emplace(options.progress, reads.total_bytes, since_start);
   arrivals.emplace(index, reads);
-  return ReserveMemory();
+  RETURN_IF_ERROR(ReserveMemory());
+  FindPieces();
+  return {};
 }
 
 Status Weights::Impl::Start() {
   if (options.hash || options.on_tensor) {
-    ASSIGN_OR_RETURN(verifier, Verifier::Start({.tensors = index.tensors().size(),
-                                                .hash = options.hash,
-                                                .check = options.on_tensor,
-                                                .threads = std::max(1, machine.effective_cpus / 2),
-                                                .cpus = CpusOfNode(machine, plan.nodes),
-                                                .view = [this](TensorId id) { return View(id); }}));
+    ASSIGN_OR_RETURN(verifier,
+                     Verifier::Start({.tensors = index.tensors().size(),
+                                      .hash = options.hash,
+                                      .check = options.on_tensor,
+                                      .threads = std::max(1, machine.effective_cpus / 2),
+                                      .cpus = CpusOfNode(machine, plan.nodes),
+                                      .pieces = [this](TensorId id) { return Pieces(id); }}));
     for (const TensorId id : arrivals->empty()) verifier->Complete(id);
   }
+  RETURN_IF_ERROR(StartCopies());
   ASSIGN_OR_RETURN(loading_thread,
                    StartThread("loading", CpusOfNode(machine, plan.nodes), [this] { Load(); }));
+  return {};
+}
+
+Status Weights::Impl::StartCopies() {
+  if (!plan.mirrored) return {};
+  std::vector<std::vector<unsigned>> cpus;
+  for (const ArenaPlan& arena : plan.arenas) cpus.push_back(CpusOfNode(machine, arena.nodes));
+  ASSIGN_OR_RETURN(copies,
+                   MirrorCopies::Start({.reads = reads,
+                                        .arenas = arenas,
+                                        .cpus = std::move(cpus),
+                                        .threads = kPopulateThreads,
+                                        .arrived = [this](size_t read) { Arrived(read); }}));
   return {};
 }
 
@@ -183,6 +201,15 @@ Result<FillResult> Weights::Impl::Fill() {
 }
 
 void Weights::Impl::Landed(size_t read) {
+  if (copies) {
+    copies->Landed(read);
+  } else {
+    Arrived(read);
+  }
+}
+
+// The bytes of a read are wherever they are wanted.
+void Weights::Impl::Arrived(size_t read) {
   progress->Add(reads.reads[read].must_bytes);
   gate->Landed(reads.groups_of_read[read]);
   for (const TensorId id : arrivals->Landed(read)) {
@@ -193,6 +220,11 @@ void Weights::Impl::Landed(size_t read) {
 // The body of the loading thread.
 void Weights::Impl::Load() {
   Result<FillResult> filled = Fill();
+  if (filled && copies) {
+    if (const Status copied = copies->Finish(); !copied) {
+      filled = tl::unexpected<Error>(copied.error());
+    }
+  }
   if (filled) {
     if (const Status touched = FinishPages(); !touched) {
       filled = tl::unexpected<Error>(touched.error());
@@ -217,6 +249,7 @@ void Weights::Impl::Load() {
   if (filled->bytes > 0) {
     report.copies = static_cast<double>(filled->copied_bytes) / static_cast<double>(filled->bytes);
   }
+  if (copies) report.copies += static_cast<double>(plan.arenas.size() - 1);
   Append(std::move(filled->fallbacks), &report.fallbacks);
   progress->End();
   if (given.when_open) given.when_open();
@@ -234,6 +267,7 @@ Status Weights::Impl::FinishPages() {
 Weights::Weights(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Weights::~Weights() = default;
 
+std::span<const TensorPiece> Weights::Pieces(TensorId id) const { return impl_->Pieces(id); }
 TensorView Weights::View(TensorId id) const { return impl_->View(id); }
 
 const TensorIndex& Weights::index() const { return impl_->index; }

@@ -7,10 +7,10 @@
 //   ASSIGN_OR_RETURN(LoadReport report, weights->Finish());
 //
 // Addresses are final when StartLoad returns; bytes of a group may be read once its wait returned
-// Ok. Threads: View(), GroupReady(), WaitGroup() and CopyRows() are Thread-safe; Finish() is for
-// one thread. Owner: `index` must outlive the Weights; views must not outlive it. Destruction
-// cancels and drains. Failure: a load that fails opens every latch, and each wait from then on
-// returns the error.
+// Ok. Threads: Pieces(), View(), GroupReady(), WaitGroup() and CopyRows() are Thread-safe; Finish()
+// is for one thread. Owner: `index` must outlive the Weights; views must not outlive it.
+// Destruction cancels and drains. Failure: a load that fails opens every latch, and each wait from
+// then on returns the error.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,11 @@ class Weights {
   Weights(const Weights&) = delete;
   Weights& operator=(const Weights&) = delete;
 
+  // Where a tensor's rows lie, ascending. One piece has all of them, but for sharded matrices,
+  // whose rows are dealt out to the nodes; mirrored tensors have a piece with all rows on each
+  // node. A tensor of a sharded model that is not cut has no node of its own.
+  std::span<const TensorPiece> Pieces(TensorId id) const;
+  // The tensor in one piece (of a mirrored one, the first). Requires: it is not sharded.
   TensorView View(TensorId id) const;
   const TensorIndex& index() const;
   const PlacementPlan& plan() const;
@@ -71,6 +76,7 @@ Result<std::unique_ptr<Weights>> StartLoad(const TensorIndex& index, const Machi
 // XXH3-64 of one tensor's bytes, and over all tensors of a model (the hash of their hashes, little
 // endian, in index order). Source: xxHash, XXH3 family.
 uint64_t HashTensor(const TensorView& view);
+uint64_t HashTensor(std::span<const TensorPiece> pieces);
 uint64_t HashAll(const Weights& weights, int threads);
 
 }  // namespace llmrun

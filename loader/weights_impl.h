@@ -18,6 +18,7 @@
 #include "loader/group_gate.h"
 #include "loader/io/mapped_file.h"
 #include "loader/io/model_file.h"
+#include "loader/mirror_copies.h"
 #include "loader/progress_meter.h"
 #include "loader/tensor_arrivals.h"
 #include "loader/verifier.h"
@@ -48,6 +49,10 @@ struct Weights::Impl {
   Result<FillResult> Fill();
   Result<LoadReport> Finish();
   void Landed(size_t read);
+  void Arrived(size_t read);
+  Status StartCopies();
+  void FindPieces();
+  std::span<const TensorPiece> Pieces(TensorId id) const;
   TensorView View(TensorId id) const;
   Status CopyRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
   Status ReadRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
@@ -55,7 +60,7 @@ struct Weights::Impl {
   Status FinishPages();
   Status SealAndLock();
   Status GatherEvidence();
-  void NotePlacement();
+  void CheckPlacement(const NodeSet& nodes, const Residency& found);
   int Threads() const;
 
   const TensorIndex& index;
@@ -73,6 +78,7 @@ struct Weights::Impl {
   std::vector<Arena> arenas;            // as plan.arenas; none when mapped
   std::vector<MappedFile> mappings;     // as files; none when not mapped
   std::vector<const std::byte*> bases;  // of the arenas or mappings
+  std::vector<TensorPiece> pieces;      // of all tensors; as plan.parts, mirrored: one a node each
   std::optional<GroupGate> gate;
   std::optional<ProgressMeter> progress;
   std::optional<TensorArrivals> arrivals;
@@ -81,6 +87,7 @@ struct Weights::Impl {
   std::atomic<bool> cancelled{false};
   std::optional<Error> load_error;  // written by the loading thread, read after its end
   std::unique_ptr<Verifier> verifier;
+  std::unique_ptr<MirrorCopies> copies;  // of mirrored weights
   std::thread loading_thread;
   std::optional<Result<LoadReport>> finished;
 };

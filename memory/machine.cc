@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "memory/hugepage_pool.h"
 #include "memory/limits.h"
@@ -88,6 +89,35 @@ std::vector<unsigned> PinOrder(const Machine& machine) {
   std::vector<unsigned> order;
   for (const Place& place : places) order.push_back(place.os_index);
   return order;
+}
+
+std::vector<Cpu> CpusForThreads(const Machine& machine, const NodeSet& nodes, size_t threads) {
+  std::vector<Cpu> order;
+  for (const unsigned os_index : PinOrder(machine)) {
+    order.push_back(*std::ranges::find(machine.cpus, os_index, &Cpu::os_index));
+  }
+  threads = std::min(threads, order.size());
+  if (!nodes.empty()) {
+    // Its place in line: the n-th CPU of a node stands before the (n+1)-th of any.
+    std::map<unsigned, size_t> seen_of_node;
+    std::map<unsigned, size_t> turn;  // os_index ->
+    for (const Cpu& cpu : order) {
+      const bool wanted = std::ranges::count(nodes, cpu.node) > 0;
+      turn[cpu.os_index] = seen_of_node[cpu.node]++ + (wanted ? 0 : order.size());
+    }
+    std::ranges::stable_sort(order, {}, [&](const Cpu& cpu) { return turn[cpu.os_index]; });
+  }
+  order.resize(threads);
+  if (!nodes.empty()) std::ranges::stable_sort(order, {}, &Cpu::node);
+  return order;
+}
+
+size_t CoreCount(const Machine& machine, const NodeSet& nodes) {
+  std::set<unsigned> cores;
+  for (const Cpu& cpu : machine.cpus) {
+    if (nodes.empty() || std::ranges::count(nodes, cpu.node) > 0) cores.insert(cpu.core);
+  }
+  return cores.size();
 }
 
 }  // namespace llmrun

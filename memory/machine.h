@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "memory/node_set.h"
 #include "memory/page_kind.h"
 
 namespace llmrun {
@@ -71,5 +72,14 @@ std::vector<unsigned> CpusOf(const Machine& machine, unsigned node);
 // The CPUs (os_index) in the order threads should be pinned: own cores first, SMT siblings after
 // all cores have one thread. As long as `cpus`.
 std::vector<unsigned> PinOrder(const Machine& machine);
+
+// The CPUs for so many threads that work with weights on these nodes: from each node in turn, in
+// the order above, and from the other nodes when there are no more; the CPUs of a node together.
+// For no nodes simply the first of the order above. Fewer than `threads` when the machine has
+// fewer.
+std::vector<Cpu> CpusForThreads(const Machine& machine, const NodeSet& nodes, size_t threads);
+
+// How many cores these nodes have; of the machine for none.
+size_t CoreCount(const Machine& machine, const NodeSet& nodes);
 
 }  // namespace llmrun

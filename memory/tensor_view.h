@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "memory/dtype.h"
 
@@ -22,6 +23,13 @@ struct TensorView {
   uint64_t row_elems() const { return dims[0]; }
   uint64_t rows() const { return dims[1] * dims[2] * dims[3]; }
   uint64_t row_bytes() const { return RowBytes(dtype, dims[0]); }
+};
+
+// Rows of a tensor that lie together.
+struct TensorPiece {
+  uint64_t row_begin = 0;        // of the tensor: the first row of `view`
+  TensorView view;               // of these rows alone
+  std::optional<unsigned> node;  // the NUMA node they were put on; nullopt: anywhere, or several
 };
 
 }  // namespace llmrun

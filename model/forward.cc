@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <optional>
+#include <span>
 
 #include "base/check.h"
 #include "compute/codec.h"
@@ -24,6 +26,12 @@ struct Input {
   QuantizedRows xq;
 };
 
+// The copy on this node, or the first.
+const TensorPiece& Nearest(std::span<const TensorPiece> copies, std::optional<unsigned> node) {
+  const auto found = std::ranges::find(copies, node, &TensorPiece::node);
+  return found == copies.end() ? copies.front() : *found;
+}
+
 struct Product {
   const WeightMatrix& matrix;
   float* out;  // [n_tokens][matrix.rows]
@@ -41,6 +49,7 @@ class Member {
         n_(static_cast<int64_t>(batch.tokens.size())),
         index_(index),
         members_(parts.pool.size()),
+        place_(parts.places[static_cast<size_t>(index)]),
         shared_status_(shared_status) {}
 
   void Run();
@@ -63,6 +72,7 @@ class Member {
   template <typename F>
   void ForOwnPairs(int64_t n_heads, F&& f) const;
   Range Own(int64_t n, int64_t unit) const { return StaticRange(n, members_, index_, unit); }
+  Range OwnRows(const WeightMatrix& matrix, int64_t unit) const;
   void Barrier() const { parts_.pool.Barrier(); }
   bool Traces() const { return parts_.trace != nullptr && index_ == 0; }
   double TraceNow() const { return Traces() ? parts_.trace->Now() : 0; }
@@ -75,6 +85,7 @@ class Member {
   const int64_t n_;
   const int index_;
   const int members_;
+  const NodePlace& place_;
   Status* const shared_status_;  // written by member 0 before a barrier, read by all after it
 };
 
@@ -116,11 +127,12 @@ Status Member::CheckProceed(GroupId next) const {
 }
 
 void Member::Embed() {
-  const TensorView embd = parts_.weights.View(parts_.llama.token_embd);
+  const IndexedTensor& embd = parts_.weights.index().at(parts_.llama.token_embd);
+  const uint64_t row_bytes = RowBytes(embd.dtype, embd.dims[0]);
   const int64_t d = config_.d_model;
   const Range own = Own(n_, 1);
   for (int64_t t = own.begin; t < own.end; ++t) {
-    const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * embd.row_bytes();
+    const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * row_bytes;
     CHECK(DequantizeRow(embd.dtype, row, d, scratch_.x + t * d).has_value());
   }
 }
@@ -149,25 +161,50 @@ Input Member::Prepare(const float* x, int64_t n_tokens, int64_t n_cols, const fl
   return {n_tokens, x, rows.Rows()};
 }
 
-void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows,
-                      float* out) const {
-  if (rows.empty()) return;
-  const bool done = kernels_.matmul({.dtype = matrix.dtype,
-                                     .weights = matrix.data,
-                                     .row_bytes = matrix.row_bytes,
-                                     .n_cols = matrix.cols,
-                                     .row_begin = rows.begin,
-                                     .row_end = rows.end,
-                                     .n_tokens = input.n_tokens,
-                                     .x = input.x,
-                                     .xq = input.xq,
-                                     .out = out,
-                                     .out_stride = matrix.rows});
-  CHECK(done);  // binding checked type and shape
+// Rows of a matrix that this member multiplies with; of a sharded one those of its node.
+Range Member::OwnRows(const WeightMatrix& matrix, int64_t unit) const {
+  if (!matrix.sharded() || !place_.node) return Own(matrix.rows, unit);
+  for (const TensorPiece& piece : matrix.pieces) {
+    if (piece.node != place_.node) continue;
+    const auto begin = static_cast<int64_t>(piece.row_begin);
+    const Range own =
+        StaticRange(static_cast<int64_t>(piece.view.rows()), place_.members, place_.rank, unit);
+    return {begin + own.begin, begin + own.end};
+  }
+  return {};
 }
 
-// Shares out the rows of all products as if they were one matrix.
+void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows,
+                      float* out) const {
+  for (const TensorPiece& piece : matrix.pieces) {
+    if (matrix.mirrored() && &piece != &Nearest(matrix.pieces, place_.node)) continue;
+    const auto first = static_cast<int64_t>(piece.row_begin);
+    const Range here{std::max(rows.begin - first, int64_t{0}),
+                     std::min(rows.end - first, static_cast<int64_t>(piece.view.rows()))};
+    if (here.empty()) continue;
+    const bool done = kernels_.matmul({.dtype = matrix.dtype,
+                                       .weights = piece.view.data,
+                                       .row_bytes = matrix.row_bytes,
+                                       .n_cols = matrix.cols,
+                                       .row_begin = here.begin,
+                                       .row_end = here.end,
+                                       .n_tokens = input.n_tokens,
+                                       .x = input.x,
+                                       .xq = input.xq,
+                                       .out = out + first,
+                                       .out_stride = matrix.rows});
+    CHECK(done);  // binding checked type and shape
+  }
+}
+
+// Shares out the rows of all products as if they were one matrix, or each by its nodes.
 void Member::MultiplyAll(const Input& input, std::initializer_list<Product> products) const {
+  if (std::ranges::any_of(products, [](const Product& p) { return p.matrix.sharded(); })) {
+    for (const Product& product : products) {
+      Multiply(product.matrix, input, OwnRows(product.matrix, kRowUnit), product.out);
+    }
+    return;
+  }
   int64_t total = 0;
   for (const Product& product : products) total += product.matrix.rows;
   const Range own = Own(total, kRowUnit);
@@ -183,7 +220,7 @@ void Member::MultiplyAll(const Input& input, std::initializer_list<Product> prod
 
 // x += matrix * input, each member for its own columns of x.
 void Member::MultiplyAndAdd(const WeightMatrix& matrix, const Input& input) const {
-  const Range own = Own(matrix.rows, kRowUnit);
+  const Range own = OwnRows(matrix, kRowUnit);
   Multiply(matrix, input, own, scratch_.delta);
   for (int64_t t = 0; t < input.n_tokens; ++t) {
     const int64_t at = t * matrix.rows + own.begin;
@@ -260,7 +297,7 @@ void Member::FeedForward(const LlamaLayer& layer) {
   const Input input = Prepare(scratch_.x, n_, config_.d_model, layer.ffn_norm,
                               layer.gate.quantized_input || layer.up.quantized_input);
   // The same rows of gate and up, so that their product, and its int8 form, need no barrier.
-  const Range own = Own(d_ff, kActivationUnit);
+  const Range own = OwnRows(layer.gate, kActivationUnit);
   Multiply(layer.gate, input, own, scratch_.gate);
   Multiply(layer.up, input, own, scratch_.up);
   for (int64_t t = 0; t < n_; ++t) {
@@ -280,7 +317,7 @@ void Member::Logits() {
   const float* last = scratch_.x + (n_ - batch_.n_logits) * config_.d_model;
   const Input input = Prepare(last, batch_.n_logits, config_.d_model, parts_.llama.output_norm,
                               output.quantized_input);
-  Multiply(output, input, Own(output.rows, kRowUnit), batch_.logits);
+  Multiply(output, input, OwnRows(output, kRowUnit), batch_.logits);
 }
 
 }  // namespace

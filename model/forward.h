@@ -1,6 +1,8 @@
 // The forward pass of a llama model over one batch of tokens: embeddings, then for each layer
 // attention and feed-forward, then the logits.
 //
+// Of a sharded matrix each member multiplies with rows of its own NUMA node.
+//
 // One region of the thread pool. Each step divides its rows, or its tokens, or its (head, token)
 // pairs over the members by counts alone, and ends in a barrier where the next step reads what
 // other members wrote. Each element is computed by one member in an order that does not depend on
@@ -14,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "base/error.h"
 #include "base/trace.h"
@@ -24,6 +27,7 @@
 #include "model/model_config.h"
 #include "model/rope.h"
 #include "model/scratch.h"
+#include "sched/node_place.h"
 #include "sched/thread_pool.h"
 #include "text/token_id.h"
 
@@ -36,6 +40,8 @@ struct ForwardParts {
   const Weights& weights;  // group 0 has arrived
   const Kernels& kernels;
   ThreadPool& pool;
+  // [pool.size()]; with nodes, every node that holds rows of a sharded matrix is among them.
+  const std::vector<NodePlace>& places;
   const KvCache& kv;
   const RopeTable& rope;                     // grown to the end of the batch
   const ScratchArrays& scratch;              // `embd` holds the batch's rows

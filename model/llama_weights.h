@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
@@ -23,11 +24,16 @@ namespace llmrun {
 // y = W x: one row of weights for each element of y.
 struct WeightMatrix {
   DType dtype = DType::kF32;
-  const std::byte* data = nullptr;
+  std::span<const TensorPiece> pieces;  // as Weights::Pieces() gives them
   uint64_t row_bytes = 0;
   int64_t rows = 0;
   int64_t cols = 0;
   bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
+
+  // Each piece is a copy of the whole on a node of its own.
+  bool mirrored() const { return pieces.size() > 1 && pieces[1].row_begin == 0; }
+  // The rows are dealt out to the nodes.
+  bool sharded() const { return pieces.size() > 1 && !mirrored(); }
 };
 
 struct LlamaLayer {

@@ -12,6 +12,7 @@
 #include "model/rope.h"
 #include "model/scratch.h"
 #include "model/work_memory.h"
+#include "sched/node_place.h"
 
 namespace llmrun {
 namespace {
@@ -51,6 +52,18 @@ Result<RopeTable> MakeRopeTable(const ModelConfig& config, const LlamaWeights& l
                    factors);
 }
 
+uint64_t EmbeddingRowBytes(const Weights& weights, TensorId token_embd) {
+  const IndexedTensor& tensor = weights.index().at(token_embd);
+  return RowBytes(tensor.dtype, tensor.dims[0]);
+}
+
+// Whether every node that holds rows has members to multiply with them.
+bool HasMembersOnAll(const NodeSet& nodes, const std::vector<NodePlace>& places) {
+  return std::ranges::all_of(nodes, [&](unsigned node) {
+    return std::ranges::count(places, std::optional(node), &NodePlace::node) > 0;
+  });
+}
+
 }  // namespace
 
 struct Session::Impl {
@@ -59,6 +72,7 @@ struct Session::Impl {
   const Weights& weights;
   const Kernels& kernels;
   ThreadPool& pool;
+  std::vector<NodePlace> places;  // [members]
   int64_t n_ctx;
   int64_t n_batch;
   KvCache kv;
@@ -114,7 +128,7 @@ Result<float*> Session::Impl::LogitsFor(int64_t n_tokens) {
 }
 
 Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which, float* logits) {
-  const ForwardParts parts = {config, llama, weights,          kernels,     pool,
+  const ForwardParts parts = {config, llama, weights,          kernels,     pool, places,
                               kv,     *rope, scratch.arrays(), interrupted, trace};
   const int64_t n_tokens = static_cast<int64_t>(tokens.size());
   for (int64_t begin = 0; begin < n_tokens; begin += n_batch) {
@@ -151,12 +165,18 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
       Scratch::Create(config, {.n_batch = n_batch,
                                .members = pool.size(),
                                .n_ctx = n_ctx,
-                               .embd_row_bytes = weights.View(llama.token_embd).row_bytes()}));
+                               .embd_row_bytes = EmbeddingRowBytes(weights, llama.token_embd)}));
+  // Without them rows are shared out as if they lay in one place.
+  std::vector<NodePlace> places = NodePlaces(pool);
+  if (!HasMembersOnAll(weights.plan().nodes, places)) {
+    for (NodePlace& place : places) place.node.reset();
+  }
   std::unique_ptr<Impl> impl(new Impl{.config = config,
                                       .llama = std::move(llama),
                                       .weights = weights,
                                       .kernels = KernelsFor(options.isa),
                                       .pool = pool,
+                                      .places = std::move(places),
                                       .n_ctx = n_ctx,
                                       .n_batch = n_batch,
                                       .kv = std::move(kv),

@@ -34,7 +34,7 @@ tl::unexpected<Error> TensorBinder::Fail(ErrorCode code, const IndexedTensor& te
                    Quoted(tensor.name), message);
 }
 
-Result<TensorView> TensorBinder::Find(const std::string& name, int64_t rows, int64_t cols) {
+Result<TensorId> TensorBinder::Find(const std::string& name, int64_t rows, int64_t cols) {
   const TensorIndex& index = weights_.index();
   const std::optional<TensorId> id = index.Find(name);
   if (!id) {
@@ -49,26 +49,31 @@ Result<TensorView> TensorBinder::Find(const std::string& name, int64_t rows, int
                 fmt::format("expected shape {}, found {}", ShapeText(expected, rows == 1 ? 1 : 2),
                             ShapeText(tensor.dims, tensor.n_dims)));
   }
-  return weights_.View(*id);
+  return *id;
 }
 
 Result<WeightMatrix> TensorBinder::Matrix(const std::string& name, int64_t rows, int64_t cols) {
-  ASSIGN_OR_RETURN(const TensorView view, Find(name, rows, cols));
-  if (!HasMatmul(view.dtype) || !HasCodec(view.dtype)) {
-    return Fail(ErrorCode::kUnavailable, weights_.index().at(*weights_.index().Find(name)),
-                fmt::format("type {} is not supported; those that are: {}", NameOf(view.dtype),
+  ASSIGN_OR_RETURN(const TensorId id, Find(name, rows, cols));
+  const IndexedTensor& tensor = weights_.index().at(id);
+  if (!HasMatmul(tensor.dtype) || !HasCodec(tensor.dtype)) {
+    return Fail(ErrorCode::kUnavailable, tensor,
+                fmt::format("type {} is not supported; those that are: {}", NameOf(tensor.dtype),
                             MatmulTypes()));
   }
-  return WeightMatrix{view.dtype, view.data, view.row_bytes(),
-                      rows,       cols,      UsesQuantizedActivations(view.dtype)};
+  return WeightMatrix{.dtype = tensor.dtype,
+                      .pieces = weights_.Pieces(id),
+                      .row_bytes = RowBytes(tensor.dtype, tensor.dims[0]),
+                      .rows = rows,
+                      .cols = cols,
+                      .quantized_input = UsesQuantizedActivations(tensor.dtype)};
 }
 
 Result<const float*> TensorBinder::Vector(const std::string& name, int64_t n) {
-  ASSIGN_OR_RETURN(const TensorView view, Find(name, 1, n));
-  const IndexedTensor& tensor = weights_.index().at(*weights_.index().Find(name));
-  if (view.dtype != DType::kF32) {
+  ASSIGN_OR_RETURN(const TensorId id, Find(name, 1, n));
+  const IndexedTensor& tensor = weights_.index().at(id);
+  if (tensor.dtype != DType::kF32) {
     return Fail(ErrorCode::kUnavailable, tensor,
-                fmt::format("expected type F32, found {}", NameOf(view.dtype)));
+                fmt::format("expected type F32, found {}", NameOf(tensor.dtype)));
   }
   // Only a file with a general.alignment below 4 can have this.
   if (tensor.extent.offset % alignof(float) != 0) {
@@ -76,7 +81,7 @@ Result<const float*> TensorBinder::Vector(const std::string& name, int64_t n) {
                 fmt::format("expected a file offset that is a multiple of {}, found {}",
                             alignof(float), tensor.extent.offset));
   }
-  return static_cast<const float*>(static_cast<const void*>(view.data));
+  return static_cast<const float*>(static_cast<const void*>(weights_.View(id).data));
 }
 
 void TensorBinder::Ignore(std::string_view name) {

@@ -30,7 +30,7 @@ class TensorBinder {
   Status ExpectAllUsed(std::string_view architecture) const;
 
  private:
-  Result<TensorView> Find(const std::string& name, int64_t rows, int64_t cols);
+  Result<TensorId> Find(const std::string& name, int64_t rows, int64_t cols);
   // "FILE: tensor 'NAME': <message>"
   tl::unexpected<Error> Fail(ErrorCode code, const IndexedTensor& tensor,
                              std::string_view message) const;

@@ -112,12 +112,19 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::Create(const ThreadPoolOptions& 
     return MakeError(ErrorCode::kUsage, "{} threads asked for, 1 to {} are possible",
                      options.threads, kMaxThreads);
   }
+  CHECK(options.nodes.empty() || options.nodes.size() == options.cpus.size());
   auto impl = std::make_unique<Impl>(options);
   RETURN_IF_ERROR(impl->Start());
   return std::unique_ptr<ThreadPool>(new ThreadPool(std::move(impl)));
 }
 
 int ThreadPool::size() const { return impl_->options.threads; }
+
+std::optional<unsigned> ThreadPool::node(int member) const {
+  const std::vector<unsigned>& nodes = impl_->options.nodes;
+  if (nodes.empty() || (member == 0 && !impl_->options.pin_caller)) return std::nullopt;
+  return nodes[static_cast<size_t>(member) % nodes.size()];
+}
 void ThreadPool::Run(FunctionRef<void(int)> region) { impl_->Run(region); }
 void ThreadPool::Barrier() { impl_->barrier.ArriveAndWait(); }
 int ThreadPool::pin_failures() const { return impl_->pin_failures.load(std::memory_order_relaxed); }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -18,11 +19,12 @@
 namespace llmrun {
 
 struct ThreadPoolOptions {
-  int threads = 1;             // members, the caller included; 1..kMaxThreads
-  std::vector<unsigned> cpus;  // member i is pinned to cpus[i % size]; empty: not pinned
-  bool pin_caller = false;     // pin member 0 too; its affinity is restored on destruction
-  uint32_t spin_ns = 20'000;   // how long a waiter spins before it sleeps; 0: sleep at once.
-                               // Forced to 0 when threads exceed the effective CPUs given below.
+  int threads = 1;                   // members, the caller included; 1..kMaxThreads
+  std::vector<unsigned> cpus;        // member i is pinned to cpus[i % size]; empty: not pinned
+  std::vector<unsigned> nodes = {};  // [cpus] the NUMA node of each; empty: not known
+  bool pin_caller = false;           // pin member 0 too; its affinity is restored on destruction
+  uint32_t spin_ns = 20'000;         // how long a waiter spins before it sleeps; 0: sleep at once.
+                              // Forced to 0 when threads exceed the effective CPUs given below.
   int effective_cpus = 1;
 };
 
@@ -35,6 +37,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const;
+  // The NUMA node of the CPU a member is pinned to; nullopt where it is not, or not known.
+  std::optional<unsigned> node(int member) const;
   // Calls region(member) once on every member, member in [0, size()); returns when all are done.
   void Run(FunctionRef<void(int)> region);
   // Every member waits until all have arrived.

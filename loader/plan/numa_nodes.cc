@@ -41,6 +41,15 @@ Result<NodeSet> NodesFor(const NumaPolicy& policy, const Machine& machine) {
   return nodes;
 }
 
+std::vector<uint32_t> RowShares(const Machine& machine, const NodeSet& nodes) {
+  std::vector<uint32_t> shares;
+  for (const unsigned node : nodes) {
+    shares.push_back(std::max<uint32_t>(1, static_cast<uint32_t>(CoreCount(machine, {node}))));
+  }
+  if (shares.empty()) shares.push_back(1);
+  return shares;
+}
+
 uint64_t FreeHugePages(const Machine& machine, const NodeSet& nodes, PageKind kind) {
   uint64_t sum = 0;
   uint64_t least = UINT64_MAX;

@@ -1,56 +1,29 @@
 #include "loader/plan/placement_plan.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 
-#include "base/checked.h"
 #include "base/units.h"
-#include "loader/plan/file_order.h"
+#include "loader/plan/layout.h"
 #include "loader/plan/numa_nodes.h"
 #include "memory/arena.h"
 
 namespace llmrun {
 namespace {
 
-uint64_t EndOf(const FileExtent& extent) { return extent.offset + extent.bytes; }
-
-// Segments without their places in memory.
-std::vector<Segment> MergeTensors(const TensorIndex& index, std::vector<TensorPlacement>* tensors) {
-  std::vector<Segment> segments;
-  tensors->resize(index.tensors().size());
-  for (const TensorId id : TensorsInFileOrder(index)) {
-    const FileExtent& extent = index.at(id).extent;
-    const bool adjacent = !segments.empty() && segments.back().extent.file == extent.file &&
-                          extent.offset - EndOf(segments.back().extent) < kMaxSegmentGapBytes;
-    if (adjacent) {
-      FileExtent& grown = segments.back().extent;
-      grown.bytes = EndOf(extent) - grown.offset;
-    } else {
-      segments.push_back({.extent = extent});
-    }
-    (*tensors)[static_cast<uint32_t>(id)] = {id, static_cast<uint32_t>(segments.size() - 1)};
-  }
-  return segments;
-}
-
-// Lays segments one after the other, whole blocks of kImageAlignment each: no block belongs to two
-// of them, so that an aligned read of one never touches another. Returns the bytes of all blocks.
-uint64_t PlaceSegments(std::vector<Segment>* segments) {
-  uint64_t next_block = 0;
-  for (Segment& segment : *segments) {
-    const uint64_t first = AlignDown(segment.extent.offset, kImageAlignment);
-    const uint64_t end = AlignUp(EndOf(segment.extent), kImageAlignment);
-    segment.arena = 0;
-    segment.arena_offset = next_block + (segment.extent.offset - first);
-    next_block += end - first;
-  }
-  return next_block;
-}
+constexpr uint32_t kWhole[] = {1};  // shares of the only image
 
 struct FreePages {
   uint64_t of_1g = 0;
   uint64_t of_2m = 0;
 };
+
+FreePages FreePagesOn(const Machine& machine, const NodeSet& nodes) {
+  return {FreeHugePages(machine, nodes, PageKind::k1G),
+          FreeHugePages(machine, nodes, PageKind::k2M)};
+}
 
 // What the tiles take from ordinary memory. Huge pages come from their pools; those that a pool
 // lacks step down the ladder of Arena until ordinary memory has to give them.
@@ -97,7 +70,7 @@ bool RequiresHugePages(const LoadOptions& options) {
 }
 
 // A model smaller than one page of the wanted kind gets none of them.
-void ExplainTooSmall(const LoadOptions& options, const ArenaPlan& arena, uint64_t weights_bytes,
+void ExplainTooSmall(const LoadOptions& options, const ArenaPlan& arena,
                      std::vector<Fallback>* fallbacks) {
   if (!AsksForHugePages(options) || arena.tiles.empty()) return;
   const PageKind wanted = WantedKind(options.hugepages);
@@ -107,13 +80,15 @@ void ExplainTooSmall(const LoadOptions& options, const ArenaPlan& arena, uint64_
       {.wanted = fmt::format("{} pages", NameOf(wanted)),
        .got = fmt::format("{} pages", NameOf(arena.tiles.front().kind)),
        .why = fmt::format("the weights take {}, less than one page of {}",
-                          FormatBytes(weights_bytes), FormatBytes(PageBytes(wanted))),
+                          FormatBytes(arena.used_bytes), FormatBytes(PageBytes(wanted))),
        .fix = "--hugepages-policy=require rounds up to whole pages"});
 }
 
-Status PlanMapped(const LoadOptions& options, PlacementPlan* plan) {
+Status PlanMapped(const TensorIndex& index, const LoadOptions& options, PlacementPlan* plan) {
   plan->loader = LoaderKind::kMmap;
   plan->mapped = true;
+  plan->mirrored = false;
+  LayOut(index, kWhole, plan);
   for (Segment& segment : plan->segments) {
     segment.arena = segment.extent.file;
     segment.arena_offset = segment.extent.offset;
@@ -142,25 +117,77 @@ LoaderKind FasterReader(const TensorIndex& index, const PlanInputs& inputs) {
   return inputs.cached_bytes >= file_bytes ? LoaderKind::kRead : LoaderKind::kIoUring;
 }
 
+// Why these arenas cannot be had from ordinary memory; nullopt when they can.
+std::optional<std::string> Shortage(const std::vector<ArenaPlan>& arenas, const Machine& machine,
+                                    const LoadOptions& options, const NodeSet& nodes) {
+  const auto short_by = [&](uint64_t needed_bytes,
+                            const NodeSet& on) -> std::optional<std::string> {
+    const uint64_t limit_bytes = MemoryLimit(machine, on);
+    if (needed_bytes <= limit_bytes) return std::nullopt;
+    return fmt::format("{} of memory are needed, {}{} may be used (5% stay free)",
+                       FormatBytes(needed_bytes), FormatBytes(limit_bytes),
+                       on.empty() ? "" : " on " + NameOf(on));
+  };
+  uint64_t all_bytes = 0;
+  for (const ArenaPlan& arena : arenas) {
+    const uint64_t bytes =
+        OrdinaryBytes(arena.tiles, FreePagesOn(machine, arena.nodes), options.policy);
+    if (std::optional<std::string> why = short_by(bytes, arena.nodes)) return why;
+    all_bytes += bytes;
+  }
+  return short_by(all_bytes, nodes);
+}
+
 // The loader for weights that fit, or the reason to map them, or an error.
 Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& options,
-                                const PlanInputs& inputs, uint64_t needed_bytes,
-                                uint64_t limit_bytes, PlacementPlan* plan) {
-  if (needed_bytes > limit_bytes) {
-    const std::string why = fmt::format("{} of memory are needed, {}{} may be used (5% stay free)",
-                                        FormatBytes(needed_bytes), FormatBytes(limit_bytes),
-                                        plan->nodes.empty() ? "" : " on " + NameOf(plan->nodes));
-    if (options.loader != LoaderKind::kAuto || RequiresHugePages(options)) {
-      return MakeFixableError(ErrorCode::kResource,
-                              options.stream != nullptr
-                                  ? "save the model to a file and use --loader=mmap"
-                                  : "--loader=mmap, a smaller quantization, or more free memory",
-                              "the weights do not fit: {}", why);
-    }
-    plan->fallbacks.push_back({"weights in memory of their own", "mmap", why, "free some memory"});
-    return LoaderKind::kMmap;
+                                const PlanInputs& inputs,
+                                const std::optional<std::string>& shortage, PlacementPlan* plan) {
+  if (!shortage) {
+    return options.loader == LoaderKind::kAuto ? FasterReader(index, inputs) : options.loader;
   }
-  return options.loader == LoaderKind::kAuto ? FasterReader(index, inputs) : options.loader;
+  if (options.loader != LoaderKind::kAuto || RequiresHugePages(options)) {
+    std::string fix = "--loader=mmap, a smaller quantization, or more free memory";
+    if (options.stream != nullptr) fix = "save the model to a file and use --loader=mmap";
+    if (plan->mirrored) fix = "--numa=shard or --numa=interleave, which keep one copy";
+    return MakeFixableError(ErrorCode::kResource, std::move(fix), "the weights do not fit: {}",
+                            *shortage);
+  }
+  plan->fallbacks.push_back(
+      {"weights in memory of their own", "mmap", *shortage, "free some memory"});
+  return LoaderKind::kMmap;
+}
+
+// What the images become: one arena for all of them, or one a node.
+std::vector<ArenaPlan> PlanArenas(const TensorIndex& index, const Machine& machine,
+                                  const LoadOptions& options, PlacementPlan* plan) {
+  const bool one_a_node = plan->nodes.size() > 1 && (options.numa.mode == NumaMode::kShard ||
+                                                     options.numa.mode == NumaMode::kMirror);
+  plan->mirrored = one_a_node && options.numa.mode == NumaMode::kMirror;
+  const bool sharded = one_a_node && !plan->mirrored;
+  const std::vector<uint32_t> shares = RowShares(machine, plan->nodes);
+  std::vector<uint64_t> image_bytes =
+      LayOut(index, sharded ? std::span<const uint32_t>(shares) : kWhole, plan);
+  if (plan->mirrored) image_bytes.resize(plan->nodes.size(), image_bytes.front());
+
+  std::vector<ArenaPlan> arenas;
+  std::vector<uint32_t> arena_of_image(image_bytes.size());
+  for (size_t i = 0; i < image_bytes.size(); ++i) {
+    arena_of_image[i] = static_cast<uint32_t>(arenas.size());
+    if (image_bytes[i] == 0) continue;
+    ArenaPlan arena;
+    arena.nodes = one_a_node ? NodeSet{plan->nodes[i]} : plan->nodes;
+    arena.used_bytes = image_bytes[i];
+    const FreePages free = FreePagesOn(machine, arena.nodes);
+    arena.tiles = PlanTiles({.bytes = image_bytes[i],
+                             .pages = options.hugepages,
+                             .policy = options.policy,
+                             .free_1g = free.of_1g,
+                             .free_2m = free.of_2m});
+    for (const PageTile& tile : arena.tiles) arena.bytes += tile.bytes;
+    arenas.push_back(std::move(arena));
+  }
+  for (Segment& segment : plan->segments) segment.arena = arena_of_image[segment.arena];
+  return arenas;
 }
 
 // Bytes of a stream come by read(2), whatever was wished for.
@@ -172,6 +199,13 @@ LoadOptions OptionsFor(const LoadOptions& asked, std::vector<Fallback>* fallback
     fallbacks->push_back({.wanted = std::string(NameOf(asked.loader)),
                           .got = "reads from the pipe",
                           .why = "bytes of a pipe come once and in their order",
+                          .fix = "save the model to a file"});
+  }
+  if (asked.numa.mode == NumaMode::kShard) {  // a block with rows of two nodes is read twice
+    options.numa.mode = NumaMode::kInterleave;
+    fallbacks->push_back({.wanted = "shards on their nodes",
+                          .got = "weights interleaved over the nodes",
+                          .why = "bytes of a pipe come once",
                           .fix = "save the model to a file"});
   }
   return options;
@@ -188,47 +222,41 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
     return MakeFixableError(ErrorCode::kUsage, "llm-run resident list",
                             "--loader=resident places nothing: the weights lie where they are");
   }
-  plan.segments = MergeTensors(index, &plan.tensors);
   if (options.loader == LoaderKind::kMmap) {
-    RETURN_IF_ERROR(PlanMapped(options, &plan));
+    RETURN_IF_ERROR(PlanMapped(index, options, &plan));
     return plan;
   }
-
-  const uint64_t weights_bytes = PlaceSegments(&plan.segments);
-  const FreePages free{FreeHugePages(machine, plan.nodes, PageKind::k1G),
-                       FreeHugePages(machine, plan.nodes, PageKind::k2M)};
-  ArenaPlan arena{.tiles = PlanTiles({.bytes = weights_bytes,
-                                      .pages = options.hugepages,
-                                      .policy = options.policy,
-                                      .free_1g = free.of_1g,
-                                      .free_2m = free.of_2m}),
-                  .nodes = plan.nodes};
-  for (const PageTile& tile : arena.tiles) arena.bytes += tile.bytes;
-
-  ASSIGN_OR_RETURN(plan.loader, ChooseLoader(index, options, inputs,
-                                             OrdinaryBytes(arena.tiles, free, options.policy),
-                                             MemoryLimit(machine, plan.nodes), &plan));
+  std::vector<ArenaPlan> arenas = PlanArenas(index, machine, options, &plan);
+  ASSIGN_OR_RETURN(
+      plan.loader,
+      ChooseLoader(index, options, inputs, Shortage(arenas, machine, options, plan.nodes), &plan));
   if (plan.loader == LoaderKind::kMmap) {
-    RETURN_IF_ERROR(PlanMapped(options, &plan));
+    RETURN_IF_ERROR(PlanMapped(index, options, &plan));
     return plan;
   }
-  ExplainTooSmall(options, arena, weights_bytes, &plan.fallbacks);
-  if (weights_bytes > 0) plan.arenas.push_back(std::move(arena));
+  if (!arenas.empty()) ExplainTooSmall(options, arenas.front(), &plan.fallbacks);
+  plan.arenas = std::move(arenas);
   return plan;
 }
 
 PlacementPlan PlanImage(const TensorIndex& index, LoaderKind loader, const PlanInputs& inputs) {
   PlacementPlan plan;
   plan.loader = loader == LoaderKind::kAuto ? FasterReader(index, inputs) : loader;
-  plan.segments = MergeTensors(index, &plan.tensors);
-  const uint64_t weights_bytes = PlaceSegments(&plan.segments);
-  if (weights_bytes > 0) plan.arenas.push_back({.bytes = weights_bytes, .tiles = {}, .nodes = {}});
+  const uint64_t weights_bytes = LayOut(index, kWhole, &plan).front();
+  if (weights_bytes > 0)
+    plan.arenas.push_back(
+        {.bytes = weights_bytes, .used_bytes = weights_bytes, .tiles = {}, .nodes = {}});
   return plan;
 }
 
-uint64_t ArenaOffset(const PlacementPlan& plan, const TensorIndex& index, TensorId tensor) {
-  const Segment& segment = plan.segments[plan.tensors[static_cast<uint32_t>(tensor)].segment];
-  return segment.arena_offset + (index.at(tensor).extent.offset - segment.extent.offset);
+std::span<const TensorPart> PartsOf(const PlacementPlan& plan, TensorId tensor) {
+  const TensorParts& parts = plan.tensors[static_cast<uint32_t>(tensor)];
+  return std::span(plan.parts).subspan(parts.first, parts.count);
+}
+
+uint64_t ArenaOffset(const PlacementPlan& plan, const TensorPart& part) {
+  const Segment& segment = plan.segments[part.segment];
+  return segment.arena_offset + (part.extent.offset - segment.extent.offset);
 }
 
 }  // namespace llmrun

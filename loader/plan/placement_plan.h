@@ -6,11 +6,15 @@
 // aligned file blocks land exactly where the tensors are to be: no bounce buffer, no copy. What
 // lies between two tensors of a segment (padding) is read along.
 //
+// Matrices that are sharded over NUMA nodes are cut between rows; the parts of each node are images
+// of their own, in the node's arena.
+//
 // Mapped plans place nothing: tensors are views into a mapping of the whole file, which takes the
 // place of an arena, with every byte at its offset in the file.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
@@ -29,7 +33,8 @@ inline constexpr uint64_t kImageAlignment = 4096;
 inline constexpr uint32_t kImageLayoutVersion = 1;
 
 struct ArenaPlan {
-  uint64_t bytes = 0;  // sum of tiles
+  uint64_t bytes = 0;       // sum of tiles
+  uint64_t used_bytes = 0;  // of these, for the image
   std::vector<PageTile> tiles;
   NodeSet nodes;
 };
@@ -43,19 +48,33 @@ struct Segment {
   uint64_t arena_offset = 0;  // where extent.offset lands; congruent to it mod kImageAlignment
 };
 
-struct TensorPlacement {
+// Rows of a tensor that lie together.
+struct TensorPart {
   TensorId tensor{};
+  uint64_t row_begin = 0;
+  uint64_t row_end = 0;
+  FileExtent extent;  // their bytes
   uint32_t segment = 0;
+};
+
+// A tensor's parts: parts[first, first + count), ascending rows. One for most; see kShard.
+struct TensorParts {
+  uint32_t first = 0;
+  uint32_t count = 0;
 };
 
 struct PlacementPlan {
   LoaderKind loader = LoaderKind::kRead;  // never kAuto
   bool mapped = false;
-  NodeSet nodes;                         // that were asked for; none: wherever the kernel likes
-  std::vector<ArenaPlan> arenas;         // empty when mapped
-  std::vector<Segment> segments;         // ascending (file, offset)
-  std::vector<TensorPlacement> tensors;  // index = TensorId
-  std::vector<Fallback> fallbacks;       // steps down that were decided while planning
+  // All arenas hold the same, each on its node: reads go to the first, whose bytes are copied to
+  // the others.
+  bool mirrored = false;
+  NodeSet nodes;                     // that were asked for; none: wherever the kernel likes
+  std::vector<ArenaPlan> arenas;     // empty when mapped; several: one a node of `nodes`
+  std::vector<Segment> segments;     // ascending (file, offset)
+  std::vector<TensorPart> parts;     // ascending (file, offset), those of a segment together
+  std::vector<TensorParts> tensors;  // index = TensorId
+  std::vector<Fallback> fallbacks;   // steps down that were decided while planning
 };
 
 // What the plan may know about the outside; the caller gathers it.
@@ -74,7 +93,9 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
 // model without weights). kAuto is chosen as above; any other loader is taken as it is.
 PlacementPlan PlanImage(const TensorIndex& index, LoaderKind loader, const PlanInputs& inputs);
 
-// Where a tensor's first byte is in its arena (in its file, when mapped).
-uint64_t ArenaOffset(const PlacementPlan& plan, const TensorIndex& index, TensorId tensor);
+std::span<const TensorPart> PartsOf(const PlacementPlan& plan, TensorId tensor);
+
+// Where a part's first byte is in its arena (in its file, when mapped).
+uint64_t ArenaOffset(const PlacementPlan& plan, const TensorPart& part);
 
 }  // namespace llmrun

@@ -8,7 +8,6 @@
 #include "base/check.h"
 #include "base/checked.h"
 #include "base/units.h"
-#include "loader/plan/file_order.h"
 
 namespace llmrun {
 namespace {
@@ -20,20 +19,19 @@ struct PieceOfWork {
   std::vector<GroupId> groups;
 };
 
-// Groups with a byte in [begin, end). `tensors` are those of one segment in file order; the ones
+// Groups with a byte in [begin, end). `parts` are those of one segment in file order; the ones
 // that end before `begin` are dropped from its front, as `begin` only grows.
 std::vector<GroupId> GroupsIn(const TensorIndex& index, uint64_t begin, uint64_t end,
-                              std::span<const TensorId>* tensors) {
-  const auto extent_of = [&](TensorId id) -> const FileExtent& { return index.at(id).extent; };
-  while (!tensors->empty()) {
-    const FileExtent& first = extent_of(tensors->front());
+                              std::span<const TensorPart>* parts) {
+  while (!parts->empty()) {
+    const FileExtent& first = parts->front().extent;
     if (first.offset + first.bytes > begin) break;
-    *tensors = tensors->subspan(1);
+    *parts = parts->subspan(1);
   }
   std::vector<GroupId> groups;
-  for (const TensorId id : *tensors) {
-    if (extent_of(id).offset >= end) break;
-    groups.push_back(index.at(id).group);
+  for (const TensorPart& part : *parts) {
+    if (part.extent.offset >= end) break;
+    groups.push_back(index.at(part.tensor).group);
   }
   std::sort(groups.begin(), groups.end());
   groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
@@ -42,7 +40,7 @@ std::vector<GroupId> GroupsIn(const TensorIndex& index, uint64_t begin, uint64_t
 
 // Cuts one segment into requests, at multiples of the alignment.
 void CutSegment(const TensorIndex& index, const Segment& segment, const BackendLimits& limits,
-                std::span<const TensorId> tensors, std::vector<PieceOfWork>* pieces) {
+                std::span<const TensorPart> parts, std::vector<PieceOfWork>* pieces) {
   const FileExtent& extent = segment.extent;
   const uint64_t alignment = limits.offset_alignment;
   const uint64_t chunk_bytes = std::max(AlignDown(limits.max_request_bytes, alignment), alignment);
@@ -50,7 +48,7 @@ void CutSegment(const TensorIndex& index, const Segment& segment, const BackendL
   const uint64_t end = AlignUp(extent.offset + extent.bytes, alignment);
   for (uint64_t begin = AlignDown(extent.offset, alignment); begin < end; begin += chunk_bytes) {
     const uint64_t bytes = std::min(chunk_bytes, end - begin);
-    std::vector<GroupId> groups = GroupsIn(index, begin, begin + bytes, &tensors);
+    std::vector<GroupId> groups = GroupsIn(index, begin, begin + bytes, &parts);
     if (groups.empty()) continue;  // nothing but padding
     pieces->push_back({.read = {.file = extent.file,
                                 .file_offset = begin,
@@ -74,14 +72,11 @@ BackendLimits LoadLimits(uint64_t chunk_bytes) {
 ReadPlan PlanReads(const TensorIndex& index, const PlacementPlan& plan,
                    const BackendLimits& limits) {
   CHECK(IsPowerOfTwo(limits.offset_alignment) && limits.offset_alignment <= kImageAlignment);
-  const std::vector<TensorId> order = TensorsInFileOrder(index);
   std::vector<PieceOfWork> pieces;
-  std::span<const TensorId> rest(order);
+  std::span<const TensorPart> rest(plan.parts);
   for (uint32_t s = 0; s < plan.segments.size(); ++s) {
     size_t count = 0;
-    while (count < rest.size() && plan.tensors[static_cast<uint32_t>(rest[count])].segment == s) {
-      ++count;
-    }
+    while (count < rest.size() && rest[count].segment == s) ++count;
     CutSegment(index, plan.segments[s], limits, rest.first(count), &pieces);
     rest = rest.subspan(count);
   }

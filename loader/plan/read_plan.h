@@ -44,9 +44,10 @@ struct ReadPlan {
   uint64_t total_bytes = 0;                          // sum of must_bytes
 };
 
-// The order is by first group, then offset, unless the limits want that of the file. Every tensor
-// byte is in exactly one read. What lies between tensors is read along where that
-// saves a request. Of a mapped plan, these are the ranges to bring into the page cache, in order.
+// The order is by first group, then offset, unless the limits want that of the file. Every byte of
+// a part is in exactly one read to where the part lies; a block that holds bytes of parts in two
+// arenas is read to both. What lies between tensors is read along where that saves a request. Of a
+// mapped plan, these are the ranges to bring into the page cache, in order.
 ReadPlan PlanReads(const TensorIndex& index, const PlacementPlan& plan,
                    const BackendLimits& limits);
 

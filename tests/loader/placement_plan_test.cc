@@ -38,8 +38,8 @@ TEST(PlanPlacement, GoldenExample) {
   EXPECT_EQ(plan.segments[2].arena_offset, 4 * 4096U);
   ASSERT_EQ(plan.arenas.size(), 1U);
   EXPECT_EQ(plan.arenas[0].bytes, 5 * 4096U);
-  EXPECT_EQ(ArenaOffset(plan, index, TensorId{1}), 5024U);
-  EXPECT_EQ(ArenaOffset(plan, index, TensorId{3}), 4 * 4096U);
+  EXPECT_EQ(ArenaOffset(plan, plan.parts[1]), 5024U);
+  EXPECT_EQ(ArenaOffset(plan, plan.parts[3]), 4 * 4096U);
 }
 
 // What O_DIRECT into the final place rests on, for any layout of tensors.
@@ -63,8 +63,10 @@ TEST(PlanPlacement, PropertiesOfRandomLayouts) {
     }
     for (uint32_t i = 0; i < plan.tensors.size(); ++i) {
       const FileExtent& tensor = index.at(TensorId{i}).extent;
-      const FileExtent& segment = plan.segments[plan.tensors[i].segment].extent;
-      ASSERT_EQ(plan.tensors[i].tensor, TensorId{i});
+      ASSERT_EQ(plan.tensors[i].count, 1U);
+      const TensorPart& part = PartsOf(plan, TensorId{i}).front();
+      const FileExtent& segment = plan.segments[part.segment].extent;
+      ASSERT_EQ(part.tensor, TensorId{i});
       ASSERT_EQ(tensor.file, segment.file);
       ASSERT_GE(tensor.offset, segment.offset);
       ASSERT_LE(tensor.offset + tensor.bytes, segment.offset + segment.bytes);
@@ -99,7 +101,7 @@ TEST(PlanPlacement, AutoMapsWhatDoesNotFitAndSaysWhy) {
   EXPECT_TRUE(plan.mapped);
   EXPECT_EQ(plan.loader, LoaderKind::kMmap);
   EXPECT_THAT(plan.arenas, IsEmpty());
-  EXPECT_EQ(ArenaOffset(plan, index, TensorId{0}), 0U);
+  EXPECT_EQ(ArenaOffset(plan, plan.parts[0]), 0U);
   ASSERT_EQ(plan.fallbacks.size(), 1U);
   EXPECT_EQ(plan.fallbacks[0].got, "mmap");
   EXPECT_THAT(plan.fallbacks[0].why, HasSubstr("960.0 MiB of memory are needed, 957.6 MiB may"));

@@ -95,7 +95,7 @@ void CheckProperties(const TensorIndex& index, const BackendLimits& limits) {
       groups.insert(index.at(TensorId{t}).group);
       // Modular arithmetic: the tensor may begin before the read.
       ASSERT_EQ(read.arena_offset - read.file_offset,
-                ArenaOffset(placement, index, TensorId{t}) - extent.offset);
+                ArenaOffset(placement, PartsOf(placement, TensorId{t}).front()) - extent.offset);
     }
     ASSERT_EQ(plan.groups_of_read[i], std::vector<GroupId>(groups.begin(), groups.end()));
     for (const GroupId group : groups) ++group_reads[group];

@@ -58,8 +58,8 @@ TEST(WeightsArriving, EveryTensorIsShownOnceAndComplete) {
     std::mutex mutex;
     std::map<uint32_t, uint64_t> hashes;
     LoadOptions options{.loader = loader, .chunk_bytes = 100'000};
-    options.on_tensor = [&](TensorId id, const TensorView& view) {
-      const uint64_t hash = HashTensor(view);
+    options.on_tensor = [&](TensorId id, std::span<const TensorPiece> pieces) {
+      const uint64_t hash = HashTensor(pieces);
       const std::lock_guard lock(mutex);
       EXPECT_TRUE(hashes.emplace(static_cast<uint32_t>(id), hash).second);
       return Status();
@@ -78,7 +78,7 @@ TEST(WeightsArriving, AnErrorOfTheVisitorIsTheLoads) {
   const TempTree tree;
   const TensorIndex index = OpenModel(WriteModel(tree)).value();
   LoadOptions options{.loader = LoaderKind::kRead};
-  options.on_tensor = [&](TensorId id, const TensorView&) -> Status {
+  options.on_tensor = [&](TensorId id, std::span<const TensorPiece>) -> Status {
     if (index.at(id).name != "blk.1.attn_q.weight") return {};
     return MakeError(ErrorCode::kBadData, "not finite");
   };
