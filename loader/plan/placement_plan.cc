@@ -227,9 +227,19 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
     return plan;
   }
   std::vector<ArenaPlan> arenas = PlanArenas(index, machine, options, &plan);
-  ASSIGN_OR_RETURN(
-      plan.loader,
-      ChooseLoader(index, options, inputs, Shortage(arenas, machine, options, plan.nodes), &plan));
+  std::optional<std::string> shortage = Shortage(arenas, machine, options, plan.nodes);
+  if (shortage && plan.mirrored && options.loader == LoaderKind::kAuto &&
+      !RequiresHugePages(options)) {
+    LoadOptions one_copy = options;
+    one_copy.numa.mode = NumaMode::kShard;
+    plan.fallbacks.push_back({.wanted = "a copy of the weights on each node",
+                              .got = "one, whose rows are dealt out (--numa=shard)",
+                              .why = std::move(*shortage),
+                              .fix = "free some memory"});
+    arenas = PlanArenas(index, machine, one_copy, &plan);
+    shortage = Shortage(arenas, machine, one_copy, plan.nodes);
+  }
+  ASSIGN_OR_RETURN(plan.loader, ChooseLoader(index, options, inputs, shortage, &plan));
   if (plan.loader == LoaderKind::kMmap) {
     RETURN_IF_ERROR(PlanMapped(index, options, &plan));
     return plan;

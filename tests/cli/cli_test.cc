@@ -82,7 +82,7 @@ TEST(CliErrors, LoaderFlagsThatMeanNothing) {
   ExpectError(plan({"--io-poll=busy"}), 64, "expected none, sqpoll or iopoll");
   ExpectError(plan({"--numa=bind:4095"}), 64, "4095");
   ExpectError(plan({"--numa=bind:"}), 64, "bind:");
-  ExpectError(plan({"--numa=mirror"}), 69, "not there yet");
+  ExpectError(plan({"--numa=auto"}), 69, "not there yet");
   ExpectError(plan({"--numa=distribute"}), 64, "fix: --numa=interleave");
   ExpectError(plan({"--loader=mmap", "--no-mmap"}), 64, "contradict");
   ExpectError(plan({"--mmap", "-dio"}), 64, "contradict");

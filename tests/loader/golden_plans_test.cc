@@ -47,7 +47,8 @@ Machine GoldenMachineOf(const std::string& description) {
 TensorIndex FortyGib() {
   PlanFile file{.file_bytes = 0, .tensors = {}};
   for (int layer = 0; layer < 80; ++layer) {
-    file.tensors.push_back({fmt::format("blk.{}.w.weight", layer), file.file_bytes, kGiB / 2});
+    file.tensors.push_back(
+        {fmt::format("blk.{}.w.weight", layer), file.file_bytes, kGiB / 2, {8192, 16384}});
     file.file_bytes += kGiB / 2;
   }
   return MakeIndex({file});
@@ -72,8 +73,11 @@ std::string PlansOf(const GoldenMachine& wanted) {
   const Machine machine = GoldenMachineOf(wanted.description);
   const TensorIndex index = FortyGib();
   std::string text = fmt::format("{}: {}\n", wanted.name, wanted.description);
-  const NumaPolicy policies[] = {
-      {}, BindTo(machine.nodes.back().os_index), {.mode = NumaMode::kInterleave}};
+  const NumaPolicy policies[] = {{},
+                                 BindTo(machine.nodes.back().os_index),
+                                 {.mode = NumaMode::kInterleave},
+                                 {.mode = NumaMode::kShard},
+                                 {.mode = NumaMode::kMirror}};
   for (const NumaPolicy& numa : policies) {
     for (const HugePages pages : {HugePages::kAuto, HugePages::k1G}) {
       text += fmt::format("\n--numa={} --hugepages={}\n", NameOf(numa), NameOf(pages));

@@ -1,6 +1,8 @@
 // Tensor indexes and machines made from plain numbers, for tests of planning.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <random>
 #include <string>
@@ -16,6 +18,7 @@ struct PlanTensor {
   std::string name;
   uint64_t offset;
   uint64_t bytes;
+  std::vector<uint64_t> dims = {};  // of float32; none: whatever is that long
 };
 struct PlanFile {
   uint64_t file_bytes;
@@ -29,8 +32,13 @@ inline TensorIndex MakeIndex(const std::vector<PlanFile>& specs) {
     file.label = "part" + std::to_string(files.size() - 1);
     file.file_bytes = spec.file_bytes;
     for (const PlanTensor& tensor : spec.tensors) {
-      file.tensors.push_back(
-          {.name = tensor.name, .file_offset = tensor.offset, .bytes = tensor.bytes});
+      TensorInfo& info = file.tensors.emplace_back();
+      info.name = tensor.name;
+      info.file_offset = tensor.offset;
+      info.bytes = tensor.bytes;
+      if (tensor.dims.empty()) continue;
+      info.n_dims = static_cast<int>(tensor.dims.size());
+      std::ranges::copy(tensor.dims, info.dims.begin());
     }
     const auto count = static_cast<uint16_t>(specs.size());
     const auto number = static_cast<uint16_t>(files.size() - 1);
@@ -66,6 +74,28 @@ inline TensorIndex RandomIndex(uint64_t seed) {
     PlanFile& spec = specs.back();
     spec.tensors.push_back({"blk." + std::to_string(serial++) + ".w", spec.file_bytes, 100});
     spec.file_bytes += 100;
+  }
+  return MakeIndex(specs);
+}
+
+// Vectors, matrices and experts of float32 in two files, in any order, with gaps of all sizes.
+inline TensorIndex RandomMatrices(uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<PlanFile> specs(2);
+  uint64_t serial = 0;
+  for (PlanFile& spec : specs) {
+    uint64_t at = random() % 10'000 * 4;
+    for (uint64_t i = 3 + random() % 12; i > 0; --i) {
+      std::vector<uint64_t> dims = {1 + random() % 70};
+      if (random() % 3 > 0) dims.push_back(1 + random() % 500);
+      if (dims.size() == 2 && random() % 4 == 0) dims.push_back(1 + random() % 9);
+      uint64_t bytes = 4;
+      for (const uint64_t dim : dims) bytes *= dim;
+      const uint64_t layer = serial < 2 ? serial : random() % 2;
+      spec.tensors.push_back({fmt::format("blk.{}.{}", layer, serial++), at, bytes, dims});
+      at += bytes + random() % (random() % 4 == 0 ? 50'000 : 10) * 4;
+    }
+    spec.file_bytes = at;
   }
   return MakeIndex(specs);
 }

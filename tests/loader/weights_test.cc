@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <random>
 #include <thread>
 
 #include "base/units.h"
@@ -238,10 +239,32 @@ TEST(Weights, BoundToANode) {
   }
 }
 
+TEST(HashTensor, OfPiecesIsThatOfTheWhole) {
+  std::vector<std::byte> bytes(12 * 1024);
+  std::mt19937 random(3);
+  for (std::byte& b : bytes) b = static_cast<std::byte>(random());
+  const auto rows = [&](uint64_t begin, uint64_t end) {
+    return TensorPiece{.row_begin = begin,
+                       .view = {.n_dims = 2,
+                                .dims = {256, end - begin, 1, 1},
+                                .data = bytes.data() + begin * 1024,
+                                .bytes = (end - begin) * 1024},
+                       .node = static_cast<unsigned>(begin)};
+  };
+  const TensorPiece whole = rows(0, 12);
+  const uint64_t expected = HashTensor(whole.view);
+  const std::vector<TensorPiece> sharded = {rows(0, 5), rows(5, 6), rows(6, 12)};
+  EXPECT_EQ(HashTensor(sharded), expected);
+  const std::vector<TensorPiece> mirrored = {whole, whole, whole};
+  EXPECT_EQ(HashTensor(mirrored), expected);
+}
+
 TEST(LoadReport, RemoteFraction) {
   LoadReport report;
   EXPECT_EQ(report.RemoteFraction(), 0.0);
   report.residency.node_bytes = {{0, 300}, {1, 100}};
+  EXPECT_EQ(report.RemoteFraction(), 0.0);
+  report.remote_bytes = 100;
   EXPECT_EQ(report.RemoteFraction(), 0.25);
 }
 

@@ -74,6 +74,31 @@ TEST(Machine, PinOrderOfACpusetWithHalvesOfCores) {
   EXPECT_THAT(PinOrder(Machine()), ElementsAre());
 }
 
+std::vector<unsigned> NumbersOf(const std::vector<Cpu>& cpus) {
+  std::vector<unsigned> numbers;
+  for (const Cpu& cpu : cpus) numbers.push_back(cpu.os_index);
+  return numbers;
+}
+
+TEST(Machine, ThreadsComeFromEachNodeInTurn) {
+  const Machine machine = Synthetic("pack:2 [numa(memory=8GB)] core:2 pu:2");  // 0-3 and 4-7
+  const auto cpus = [&](const NodeSet& nodes, size_t threads) {
+    return NumbersOf(CpusForThreads(machine, nodes, threads));
+  };
+  EXPECT_THAT(cpus({}, 3), ElementsAre(0, 2, 4)) << "cores in their order";
+  EXPECT_THAT(cpus({0, 1}, 2), ElementsAre(0, 4));
+  EXPECT_THAT(cpus({0, 1}, 3), ElementsAre(0, 2, 4));
+  EXPECT_THAT(cpus({0, 1}, 4), ElementsAre(0, 2, 4, 6)) << "no sibling before the last core";
+  EXPECT_THAT(cpus({0, 1}, 8), ElementsAre(0, 2, 1, 3, 4, 6, 5, 7));
+  EXPECT_THAT(cpus({1}, 1), ElementsAre(4));
+  EXPECT_THAT(cpus({1}, 4), ElementsAre(4, 6, 5, 7));
+  EXPECT_THAT(cpus({1}, 6), ElementsAre(0, 2, 4, 6, 5, 7)) << "the others come last, then by node";
+  EXPECT_THAT(cpus({0, 1}, 100), testing::SizeIs(8));
+  EXPECT_EQ(CoreCount(machine, {}), 4u);
+  EXPECT_EQ(CoreCount(machine, {1}), 2u);
+  EXPECT_EQ(CoreCount(machine, {7}), 0u);
+}
+
 TEST(Machine, LargeMachines) {
   const Machine machine = Synthetic("pack:8 numa:4 core:16 pu:2");
   EXPECT_EQ(machine.nodes.size(), 32u);

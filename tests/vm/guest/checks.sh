@@ -98,6 +98,42 @@ check_interleaved() {
     "exit 0, nodes $3: $(bytes_of "$2"), $page apart, $(pages_of "$2"), 0 notes"
 }
 
+# check_sharded LOADER PAGES NODES: each node has its rows and nothing lies elsewhere. Whose pages are
+# how many follows from the rows; together they take a block more for each border.
+check_sharded() {
+  load --loader="$1" --hugepages="$2" --hugepages-policy=require --numa=shard
+  check "$1, $2, sharded" \
+    "exit $status, nodes $(spread | sed 's/:.*//'), remote $(value remote_fraction), xxh3 $(value xxh3), \
+$(grep -c '^note' /tmp/notes) notes" \
+    "exit 0, nodes $3, remote 0.0, xxh3 $expected_xxh3, 0 notes"
+}
+
+# check_mirrored LOADER PAGES NODES: all of the weights lie on each of them.
+check_mirrored() {
+  load --loader="$1" --hugepages="$2" --hugepages-policy=require --numa=mirror
+  copies=$(echo "$3" | wc -w)
+  check "$1, $2, mirrored" \
+    "exit $status, nodes $(spread), remote $(value remote_fraction), xxh3 $(value xxh3), \
+$(grep -c '^note' /tmp/notes) notes" \
+    "exit 0, nodes $3: $(($(bytes_of "$2") * copies)), 0 apart, remote 0.0, xxh3 $expected_xxh3, 0 notes"
+}
+
+# logits OPTIONS...: the hash of the logits of a few tokens.
+logits() {
+  llm-run eval --tokens "1 20 300 4 5 66 7 8 9" --logits /tmp/logits "$@" >/dev/null 2>/tmp/notes ||
+    echo "exit $?: "
+  md5sum /tmp/logits | cut -d' ' -f1
+}
+
+# check_logits NODES: the same bits for every policy and number of threads.
+check_logits() {
+  expected=$(logits --numa=off -t 1)
+  for numa in off bind:1 interleave shard mirror; do
+    got=$(for threads in 1 2 3 4; do logits --numa=$numa -t $threads; done | sort -u)
+    check "logits, $numa" "$got" "$expected"
+  done
+}
+
 # check_numa_maps PAGES NODE: the same, as the kernel has it; it counts THP in units of 4K.
 check_numa_maps() {
   hold --hugepages="$1" --hugepages-policy=require --numa=bind:"$2"
