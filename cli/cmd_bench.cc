@@ -140,6 +140,7 @@ Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCas
                      const std::string& path) {
   ASSIGN_OR_RETURN(engine.pool, Engine::MakePool(engine.machine, engine.weights->plan().nodes,
                                                  static_cast<int>(c.n_threads)));
+  Engine::NoteNodesWithoutThreads(engine.weights->plan(), *engine.pool);
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
   if (session_options.n_ctx == 0)
     session_options.n_ctx = std::max(c.n_prompt + c.n_gen, int64_t{1});

@@ -4,8 +4,10 @@
 #include <cstdlib>
 
 #include "cli/model_source.h"
+#include "cli/output.h"
 #include "cli/tensor_check.h"
 #include "model/tokenizer_spec.h"
+#include "sched/node_place.h"
 
 namespace llmrun {
 
@@ -38,6 +40,22 @@ Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, con
     options.pin_caller = true;
   }
   return ThreadPool::Create(options);
+}
+
+void Engine::NoteNodesWithoutThreads(const PlacementPlan& plan, const ThreadPool& pool) {
+  if (plan.arenas.size() < 2) return;
+  NodeSet without = plan.nodes;
+  for (const NodePlace& place : NodePlaces(pool)) {
+    if (place.node) std::erase(without, *place.node);
+  }
+  if (without.empty()) return;
+  const Fallback fallback{
+      .wanted = fmt::format("threads on {}", NameOf(plan.nodes)),
+      .got = fmt::format("none on {}", NameOf(without)),
+      .why = fmt::format("there are {} threads, or they are not pinned", pool.size()),
+      .fix = fmt::format("-t {} or more, up to one a CPU; or --numa=bind:{}", plan.nodes.size(),
+                         plan.nodes.front())};
+  Note("note   {}", fallback.OneLine());
 }
 
 namespace {
@@ -74,6 +92,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   ASSIGN_OR_RETURN(engine->tokenizer, Tokenizer::Create(std::move(spec)));
   ASSIGN_OR_RETURN(engine->pool,
                    MakePool(engine->machine, engine->weights->plan().nodes, options.threads));
+  NoteNodesWithoutThreads(engine->weights->plan(), *engine->pool);
   return engine;
 }
 

@@ -50,6 +50,9 @@ struct Engine {
   // kUsage when the count is outside 1..ThreadPool::kMaxThreads.
   static Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, const NodeSet& nodes,
                                                       int threads);
+  // One line when rows or copies lie on nodes where no thread of the pool works: they are read from
+  // afar, or not at all.
+  static void NoteNodesWithoutThreads(const PlacementPlan& plan, const ThreadPool& pool);
   static Result<std::unique_ptr<Engine>> Start(const EngineOptions& options);
 
   Result<std::unique_ptr<Session>> NewSession(SessionOptions options);

@@ -49,9 +49,18 @@ Status Weights::Impl::CheckIntact() const {
 }
 
 Status Weights::Impl::SealAndLock() {
+  bool pools_only = !arenas.empty();
   for (Arena& arena : arenas) {
     RETURN_IF_ERROR(arena.Seal());
     if (options.mlock) RETURN_IF_ERROR(arena.Lock());
+    pools_only &=
+        std::ranges::all_of(arena.got(), [](const PageTile& tile) { return IsHugetlb(tile.kind); });
+  }
+  if (options.mlock && pools_only) {
+    report.fallbacks.push_back({.wanted = "weights locked in memory",
+                                .got = "nothing to lock",
+                                .why = "pages of the hugetlb pools are never swapped",
+                                .fix = "leave --mlock out"});
   }
   for (const MappedFile& mapping : mappings) {
     if (options.mlock) RETURN_IF_ERROR(mapping.Lock());

@@ -70,7 +70,7 @@ class Member {
   void MultiplyAll(const Input& input, std::initializer_list<Product> products) const;
   void MultiplyAndAdd(const WeightMatrix& matrix, const Input& input) const;
   template <typename F>
-  void ForOwnPairs(int64_t n_heads, F&& f) const;
+  void ForOwnPairs(int64_t heads_per_kv, F&& f) const;
   Range Own(int64_t n, int64_t unit) const { return StaticRange(n, members_, index_, unit); }
   Range OwnRows(const WeightMatrix& matrix, int64_t unit) const;
   void Barrier() const { parts_.pool.Barrier(); }
@@ -228,13 +228,22 @@ void Member::MultiplyAndAdd(const WeightMatrix& matrix, const Input& input) cons
   }
 }
 
-// Calls f(head, token) for this member's pairs. Later tokens look at more positions, so each head's
+// Calls f(head, token) for this member's pairs, of so many heads for each of the cache; of heads
+// that are dealt out to nodes those of its own. Later tokens look at more positions, so each head's
 // tokens are dealt out in turn; heads are in the outer loop because a head's keys stay in cache.
 template <typename F>
-void Member::ForOwnPairs(int64_t n_heads, F&& f) const {
-  for (int64_t head = 0; head < n_heads; ++head) {
-    const int64_t first = ((index_ - head) % members_ + members_) % members_;
-    for (int64_t t = first; t < n_; t += members_) f(head, t);
+void Member::ForOwnPairs(int64_t heads_per_kv, F&& f) const {
+  Range kv_heads{0, config_.n_kv_heads};
+  int64_t members = members_;
+  int64_t index = index_;
+  if (const auto here = place_.node ? parts_.kv.HeadsOn(*place_.node) : std::nullopt) {
+    kv_heads = *here;
+    members = place_.members;
+    index = place_.rank;
+  }
+  for (int64_t head = kv_heads.begin * heads_per_kv; head < kv_heads.end * heads_per_kv; ++head) {
+    const int64_t first = ((index - head) % members + members) % members;
+    for (int64_t t = first; t < n_; t += members) f(head, t);
   }
 }
 
@@ -258,7 +267,7 @@ void Member::Attention(int64_t layer_index) {
 void Member::StoreKeysAndValues(int64_t layer_index) {
   const int64_t head_dim = config_.head_dim;
   const KvCache& kv = parts_.kv;
-  ForOwnPairs(config_.n_kv_heads, [&](int64_t head, int64_t t) {
+  ForOwnPairs(1, [&](int64_t head, int64_t t) {
     const int64_t position = batch_.position + t;
     const int64_t at = t * config_.kv_dim() + head * head_dim;
     kernels_.rope(scratch_.k + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
@@ -273,7 +282,7 @@ void Member::Attend(int64_t layer_index) {
   const int64_t heads_per_kv = config_.n_heads / config_.n_kv_heads;
   const float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
   const KvCache& kv = parts_.kv;
-  ForOwnPairs(config_.n_heads, [&](int64_t head, int64_t t) {
+  ForOwnPairs(heads_per_kv, [&](int64_t head, int64_t t) {
     const int64_t position = batch_.position + t;
     const int64_t at = t * config_.q_dim() + head * head_dim;
     kernels_.rope(scratch_.q + at, parts_.rope.Cos(position), parts_.rope.Sin(position),

@@ -5,19 +5,43 @@
 
 namespace llmrun {
 
-Result<KvCache> KvCache::Create(const ModelConfig& config, int64_t n_ctx, DType type) {
+Result<KvCache> KvCache::Create(const ModelConfig& config, int64_t n_ctx, DType type,
+                                std::span<const NodeSet> homes) {
   CHECK(type == DType::kF16 || type == DType::kF32);
   CHECK(n_ctx >= 1 && static_cast<uint64_t>(n_ctx) <= kMaxContext);
-  const uint64_t stride_bytes = RowBytes(type, static_cast<uint64_t>(config.head_dim));
+  CHECK(!homes.empty() && static_cast<int64_t>(homes.size()) <= config.n_kv_heads);
+  KvCache cache(type, n_ctx, RowBytes(type, static_cast<uint64_t>(config.head_dim)));
   // At most 2^62 by the limits of ModelConfig.
-  const uint64_t bytes = 2 * static_cast<uint64_t>(config.n_layers) *
-                         static_cast<uint64_t>(config.n_kv_heads) * static_cast<uint64_t>(n_ctx) *
-                         stride_bytes;
-  ASSIGN_OR_RETURN(
-      Arena arena,
-      ReserveWorkMemory(bytes, fmt::format("KV cache of {} {} positions", n_ctx, NameOf(type)),
-                        "a smaller context (-c)"));
-  return KvCache(std::move(arena), type, config.n_kv_heads, n_ctx, stride_bytes);
+  const uint64_t head_bytes = 2 * static_cast<uint64_t>(config.n_layers) *
+                              static_cast<uint64_t>(n_ctx) * cache.stride_bytes_;
+  for (size_t i = 0; i < homes.size(); ++i) {
+    const Range heads =
+        StaticRange(config.n_kv_heads, static_cast<int>(homes.size()), static_cast<int>(i));
+    ASSIGN_OR_RETURN(
+        Arena arena,
+        ReserveWorkMemory(head_bytes * static_cast<uint64_t>(heads.size()),
+                          fmt::format("KV cache of {} {} positions", n_ctx, NameOf(type)),
+                          "a smaller context (-c)", homes[i]));
+    for (int64_t head = heads.begin; head < heads.end; ++head) {
+      cache.places_.push_back({arena.data(), heads.size(), head - heads.begin});
+    }
+    cache.homes_.push_back({homes[i], heads, std::move(arena)});
+  }
+  return cache;
+}
+
+std::optional<Range> KvCache::HeadsOn(unsigned node) const {
+  if (homes_.size() == 1) return std::nullopt;
+  for (const Home& home : homes_) {
+    if (OnlyNode(home.nodes) == node) return home.heads;
+  }
+  return std::nullopt;
+}
+
+uint64_t KvCache::size_bytes() const {
+  uint64_t bytes = 0;
+  for (const Home& home : homes_) bytes += home.arena.size_bytes();
+  return bytes;
 }
 
 }  // namespace llmrun

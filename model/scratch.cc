@@ -68,7 +68,7 @@ Result<Scratch> Scratch::Create(const ModelConfig& config, const ScratchShape& s
       Arena arena,
       ReserveWorkMemory(counter.used_bytes(),
                         fmt::format("work memory for batches of {} tokens", shape.n_batch),
-                        "smaller batches (-b) or a smaller context (-c)"));
+                        "smaller batches (-b) or a smaller context (-c)", shape.nodes));
   Carver carver(arena.data());
   const ScratchArrays arrays = Carve(config, shape, carver);
   return Scratch(std::move(arena), arrays);

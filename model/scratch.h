@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "compute/kernels.h"
 #include "memory/arena.h"
+#include "memory/node_set.h"
 #include "model/model_config.h"
 
 namespace llmrun {
@@ -20,6 +21,7 @@ struct ScratchShape {
   int members = 1;      // of the thread pool
   int64_t n_ctx = 1;
   uint64_t embd_row_bytes = 0;  // of one token's embedding, as the model stores it
+  NodeSet nodes = {};           // where it lies
 };
 
 // Rows of activations as int8, writable. Layout as QuantizedRows.

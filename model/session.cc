@@ -64,6 +64,18 @@ bool HasMembersOnAll(const NodeSet& nodes, const std::vector<NodePlace>& places)
   });
 }
 
+// Beside the weights: heads are dealt out where rows or copies are, for those who work there.
+std::vector<NodeSet> HomesOfHeads(const ModelConfig& config, const PlacementPlan& plan,
+                                  bool by_node) {
+  if (!by_node || plan.arenas.size() < 2 ||
+      config.n_kv_heads < static_cast<int64_t>(plan.nodes.size())) {
+    return {plan.nodes};
+  }
+  std::vector<NodeSet> homes;
+  for (const unsigned node : plan.nodes) homes.push_back({node});
+  return homes;
+}
+
 }  // namespace
 
 struct Session::Impl {
@@ -122,7 +134,7 @@ Result<float*> Session::Impl::LogitsFor(int64_t n_tokens) {
     all_logits.reset();
     ASSIGN_OR_RETURN(all_logits,
                      ReserveWorkMemory(bytes, fmt::format("logits of {} tokens", n_tokens),
-                                       "fewer tokens at a time"));
+                                       "fewer tokens at a time", weights.plan().nodes));
   }
   return static_cast<float*>(static_cast<void*>(all_logits->data()));
 }
@@ -159,18 +171,20 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
   const int64_t n_ctx =
       options.n_ctx > 0 ? options.n_ctx : std::min(config.n_ctx_train, kDefaultContext);
   const int64_t n_batch = std::min(options.n_batch, n_ctx);
-  ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(config, n_ctx, options.kv_type));
+  std::vector<NodePlace> places = NodePlaces(pool);
+  const bool by_node = HasMembersOnAll(weights.plan().nodes, places);
+  if (!by_node) {  // rows are shared out as if they lay in one place
+    for (NodePlace& place : places) place.node.reset();
+  }
+  ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(config, n_ctx, options.kv_type,
+                                               HomesOfHeads(config, weights.plan(), by_node)));
   ASSIGN_OR_RETURN(
       Scratch scratch,
       Scratch::Create(config, {.n_batch = n_batch,
                                .members = pool.size(),
                                .n_ctx = n_ctx,
-                               .embd_row_bytes = EmbeddingRowBytes(weights, llama.token_embd)}));
-  // Without them rows are shared out as if they lay in one place.
-  std::vector<NodePlace> places = NodePlaces(pool);
-  if (!HasMembersOnAll(weights.plan().nodes, places)) {
-    for (NodePlace& place : places) place.node.reset();
-  }
+                               .embd_row_bytes = EmbeddingRowBytes(weights, llama.token_embd),
+                               .nodes = weights.plan().nodes}));
   std::unique_ptr<Impl> impl(new Impl{.config = config,
                                       .llama = std::move(llama),
                                       .weights = weights,

@@ -4,9 +4,11 @@
 
 namespace llmrun {
 
-Result<Arena> ReserveWorkMemory(uint64_t bytes, std::string_view what, std::string fix) {
+Result<Arena> ReserveWorkMemory(uint64_t bytes, std::string_view what, std::string fix,
+                                const NodeSet& nodes) {
   ArenaSpec spec;
   spec.tiles = PlanTiles({.bytes = bytes, .pages = HugePages::kThp});
+  spec.nodes = nodes;
   Result<Arena> arena = Arena::Reserve(spec);
   if (arena) return arena;
   return MakeFixableError(arena.error().code, std::move(fix), "{} ({}): {}", what,

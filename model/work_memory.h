@@ -9,10 +9,13 @@
 
 #include "base/error.h"
 #include "memory/arena.h"
+#include "memory/node_set.h"
 
 namespace llmrun {
 
 // An error begins with `what` and the size, and has `fix`. Requires: 1 <= bytes <= 2^62.
-Result<Arena> ReserveWorkMemory(uint64_t bytes, std::string_view what, std::string fix);
+// `nodes`: as of an Arena.
+Result<Arena> ReserveWorkMemory(uint64_t bytes, std::string_view what, std::string fix,
+                                const NodeSet& nodes);
 
 }  // namespace llmrun

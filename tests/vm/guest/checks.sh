@@ -41,8 +41,13 @@ hold() {
 value() { sed -n "s/^  \"$1\": \"*\([^\",]*\)\"*,*$/\1/p" /tmp/report; }
 object() { sed -n "/^  \"$1\": {/,/}/s/^    \"\(.*\)\": \([^,]*\),*$/\1=\2/p" /tmp/report | xargs; }
 
-# bound NODE: pages of memory bound to that node, by the node where they are, and their size in KiB.
-bound() { grep " bind:$1 " /tmp/numa_maps | grep -o -E ' N[0-9]+=[0-9]+|kernelpagesize_kB=[0-9]+' | xargs; }
+# bound NODE: a line for each range of memory bound to that node: its pages by the node where they
+# are, and their size in KiB.
+bound() {
+  grep " bind:$1 " /tmp/numa_maps | while read -r range; do
+    echo "$range" | grep -o -E ' N[0-9]+=[0-9]+|kernelpagesize_kB=[0-9]+' | xargs
+  done
+}
 
 # What the weights lie in: they take 4.9 MiB, and lie as they do in the file, in 1245 pages of 4K.
 pages_of() {
@@ -134,7 +139,8 @@ check_logits() {
   done
 }
 
-# check_numa_maps PAGES NODE: the same, as the kernel has it; it counts THP in units of 4K.
+# check_numa_maps PAGES NODE: the same, as the kernel has it; it counts THP in units of 4K. The KV cache
+# and work memory are bound to the node, too.
 check_numa_maps() {
   hold --hugepages="$1" --hugepages-policy=require --numa=bind:"$2"
   case $1 in
@@ -143,7 +149,9 @@ check_numa_maps() {
     2M) wanted="N$2=3 kernelpagesize_kB=2048" ;;
     1G) wanted="N$2=1 kernelpagesize_kB=1048576" ;;
   esac
-  check "$1, node $2, as numa_maps has it" "$(bound "$2")" "$wanted"
+  check "$1, node $2, as numa_maps has it" \
+    "$(bound "$2" | grep -x "$wanted"), beside $(bound "$2" | grep -c -v "^N$2=[0-9]* kernel") elsewhere" \
+    "$wanted, beside 0 elsewhere"
 }
 
 finish() {
