@@ -13,7 +13,6 @@
 namespace llmrun {
 namespace {
 
-constexpr uint64_t kBufferBytes = 512 * kMiB;
 constexpr int kPasses = 6;
 
 }  // namespace
@@ -36,22 +35,28 @@ uint64_t SumWords(std::span<const std::byte> bytes) {
   return sums[0] + sums[1] + sums[2] + sums[3];
 }
 
-Result<double> MeasureReadBandwidth(ThreadPool& pool) {
+Result<double> MeasureReadBandwidth(ThreadPool& pool, uint64_t bytes, const NodeSet& nodes) {
   ArenaSpec spec;
-  spec.tiles = PlanTiles({.bytes = kBufferBytes, .pages = HugePages::kThp});
+  spec.tiles = PlanTiles({.bytes = bytes, .pages = HugePages::kThp});
+  spec.nodes = nodes;
   ASSIGN_OR_RETURN(const Arena arena, Arena::Reserve(spec));
+  if (!nodes.empty() && !arena.fallbacks().empty()) {
+    const Fallback& refused = arena.fallbacks().front();
+    return MakeFixableError(ErrorCode::kUnavailable, refused.fix, "memory on {}: {}", NameOf(nodes),
+                            refused.why);
+  }
   std::atomic<uint64_t> checksum = 0;  // keeps the reads
   double best_seconds = 1e9;
   for (int pass = 0; pass < kPasses; ++pass) {
     const Stopwatch watch;
     pool.Run([&](int member) {
-      const Range range = StaticRange(kBufferBytes, pool.size(), member, 32 * kKiB);
+      const Range range = StaticRange(static_cast<int64_t>(bytes), pool.size(), member, 32 * kKiB);
       checksum += SumWords({arena.data() + range.begin, static_cast<size_t>(range.size())});
     });
     best_seconds = std::min(best_seconds, watch.Seconds());
   }
   if (checksum.load() != 0) return MakeError(ErrorCode::kInternal, "fresh memory is not zero");
-  return static_cast<double>(kBufferBytes) / best_seconds;
+  return static_cast<double>(bytes) / best_seconds;
 }
 
 }  // namespace llmrun

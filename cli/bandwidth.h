@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "memory/node_set.h"
 #include "sched/thread_pool.h"
 
 namespace llmrun {
@@ -15,8 +16,11 @@ namespace llmrun {
 // out.
 uint64_t SumWords(std::span<const std::byte> bytes);
 
-// Best of a few passes in which all members of the pool read their share of a buffer that is larger
-// than the caches (512 MiB, in transparent huge pages). Bytes per second. kResource without memory.
-Result<double> MeasureReadBandwidth(ThreadPool& pool);
+// Best of a few passes in which all members of the pool read their share of a buffer in transparent
+// huge pages, which should be larger than the caches. Bytes per second. kResource without memory,
+// kUnavailable when it does not lie on the nodes wanted.
+inline constexpr uint64_t kBandwidthBufferBytes = uint64_t{512} << 20;
+Result<double> MeasureReadBandwidth(ThreadPool& pool, uint64_t bytes = kBandwidthBufferBytes,
+                                    const NodeSet& nodes = {});
 
 }  // namespace llmrun

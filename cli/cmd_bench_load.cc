@@ -21,6 +21,7 @@
 #include "cli/bench_load_tokens.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/node_bandwidth.h"
 #include "cli/output.h"
 #include "cli/records.h"
 #include "loader/io/page_cache.h"
@@ -222,7 +223,7 @@ Status BenchLoad(const BenchLoadOptions& options) {
   ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
   // Refused before anything is measured.
   if (options.first_token) RETURN_IF_ERROR(ReadModelConfig(index));
-  ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
+  ASSIGN_OR_RETURN(const Machine machine, ThisMachine());
   ASSIGN_OR_RETURN(Json machine_json, DescribeMachine(machine, index));
   Note("bench  {} in {} tensors, {} combinations x {} rounds, {}", FormatBytes(index.total_bytes()),
        index.tensors().size(), combinations.size(), options.rounds, options.cache);

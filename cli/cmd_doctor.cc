@@ -5,10 +5,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "cli/doctor.h"
+#include "cli/node_bandwidth.h"
 #include "cli/output.h"
 
 namespace llmrun {
@@ -16,6 +18,7 @@ namespace {
 
 struct DoctorOptions {
   ModelOptions model;
+  bool bandwidth = false;
   bool json = false;
 };
 
@@ -27,6 +30,36 @@ std::string DoctorText(const Checks& checks) {
     if (!check.fix.empty()) table.AddRow({"", "", "fix: " + check.fix});
   }
   return table.Format();
+}
+
+// A row a node with cores, a column a node with memory.
+std::string BandwidthText(const Machine& machine) {
+  using enum Table::Align;
+  std::vector<Table::Align> aligns = {kLeft};
+  std::vector<std::string> head = {"GB/s read"};
+  for (const NumaNode& node : machine.nodes) {
+    aligns.push_back(kRight);
+    head.push_back(fmt::format("from node {}", node.os_index));
+  }
+  Table table(aligns);
+  table.AddRow(head);
+  for (const NumaNode& node : machine.nodes) {
+    if (CpusOf(machine, node.os_index).empty()) continue;
+    std::vector<std::string> row = {fmt::format("by node {}", node.os_index)};
+    for (const double bytes_per_s : node.read_bytes_per_s) {
+      row.push_back(bytes_per_s > 0 ? fmt::format("{:.1f}", bytes_per_s * 1e-9) : "-");
+    }
+    table.AddRow(row);
+  }
+  return "\n" + table.Format();
+}
+
+Json BandwidthJson(const Machine& machine) {
+  Json rows = Json::array();
+  for (const NumaNode& node : machine.nodes) {
+    rows.push_back({{"node", node.os_index}, {"read_bytes_per_s", node.read_bytes_per_s}});
+  }
+  return rows;
 }
 
 Json DoctorJson(const Checks& checks, bool ok) {
@@ -41,7 +74,13 @@ Json DoctorJson(const Checks& checks, bool ok) {
 }
 
 Status Doctor(const DoctorOptions& options) {
-  ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
+  ASSIGN_OR_RETURN(Machine machine, DetectMachine());
+  std::string saved;
+  if (options.bandwidth) {
+    RETURN_IF_ERROR(MeasureNodeBandwidths(&machine));
+    saved = BandwidthFile();
+    if (!saved.empty()) RETURN_IF_ERROR(SaveNodeBandwidths(machine, saved));
+  }
   Checks checks;
   CheckProcessor(machine, checks);
   CheckMemory(machine, checks);
@@ -49,8 +88,15 @@ Status Doctor(const DoctorOptions& options) {
   CheckStorage(ModelFilePath(options.model).value_or(""), checks);
   const auto failed = std::ranges::find(checks, CheckLevel::kFail, &Check::level);
   const bool ok = failed == checks.end();
-  RETURN_IF_ERROR(options.json ? WriteJson(DoctorJson(checks, ok))
-                               : WriteStdout(DoctorText(checks)));
+  if (options.json) {
+    Json json = DoctorJson(checks, ok);
+    if (options.bandwidth) json["bandwidth"] = BandwidthJson(machine);
+    RETURN_IF_ERROR(WriteJson(json));
+  } else {
+    RETURN_IF_ERROR(WriteStdout(DoctorText(checks) +
+                                (options.bandwidth ? BandwidthText(machine) : std::string())));
+  }
+  if (!saved.empty()) Note("saved in {}, for --numa=auto", saved);
   if (ok) return {};
   return MakeFixableError(ErrorCode::kUnavailable, failed->fix, "{}: {}", failed->name,
                           failed->found);
@@ -63,6 +109,9 @@ void AddDoctorCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand("doctor", "What this machine offers, and what to fix")
                           ->group(kGroupMachine);
   AddModelOptions(*command, options->model);
+  command->add_flag("--bandwidth", options->bandwidth,
+                    "measure how fast each node's cores read each node's memory, and\n"
+                    "keep it for --numa=auto");
   command->add_flag("--json", options->json, "as JSON");
   command->footer(
       "Exits with 0 unless something fails (69); a warning costs speed only.\n"

@@ -14,6 +14,7 @@
 #include "cli/common_options.h"
 #include "cli/describe.h"
 #include "cli/model_source.h"
+#include "cli/node_bandwidth.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "loader/io/model_file.h"
@@ -64,7 +65,7 @@ Result<Planned> MakePlan(const PlanOptions& options, const ModelSource& source) 
   ASSIGN_OR_RETURN(planned.options, MakeLoadOptions(options.loader));
   planned.options.stream = source.stream.get();
   ASSIGN_OR_RETURN(planned.machine,
-                   options.machine.empty() ? DetectMachine() : MachineElsewhere(options.machine));
+                   options.machine.empty() ? ThisMachine() : MachineElsewhere(options.machine));
   if (options.machine.empty() && !source.stream) {
     ASSIGN_OR_RETURN(planned.cached_bytes, CachedModelFiles(index));
   }
@@ -151,6 +152,9 @@ Json PlanJson(const Planned& planned, const TensorIndex& index, bool list_reads)
           {"requested", NameOf(planned.options.loader)},
           {"loader", NameOf(plan.loader)},
           {"hugepages_requested", NameOf(planned.options.hugepages)},
+          {"numa_requested", NameOf(planned.options.numa)},
+          {"numa", NameOf(plan.numa)},
+          {"numa_rule", plan.numa_rule.empty() ? Json(nullptr) : Json(plan.numa_rule)},
           {"mapped", plan.mapped},
           {"arenas", ArenasJson(plan)},
           {"segments", segments},
@@ -240,6 +244,10 @@ std::string PlanText(const Planned& planned, const TensorIndex& index, bool synt
   out += MachineText(planned, synthetic);
   out += fmt::format("loader   {} (asked: {})\n", NameOf(planned.placement.loader),
                      NameOf(planned.options.loader));
+  if (!planned.placement.numa_rule.empty()) {
+    out += fmt::format("numa     {}: {}\n", NameOf(planned.placement.numa),
+                       planned.placement.numa_rule);
+  }
   out += PlacementText(planned);
   for (const Fallback& f : planned.placement.fallbacks) out += "note     " + f.OneLine() + "\n";
   out += GroupTable(planned, index);

@@ -18,6 +18,7 @@
 #include "cli/describe.h"
 #include "cli/engine.h"
 #include "cli/model_source.h"
+#include "cli/node_bandwidth.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -76,7 +77,7 @@ Result<Verdict> CheckTensors(const VerifyOptions& options, const ModelSource& so
   load.stream = source.stream.get();
   load.hash = false;  // done below, together with looking at the values
   if (load.loader == LoaderKind::kAuto) load.resident_dir.clear();  // the file is in question
-  ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
+  ASSIGN_OR_RETURN(const Machine machine, ThisMachine());
   ProgressBar bar("load");
   load.progress = [&bar](const LoadProgress& p) {
     bar.Update(p.bytes_done, p.bytes_total, p.seconds);

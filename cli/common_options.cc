@@ -98,12 +98,8 @@ Result<LoaderKind> ChooseLoader(const LoaderFlags& flags) {
 
 Result<NumaPolicy> ParseNuma(const std::string& text) {
   if (const std::optional<NumaPolicy> policy = ParseNumaPolicy(text)) return *policy;
-  if (text == "auto") {
-    return MakeFixableError(ErrorCode::kUnavailable, "--numa=shard or --numa=bind:0",
-                            "--numa=auto is not there yet");
-  }
   constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
-      {"distribute", "--numa=interleave"}, {"isolate", "--numa=bind:0"}, {"numactl", "--numa=off"}};
+      {"distribute", "--numa=shard"}, {"isolate", "--numa=bind:0"}, {"numactl", "--numa=off"}};
   for (const auto& [word, ours] : kElsewhere) {
     if (text == word) {
       return MakeFixableError(ErrorCode::kUsage, std::string(ours),
@@ -111,7 +107,7 @@ Result<NumaPolicy> ParseNuma(const std::string& text) {
     }
   }
   return MakeError(ErrorCode::kUsage,
-                   "--numa={}: expected off, bind:N, interleave, shard or mirror", text);
+                   "--numa={}: expected auto, off, bind:N, interleave, shard or mirror", text);
 }
 
 Result<IoPoll> NeedIoPoll(const std::string& text) {
@@ -201,9 +197,9 @@ void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
   add(command.add_option("--hugepages-policy", flags.hugepages_policy,
                          "try: the best there is (default); require: exactly that or an error"),
       "P");
-  add(command.add_option(
-          "--numa", flags.numa,
-          "off (default), bind:N, or interleave: page by page on\nall nodes with CPUs"),
+  add(command.add_option("--numa", flags.numa,
+                         "on which NUMA nodes: off, bind:N; on all: interleave (page by\n"
+                         "page), shard (rows dealt out), mirror (a copy each) (default: auto)"),
       "N");
   CLI::Option* mlock =
       command.add_flag("--mlock", flags.mlock, "lock the weights in memory")->group(kGroupLoading);

@@ -48,7 +48,7 @@ struct LoaderFlags {
   bool direct_io = false;
   std::string hugepages = "auto";
   std::string hugepages_policy = "try";
-  std::string numa = "off";
+  std::string numa = "auto";
   bool mlock = false;
   uint32_t io_depth = 0;  // 0: begin with LoadOptions' own, and tune
   std::string io_chunk;   // empty: LoadOptions' own

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "cli/model_source.h"
+#include "cli/node_bandwidth.h"
 #include "cli/output.h"
 #include "cli/tensor_check.h"
 #include "model/tokenizer_spec.h"
@@ -74,7 +75,7 @@ Status RefuseNotFinite(const TensorIndex& index, TensorId id, std::span<const Te
 Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   auto engine = std::make_unique<Engine>();
   ASSIGN_OR_RETURN(engine->isa, WantedIsa());
-  ASSIGN_OR_RETURN(engine->machine, DetectMachine());
+  ASSIGN_OR_RETURN(engine->machine, ThisMachine());
   ASSIGN_OR_RETURN(ModelSource source, OpenRunnableSource(options.model_path));
   engine->stream = std::move(source.stream);
   engine->index = std::make_unique<TensorIndex>(std::move(source.index));

@@ -31,6 +31,9 @@ Json ReportJson(const LoadReport& report) {
       {"io_request_bytes", report.io_request_bytes},
       {"io_poll", NameOf(report.io_poll)},
       {"hugepages_requested", report.hugepages_requested},
+      {"numa_requested", report.numa_requested},
+      {"numa", report.numa},
+      {"numa_rule", report.numa_rule.empty() ? Json(nullptr) : Json(report.numa_rule)},
       {"fallbacks", fallbacks},
       {"file_bytes", report.file_bytes},
       {"read_bytes", report.read_bytes},
@@ -87,10 +90,16 @@ std::string ReportText(const LoadReport& report) {
     out += fmt::format("  node{} {:.3g}%", node,
                        100.0 * static_cast<double>(bytes) / static_cast<double>(placed_bytes));
   }
+  if (pages.node_bytes.size() > 1 || report.remote_bytes > 0) {
+    out += fmt::format("  remote {:.3g}%", 100.0 * report.RemoteFraction());
+  }
   if (pages.bytes_absent > 0) {
     out += fmt::format("  not in memory {}", FormatBytes(pages.bytes_absent));
   }
   out += "\n";
+  if (!report.numa_rule.empty()) {
+    out += fmt::format("numa   {}: {}\n", report.numa, report.numa_rule);
+  }
   for (const Fallback& f : report.fallbacks) out += "note   " + f.OneLine() + "\n";
   return out;
 }

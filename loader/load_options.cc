@@ -53,7 +53,8 @@ std::string_view NameOf(IoPoll poll) { return Find<IoPoll>(kIoPollNames, poll); 
 std::optional<NumaPolicy> ParseNumaPolicy(std::string_view text) {
   constexpr std::string_view kBind = "bind:";
   if (text == "off") return NumaPolicy{};
-  for (const NumaMode mode : {NumaMode::kInterleave, NumaMode::kShard, NumaMode::kMirror}) {
+  for (const NumaMode mode :
+       {NumaMode::kInterleave, NumaMode::kShard, NumaMode::kMirror, NumaMode::kAuto}) {
     if (text == NameOf(NumaPolicy{.mode = mode})) return NumaPolicy{.mode = mode};
   }
   if (!text.starts_with(kBind)) return std::nullopt;
@@ -73,6 +74,8 @@ std::string NameOf(const NumaPolicy& policy) {
       return "shard";
     case NumaMode::kMirror:
       return "mirror";
+    case NumaMode::kAuto:
+      return "auto";
     case NumaMode::kOff:
       break;
   }

@@ -33,14 +33,14 @@ std::string_view NameOf(IoPoll poll);
 // --numa=: on which NUMA nodes the weights are to lie. kOff: where the kernel puts them. kBind: all
 // on one. On all nodes with CPUs: kInterleave, page by page in turn; kShard, the rows of each
 // matrix dealt out, so that each node's cores multiply with what lies beside them; kMirror, a copy
-// on each.
-enum class NumaMode : uint8_t { kOff, kBind, kInterleave, kShard, kMirror };
+// on each. kAuto: one of these (plan/choose_numa.h).
+enum class NumaMode : uint8_t { kOff, kBind, kInterleave, kShard, kMirror, kAuto };
 struct NumaPolicy {
   NumaMode mode = NumaMode::kOff;
   unsigned node = 0;  // kBind
 };
 inline NumaPolicy BindTo(unsigned node) { return {NumaMode::kBind, node}; }
-// "off", "bind:1", "interleave", "shard", "mirror"; nullopt for anything else.
+// "off", "bind:1", "interleave", "shard", "mirror", "auto"; nullopt for anything else.
 std::optional<NumaPolicy> ParseNumaPolicy(std::string_view text);
 std::string NameOf(const NumaPolicy& policy);
 

@@ -18,7 +18,10 @@ struct LoadReport {
   std::string loader;     // what was used: "io_uring"
   std::string requested;  // what was asked: "auto"
   std::string hugepages_requested;
-  uint32_t io_depth = 0;  // io_uring: requests in flight, as settled on; 0: no ring was used
+  std::string numa_requested;  // "auto"
+  std::string numa;            // what it came to: "shard"
+  std::string numa_rule;       // by which auto was decided; empty when there was nothing to decide
+  uint32_t io_depth = 0;       // io_uring: requests in flight, as settled on; 0: no ring was used
   uint64_t io_request_bytes = 0;   // of one of them
   IoPoll io_poll = IoPoll::kNone;  // of that ring
   std::vector<Fallback> fallbacks;

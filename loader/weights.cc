@@ -114,6 +114,7 @@ Status Weights::Impl::Prepare() {
   RETURN_IF_ERROR(Validate(options));
   report.requested = NameOf(options.loader);
   report.hugepages_requested = NameOf(options.hugepages);
+  report.numa_requested = NameOf(options.numa);
   report.read_bytes = index.total_bytes();
   const Stopwatch planning;
   RETURN_IF_ERROR(OpenFiles());
@@ -133,6 +134,8 @@ Status Weights::Impl::Prepare() {
   report.plan_seconds = planning.Seconds();
   Append(std::move(given.fallbacks), &report.fallbacks);
   Append(plan.fallbacks, &report.fallbacks);
+  report.numa = NameOf(plan.numa);
+  report.numa_rule = plan.numa_rule;
   gate.emplace(reads.group_reads, since_start);
   progress.emplace(options.progress, reads.total_bytes, since_start);
   arrivals.emplace(index, reads);

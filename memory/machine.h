@@ -34,6 +34,9 @@ struct NumaNode {
   // To each node, as Machine::nodes: relative latency, 10 is local (ACPI's SLIT). Empty where the
   // firmware does not tell.
   std::vector<unsigned> distances = {};
+  // Read by all of this node's cores from each node, as Machine::nodes; 0 where that cannot be.
+  // Empty where it was not measured: detection does not.
+  std::vector<double> read_bytes_per_s = {};
 };
 
 struct Cpu {

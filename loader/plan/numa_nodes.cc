@@ -29,7 +29,7 @@ Result<NodeSet> TheNode(const Machine& machine, unsigned wanted) {
 }  // namespace
 
 Result<NodeSet> NodesFor(const NumaPolicy& policy, const Machine& machine) {
-  if (policy.mode == NumaMode::kOff) return NodeSet();
+  if (policy.mode == NumaMode::kOff || policy.mode == NumaMode::kAuto) return NodeSet();
   if (policy.mode == NumaMode::kBind) return TheNode(machine, policy.node);
   NodeSet nodes;
   for (const NumaNode& node : machine.nodes) {

@@ -11,10 +11,9 @@
 
 namespace llmrun {
 
-// The nodes on which weights are to lie; none for kOff. kInterleave, kShard and kMirror take those
-// that have CPUs and memory (the memory of its package, not HBM or CXL beside it), or the only one
-// of a machine.
-// Failure: kUsage for a node that is not there.
+// The nodes on which weights are to lie; none for kOff and kAuto. kInterleave, kShard and kMirror
+// take those that have CPUs and memory (the memory of its package, not HBM or CXL beside it), or
+// the only one of a machine. Failure: kUsage for a node that is not there.
 Result<NodeSet> NodesFor(const NumaPolicy& policy, const Machine& machine);
 
 // In which proportion rows of a matrix are dealt out to these nodes: as their cores. Of a node

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "loader/plan/choose_numa.h"
 #include "loader/plan/layout.h"
 #include "loader/plan/numa_nodes.h"
 #include "memory/arena.h"
@@ -88,6 +89,8 @@ Status PlanMapped(const TensorIndex& index, const LoadOptions& options, Placemen
   plan->loader = LoaderKind::kMmap;
   plan->mapped = true;
   plan->mirrored = false;
+  plan->numa = {};
+  plan->numa_rule.clear();
   LayOut(index, kWhole, plan);
   for (Segment& segment : plan->segments) {
     segment.arena = segment.extent.file;
@@ -211,12 +214,29 @@ LoadOptions OptionsFor(const LoadOptions& asked, std::vector<Fallback>* fallback
   return options;
 }
 
+// What kAuto stands for. Of a mapping nothing: it places nothing, so there is nothing to decide.
+LoadOptions DecideNuma(const TensorIndex& index, const Machine& machine, LoadOptions options,
+                       PlacementPlan* plan) {
+  if (options.numa.mode != NumaMode::kAuto) return options;
+  options.numa = {};
+  if (options.loader == LoaderKind::kMmap) return options;
+  NumaChoice choice = ChooseNuma(machine, index.total_bytes(), index.group_count() - 2);
+  options.numa = choice.policy;
+  // A block with rows of two nodes is read twice, and bytes of a pipe come once.
+  if (options.stream != nullptr && options.numa.mode == NumaMode::kShard) {
+    options.numa.mode = NumaMode::kInterleave;
+  }
+  plan->numa_rule = std::move(choice.rule);
+  return options;
+}
+
 }  // namespace
 
 Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& machine,
                                     const LoadOptions& asked, const PlanInputs& inputs) {
   PlacementPlan plan;
-  const LoadOptions options = OptionsFor(asked, &plan.fallbacks);
+  const LoadOptions options = DecideNuma(index, machine, OptionsFor(asked, &plan.fallbacks), &plan);
+  plan.numa = options.numa;
   ASSIGN_OR_RETURN(plan.nodes, NodesFor(options.numa, machine));
   if (options.loader == LoaderKind::kResident) {
     return MakeFixableError(ErrorCode::kUsage, "llm-run resident list",
@@ -232,6 +252,7 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
       !RequiresHugePages(options)) {
     LoadOptions one_copy = options;
     one_copy.numa.mode = NumaMode::kShard;
+    plan.numa = one_copy.numa;
     plan.fallbacks.push_back({.wanted = "a copy of the weights on each node",
                               .got = "one, whose rows are dealt out (--numa=shard)",
                               .why = std::move(*shortage),
@@ -241,6 +262,7 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
   }
   ASSIGN_OR_RETURN(plan.loader, ChooseLoader(index, options, inputs, shortage, &plan));
   if (plan.loader == LoaderKind::kMmap) {
+    if (asked.numa.mode == NumaMode::kAuto) plan.nodes.clear();  // nobody asked for any
     RETURN_IF_ERROR(PlanMapped(index, options, &plan));
     return plan;
   }

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -66,6 +67,8 @@ struct TensorParts {
 struct PlacementPlan {
   LoaderKind loader = LoaderKind::kRead;  // never kAuto
   bool mapped = false;
+  NumaPolicy numa;        // never kAuto
+  std::string numa_rule;  // by which kAuto was decided; empty when there was nothing to decide
   // All arenas hold the same, each on its node: reads go to the first, whose bytes are copied to
   // the others.
   bool mirrored = false;

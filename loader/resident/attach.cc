@@ -60,7 +60,7 @@ Status CompareWishes(const ResidentManifest& manifest, const LoadOptions& option
                           fmt::format("{} pages", NameOf(manifest.pages)),
                           "the resident weights lie in them", fix});
   }
-  if (options.numa.mode != NumaMode::kOff) {
+  if (options.numa.mode != NumaMode::kOff && options.numa.mode != NumaMode::kAuto) {
     fallbacks->push_back({fmt::format("--numa={}", NameOf(options.numa)),
                           "the nodes they were loaded on", "resident weights stay where they are",
                           "--loader=io_uring"});

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -82,8 +83,7 @@ TEST(CliErrors, LoaderFlagsThatMeanNothing) {
   ExpectError(plan({"--io-poll=busy"}), 64, "expected none, sqpoll or iopoll");
   ExpectError(plan({"--numa=bind:4095"}), 64, "4095");
   ExpectError(plan({"--numa=bind:"}), 64, "bind:");
-  ExpectError(plan({"--numa=auto"}), 69, "not there yet");
-  ExpectError(plan({"--numa=distribute"}), 64, "fix: --numa=interleave");
+  ExpectError(plan({"--numa=distribute"}), 64, "fix: --numa=shard");
   ExpectError(plan({"--loader=mmap", "--no-mmap"}), 64, "contradict");
   ExpectError(plan({"--mmap", "-dio"}), 64, "contradict");
 }
@@ -386,6 +386,23 @@ TEST(CliPlan, NamesOfLlamaCpp) {
 }
 
 // --- the machine ---
+
+TEST(CliDoctor, BandwidthIsMeasuredAndKept) {
+  const std::string cache = TempPath("cache");
+  const ProcessResult result =
+      Llm({"doctor", "--bandwidth", "--json"}, {{"XDG_CACHE_HOME", cache}});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const Json json = Json::parse(result.out);
+  ASSERT_GE(json["bandwidth"].size(), 1U);
+  const Json& first = json["bandwidth"][0];
+  EXPECT_EQ(first["read_bytes_per_s"].size(), json["bandwidth"].size());
+  EXPECT_GT(first["read_bytes_per_s"][0].get<double>(), 1e8);
+  std::stringstream saved;
+  saved << std::ifstream(cache + "/llm-run/bandwidth.json").rdbuf();
+  const Json kept = Json::parse(saved.str());
+  EXPECT_EQ(kept["read_bytes_per_s"][0], first["read_bytes_per_s"]);
+  EXPECT_TRUE(kept["machine"].contains("nodes"));
+}
 
 TEST(CliDoctor, JsonListsTheChecks) {
   const Json json = JsonOf({"doctor", "-m", kTinyModel});

@@ -57,6 +57,9 @@ TensorIndex FortyGib() {
 std::string PlanText(const Result<PlacementPlan>& plan) {
   if (!plan) return fmt::format("  error {}\n", plan.error().OneLine());
   std::string text = fmt::format("  loader {}\n", NameOf(plan->loader));
+  if (!plan->numa_rule.empty()) {
+    text += fmt::format("  {}: {}\n", NameOf(plan->numa), plan->numa_rule);
+  }
   for (const ArenaPlan& arena : plan->arenas) {
     text += fmt::format("  {} on {}:", FormatBytes(arena.bytes),
                         arena.nodes.empty() ? "any node" : NameOf(arena.nodes));
@@ -76,6 +79,7 @@ std::string PlansOf(const GoldenMachine& wanted) {
   const NumaPolicy policies[] = {{},
                                  BindTo(machine.nodes.back().os_index),
                                  {.mode = NumaMode::kInterleave},
+                                 {.mode = NumaMode::kAuto},
                                  {.mode = NumaMode::kShard},
                                  {.mode = NumaMode::kMirror}};
   for (const NumaPolicy& numa : policies) {
