@@ -53,7 +53,7 @@ void Engine::NoteNodesWithoutThreads(const PlacementPlan& plan, const ThreadPool
   const Fallback fallback{
       .wanted = fmt::format("threads on {}", NameOf(plan.nodes)),
       .got = fmt::format("none on {}", NameOf(without)),
-      .why = fmt::format("there are {} threads, or they are not pinned", pool.size()),
+      .why = fmt::format("{} thread{}, or not pinned", pool.size(), pool.size() == 1 ? "" : "s"),
       .fix = fmt::format("-t {} or more, up to one a CPU; or --numa=bind:{}", plan.nodes.size(),
                          plan.nodes.front())};
   Note("note   {}", fallback.OneLine());

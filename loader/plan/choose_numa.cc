@@ -31,7 +31,7 @@ std::optional<double> OwnBandwidth(const Machine& machine, const NumaNode& node)
 }
 
 std::string BandwidthText(const std::vector<Candidate>& candidates, bool measured) {
-  if (!measured) return "taken as equally fast, as llm-run doctor --bandwidth never measured them";
+  if (!measured) return "taken as 100 GB/s each, as llm-run doctor --bandwidth never measured them";
   std::string text = "that read ";
   for (const Candidate& candidate : candidates) {
     text += fmt::format("{}{:.1f}", &candidate == candidates.data() ? "" : ", ",

@@ -52,10 +52,10 @@ TEST(ChooseNuma, SmallModelsStayOnTheFasterNode) {
 TEST(ChooseNuma, WhatWasNotMeasuredIsTakenAsEqual) {
   const NumaChoice choice = ChooseNuma(Sockets(4), 8 * kGiB, 32);
   EXPECT_EQ(NameOf(choice.policy), "shard");
-  EXPECT_THAT(choice.rule, HasSubstr("4 nodes taken as equally fast"));
+  EXPECT_THAT(choice.rule, HasSubstr("4 nodes taken as 100 GB/s each"));
   Machine half = Sockets(2, 200, 90);
   half.nodes[1].read_bytes_per_s.clear();
-  EXPECT_THAT(ChooseNuma(half, 8 * kGiB, 32).rule, HasSubstr("taken as equally fast"));
+  EXPECT_THAT(ChooseNuma(half, 8 * kGiB, 32).rule, HasSubstr("taken as 100 GB/s each"));
 }
 
 // A slow node beside a fast one: its share would take longer than all of it takes the fast one.
