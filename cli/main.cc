@@ -34,20 +34,34 @@ std::string VersionText() {
                      isa ? std::string(NameOf(*isa)) : isa.error().OneLine());
 }
 
-void AddCommands(CLI::App& app, CommandContext& context) {
-  AddRunCommand(app, context);
-  AddTokenizeCommand(app, context);
-  AddInspectCommand(app, context);
-  AddPlanCommand(app, context);
-  AddVerifyCommand(app, context);
-  AddEvalCommand(app, context);
-  AddBenchCommand(app, context);
-  AddBenchLoadCommand(app, context);
-  AddCacheCommand(app, context);
-  AddSynthCommand(app, context);
-  AddDoctorCommand(app, context);
-  AddHugepagesCommand(app, context);
-  AddResidentCommand(app, context);
+struct Command {
+  const char* name;
+  void (*add)(CLI::App&, CommandContext&);
+};
+constexpr Command kCommands[] = {
+    {"run", AddRunCommand},           {"tokenize", AddTokenizeCommand},
+    {"inspect", AddInspectCommand},   {"plan", AddPlanCommand},
+    {"verify", AddVerifyCommand},     {"eval", AddEvalCommand},
+    {"bench", AddBenchCommand},       {"bench-load", AddBenchLoadCommand},
+    {"cache", AddCacheCommand},       {"synth", AddSynthCommand},
+    {"doctor", AddDoctorCommand},     {"hugepages", AddHugepagesCommand},
+    {"resident", AddResidentCommand},
+};
+
+std::vector<std::string> CommandNames() {
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) names.emplace_back(command.name);
+  return names;
+}
+
+// The one that was typed, or all for a help that lists them: their options take longer to set up
+// than a short command to run.
+void AddCommands(const std::string& typed, CLI::App& app, CommandContext& context) {
+  const bool one =
+      std::ranges::any_of(kCommands, [&](const Command& c) { return typed == c.name; });
+  for (const Command& command : kCommands) {
+    if (!one || typed == command.name) command.add(app, context);
+  }
 }
 
 // The program and the chosen subcommands: "llm-run hugepages plan".
@@ -75,16 +89,14 @@ int Main(int argc, char** argv) {
   app.set_help_flag("-h,--help", "this text");
   app.set_version_flag("--version", VersionText, "version, compiler and instruction set in use");
   app.require_subcommand(1, 1);
-  CommandContext context;
-  AddCommands(app, context);
-
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  const std::vector<std::string> names = CommandNames();
   if (argc > 1 && *argv[1] != '\0' && IsMistypedCommand(argv[1], names)) {
     return ReportError({ErrorCode::kUsage, fmt::format("there is no command or file '{}'", argv[1]),
                         "llm-run --help lists the commands"});
   }
   std::vector<std::string> args = NormalizeArgs({argv + 1, argv + argc}, names);
+  CommandContext context;
+  AddCommands(args.empty() ? "" : args.front(), app, context);
   std::ranges::reverse(args);  // as CLI11 wants a vector
   try {
     app.parse(std::move(args));

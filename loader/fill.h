@@ -35,7 +35,10 @@ struct FillJob {
   std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
   // `auto`: what the page cache holds is copied from there by threads, the rest is read directly.
   bool use_cache = false;
-  int populate_threads = 1;                 // who touch pages ahead of the reads
+  // Who touch pages ahead of the reads: so many for each arena, on CPUs of its node ([arenas];
+  // none, or an empty one: anywhere).
+  int populate_threads = 1;
+  std::vector<std::vector<unsigned>> arena_cpus = {};
   std::function<void(size_t read)> landed;  // Thread-safe
   std::function<void()> tick;               // now and then, on the loading thread
   TraceLog* trace = nullptr;

@@ -153,11 +153,14 @@ class Filling {
   std::vector<std::thread> StartTouching(const std::vector<size_t>& reads,
                                          const std::atomic<bool>& enough) {
     std::vector<std::thread> threads;
-    for (int t = 0; t < job_.populate_threads; ++t) {
-      Result<std::thread> thread = StartThread("touching pages", job_.cpus, [&] {
+    for (size_t t = 0; t < arenas_.size() * static_cast<size_t>(job_.populate_threads); ++t) {
+      const size_t arena = t % arenas_.size();
+      const auto& cpus = job_.arena_cpus.empty() ? job_.cpus : job_.arena_cpus[arena];
+      Result<std::thread> thread = StartThread("touching pages", cpus, [&, arena] {
         for (const size_t i : reads) {
           if (enough.load(std::memory_order_relaxed)) return;
           const PlannedRead& read = job_.reads.reads[i];
+          if (read.arena != arena) continue;
           const double begin_s = job_.trace != nullptr ? job_.trace->Now() : 0;
           const bool touched = arenas_[read.arena].TryPages(read.arena_offset, read.bytes);
           if (touched && job_.trace != nullptr) job_.trace->Add("pages", NameOfRead(i), begin_s);

@@ -161,14 +161,18 @@ Status Weights::Impl::Start() {
   return {};
 }
 
-Status Weights::Impl::StartCopies() {
-  if (!plan.mirrored) return {};
+std::vector<std::vector<unsigned>> Weights::Impl::CpusOfArenas() const {
   std::vector<std::vector<unsigned>> cpus;
   for (const ArenaPlan& arena : plan.arenas) cpus.push_back(CpusOfNode(machine, arena.nodes));
+  return cpus;
+}
+
+Status Weights::Impl::StartCopies() {
+  if (!plan.mirrored) return {};
   ASSIGN_OR_RETURN(copies,
                    MirrorCopies::Start({.reads = reads,
                                         .arenas = arenas,
-                                        .cpus = std::move(cpus),
+                                        .cpus = CpusOfArenas(),
                                         .threads = kPopulateThreads,
                                         .arrived = [this](size_t read) { Arrived(read); }}));
   return {};
@@ -196,6 +200,7 @@ Result<FillResult> Weights::Impl::Fill() {
                     .cpus = CpusOfNode(machine, plan.nodes),
                     .use_cache = options.loader == LoaderKind::kAuto,
                     .populate_threads = std::min(kPopulateThreads, machine.effective_cpus),
+                    .arena_cpus = CpusOfArenas(),
                     .landed = [this](size_t read) { Landed(read); },
                     .tick = [this] { progress->Tick(); },
                     .trace = options.trace,

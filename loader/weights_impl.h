@@ -51,6 +51,7 @@ struct Weights::Impl {
   void Landed(size_t read);
   void Arrived(size_t read);
   Status StartCopies();
+  std::vector<std::vector<unsigned>> CpusOfArenas() const;
   void FindPieces();
   std::span<const TensorPiece> Pieces(TensorId id) const;
   TensorView View(TensorId id) const;

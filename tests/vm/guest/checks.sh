@@ -130,11 +130,11 @@ logits() {
   md5sum /tmp/logits | cut -d' ' -f1
 }
 
-# check_logits NODES: the same bits for every policy and number of threads.
+# check_logits THREADS: the same bits for every policy and these numbers of threads.
 check_logits() {
   expected=$(logits --numa=off -t 1)
   for numa in off bind:1 interleave shard mirror; do
-    got=$(for threads in 1 2 3 4; do logits --numa=$numa -t $threads; done | sort -u)
+    got=$(for threads in $1; do logits --numa=$numa -t $threads; done | sort -u)
     check "logits, $numa" "$got" "$expected"
   done
 }
@@ -150,7 +150,7 @@ check_numa_maps() {
     1G) wanted="N$2=1 kernelpagesize_kB=1048576" ;;
   esac
   check "$1, node $2, as numa_maps has it" \
-    "$(bound "$2" | grep -x "$wanted"), beside $(bound "$2" | grep -c -v "^N$2=[0-9]* kernel") elsewhere" \
+    "$(bound "$2" | grep -x "$wanted" | head -n 1), beside $(bound "$2" | grep -c -v "^N$2=[0-9]* kernel") elsewhere" \
     "$wanted, beside 0 elsewhere"
 }
 
