@@ -17,8 +17,11 @@
 #include "cli/common_options.h"
 #include "cli/output.h"
 #include "loader/io/page_cache.h"
+#include "loader/load_options.h"
 #include "loader/open_model.h"
+#include "loader/plan/numa_nodes.h"
 #include "memory/limits.h"
+#include "memory/machine.h"
 
 namespace llmrun {
 namespace {
@@ -26,6 +29,7 @@ namespace {
 struct CacheOptions {
   ModelOptions model;
   std::vector<std::string> files;
+  std::string numa = "off";
   bool json = false;
 };
 
@@ -141,13 +145,51 @@ void NoteNotTold(const CacheStates& states) {
   }
 }
 
+// Of `--numa`; none for "off".
+Result<NodeSet> NodesOfCache(const CacheOptions& options) {
+  const std::optional<NumaPolicy> policy = ParseNumaPolicy(options.numa);
+  const bool known = policy && (policy->mode == NumaMode::kOff || policy->mode == NumaMode::kBind ||
+                                policy->mode == NumaMode::kInterleave);
+  if (!known) {
+    return MakeError(ErrorCode::kUsage, "--numa={}: expected off, bind:N or interleave",
+                     options.numa);
+  }
+  ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
+  return NodesFor(*policy, machine);
+}
+
+// Pages that are cached elsewhere are dropped, so that they are read anew. Says where all are then.
+Status WarmOnNodes(const std::vector<std::string>& paths, const NodeSet& nodes) {
+  for (const std::string& path : paths) RETURN_IF_ERROR(DropFromCache(path));
+  Residency placed;
+  for (const std::string& path : paths) {
+    RETURN_IF_ERROR(WarmCache(path, nodes));
+    ASSIGN_OR_RETURN(const Residency found, PlaceOfCache(path));
+    placed += found;
+  }
+  uint64_t all_bytes = 0;
+  for (const auto& [node, bytes] : placed.node_bytes) all_bytes += bytes;
+  std::string text;
+  for (const auto& [node, bytes] : placed.node_bytes) {
+    text += fmt::format("  node{} {:.1f}%", node,
+                        100.0 * static_cast<double>(bytes) / static_cast<double>(all_bytes));
+  }
+  Note("placed{}", text.empty() ? "  not told" : text);
+  return {};
+}
+
 Status WarmFiles(const CacheOptions& options) {
   ASSIGN_OR_RETURN(const std::vector<std::string> paths, CachePaths(options));
+  ASSIGN_OR_RETURN(const NodeSet nodes, NodesOfCache(options));
   ASSIGN_OR_RETURN(const CacheStates before, ReadCacheStates(paths));
   const FileCacheState sum = SumOf(before);
   RETURN_IF_ERROR(CheckFitsIntoMemory(sum));
   const Stopwatch watch;
-  for (const std::string& path : paths) RETURN_IF_ERROR(WarmCache(path));
+  if (nodes.empty()) {
+    for (const std::string& path : paths) RETURN_IF_ERROR(WarmCache(path));
+  } else {
+    RETURN_IF_ERROR(WarmOnNodes(paths, nodes));
+  }
   const double seconds = watch.Seconds();
   ASSIGN_OR_RETURN(const CacheStates after, ReadCacheStates(paths));
   Note("warm   {} read in {} ({})", FormatBytes(sum.file_bytes), FormatSeconds(seconds),
@@ -191,8 +233,8 @@ Status DropFiles(const CacheOptions& options) {
 
 using CacheAct = Status (*)(const CacheOptions&);
 
-void AddCacheAct(CLI::App& command, const char* name, const char* help, CacheAct act,
-                 const std::shared_ptr<CacheOptions>& options, CommandContext& context) {
+CLI::App* AddCacheAct(CLI::App& command, const char* name, const char* help, CacheAct act,
+                      const std::shared_ptr<CacheOptions>& options, CommandContext& context) {
   CLI::App* sub = command.add_subcommand(name, help);
   AddModelOptions(*sub, options->model);
   sub->add_option("FILE", options->files, "files, or any part of a split model")->type_name("");
@@ -200,6 +242,7 @@ void AddCacheAct(CLI::App& command, const char* name, const char* help, CacheAct
   sub->callback([options, act, &context] {
     context.action = [options, act] { return Finish(act(*options)); };
   });
+  return sub;
 }
 
 }  // namespace
@@ -217,7 +260,12 @@ void AddCacheCommand(CLI::App& app, CommandContext& context) {
       "  llm-run cache drop -m model.gguf");
   AddCacheAct(*command, "status", "Bytes and share of each file that are cached", ShowCache,
               options, context);
-  AddCacheAct(*command, "warm", "Read the files into the page cache", WarmFiles, options, context);
+  CLI::App* warm = AddCacheAct(*command, "warm", "Read the files into the page cache", WarmFiles,
+                               options, context);
+  warm->add_option("--numa", options->numa,
+                   "onto which nodes: bind:N, or interleave over all with CPUs; what is\n"
+                   "cached elsewhere is dropped first (default: off)")
+      ->type_name("N");
   AddCacheAct(*command, "drop", "Write back and drop their cached pages", DropFiles, options,
               context);
 }

@@ -1,5 +1,6 @@
 #include "cli/common_options.h"
 
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
@@ -98,14 +99,11 @@ Result<LoaderKind> ChooseLoader(const LoaderFlags& flags) {
 
 Result<NumaPolicy> ParseNuma(const std::string& text) {
   if (const std::optional<NumaPolicy> policy = ParseNumaPolicy(text)) return *policy;
-  constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
-      {"distribute", "--numa=shard"}, {"isolate", "--numa=bind:0"}, {"numactl", "--numa=off"}};
-  for (const auto& [word, ours] : kElsewhere) {
-    if (text == word) {
-      return MakeFixableError(ErrorCode::kUsage, std::string(ours),
-                              "--numa={} is a word of llama.cpp's", text);
-    }
-  }
+  // llama.cpp's words: on all nodes, on the one we run on, as numactl set it up.
+  if (text == "distribute") return NumaPolicy{.mode = NumaMode::kShard};
+  if (text == "numactl") return NumaPolicy{};
+  unsigned node = 0;
+  if (text == "isolate" && ::getcpu(nullptr, &node) == 0) return BindTo(node);
   return MakeError(ErrorCode::kUsage,
                    "--numa={}: expected auto, off, bind:N, interleave, shard or mirror", text);
 }

@@ -20,6 +20,7 @@
 #include "loader/plan/read_plan.h"
 #include "loader/weights_internal.h"
 #include "memory/arena.h"
+#include "memory/node_set.h"
 
 namespace llmrun {
 
@@ -42,6 +43,7 @@ struct FillJob {
   std::function<void(size_t read)> landed;  // Thread-safe
   std::function<void()> tick;               // now and then, on the loading thread
   TraceLog* trace = nullptr;
+  NodeSet cache_nodes = {};  // mapped: where pages of the page cache that are not there yet go
   const std::atomic<bool>& cancelled;
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/stopwatch.h"
 #include "loader/fill.h"
+#include "memory/thread_policy.h"
 #include "sched/thread_pool.h"
 
 namespace llmrun {
@@ -60,11 +61,23 @@ Result<FillResult> FillMapped(const FillJob& job, std::span<const MappedFile> ma
                    ThreadPool::Create({.threads = job.threads, .cpus = job.cpus, .spin_ns = 0}));
   const Stopwatch reading;
   Populating work(job, mappings);
-  pool->Run([&](int member) { work.Work(member == 0); });
+  std::atomic<bool> placed{true};
+  pool->Run([&](int member) {
+    // Of the loading thread and the pool's, which end with the load.
+    if (!job.cache_nodes.empty() && !SetThreadNodes(job.cache_nodes)) placed = false;
+    work.Work(member == 0);
+  });
   RETURN_IF_ERROR(work.Outcome());
-  return FillResult{.loader = std::string(NameOf(LoaderKind::kMmap)),
+  FillResult result{.loader = std::string(NameOf(LoaderKind::kMmap)),
                     .read_seconds = reading.Seconds(),
                     .bytes = job.reads.total_bytes};
+  if (!placed) {
+    result.fallbacks.push_back({.wanted = fmt::format("page cache on {}", NameOf(job.cache_nodes)),
+                                .got = "page cache where the kernel puts it",
+                                .why = "set_mempolicy is forbidden here",
+                                .fix = "allow it, e.g. docker run --cap-add=SYS_NICE"});
+  }
+  return result;
 }
 
 }  // namespace llmrun

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "loader/weights_impl.h"
 #include "memory/residency.h"
@@ -83,7 +84,10 @@ Status Weights::Impl::GatherEvidence() {
     mapped += found;
   }
   report.residency += mapped;
-  report.remote_bytes += RemoteBytes(std::nullopt, mapped);
+  if (plan.mapped) {
+    report.remote_bytes += RemoteBytes(OnlyNode(plan.nodes), mapped);
+    if (!plan.nodes.empty()) CheckPlacement(plan.nodes, mapped);
+  }
   return {};
 }
 
@@ -98,6 +102,8 @@ void Weights::Impl::CheckPlacement(const NodeSet& nodes, const Residency& found)
   if (found.bytes_thp > 0) slack_bytes += PageBytes(PageKind::kThp);
   if (found.bytes_2m > 0) slack_bytes += PageBytes(PageKind::k2M);
   if (found.bytes_1g > 0) slack_bytes += PageBytes(PageKind::k1G);
+  // In the page cache they are a thread's turns, which it spends on other pages, too.
+  if (plan.mapped) slack_bytes += all_bytes / 4;
   bool as_told = true;
   std::string shares;
   for (const auto& [node, bytes] : found.node_bytes) {
@@ -107,13 +113,22 @@ void Weights::Impl::CheckPlacement(const NodeSet& nodes, const Residency& found)
                           100 * static_cast<double>(bytes) / static_cast<double>(all_bytes), node);
   }
   if (as_told) return;
-  const bool one = nodes.size() == 1;
-  report.fallbacks.push_back(
-      {.wanted = fmt::format("weights {} {}", one ? "on" : "evenly on", NameOf(nodes)),
-       .got = shares,
-       .why = one ? "the kernel did not bind them" : "a node ran out of free memory",
-       .fix =
-           one ? "allow mbind, e.g. docker run --cap-add=SYS_NICE" : "free memory on that node"});
+  Fallback found_elsewhere{
+      .wanted = fmt::format("weights {} {}", nodes.size() == 1 ? "on" : "evenly on", NameOf(nodes)),
+      .got = shares,
+      .why = "a node ran out of free memory",
+      .fix = "free memory on that node"};
+  if (plan.mapped) {
+    found_elsewhere.why = "pages that were cached before stay where they are";
+    found_elsewhere.fix =
+        fmt::format("llm-run cache warm --numa={} {}, or --loader=io_uring",
+                    nodes.size() == 1 ? fmt::format("bind:{}", nodes.front()) : "interleave",
+                    files.front().label);
+  } else if (nodes.size() == 1) {
+    found_elsewhere.why = "the kernel did not bind them";
+    found_elsewhere.fix = "allow mbind, e.g. docker run --cap-add=SYS_NICE";
+  }
+  report.fallbacks.push_back(std::move(found_elsewhere));
 }
 
 Result<LoadReport> Weights::Impl::Finish() {

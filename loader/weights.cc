@@ -204,6 +204,7 @@ Result<FillResult> Weights::Impl::Fill() {
                     .landed = [this](size_t read) { Landed(read); },
                     .tick = [this] { progress->Tick(); },
                     .trace = options.trace,
+                    .cache_nodes = plan.mapped ? plan.nodes : NodeSet(),
                     .cancelled = cancelled};
   return plan.mapped ? FillMapped(job, mappings) : FillArenas(job, arenas, make_backend);
 }

@@ -14,6 +14,17 @@ using NodeSet = std::vector<unsigned>;
 // "node 1", "nodes 0, 1"; empty for none.
 std::string NameOf(const NodeSet& nodes);
 
+// As the kernel's calls take it (set_mempolicy(2), mbind(2)).
+class NodeMask {
+ public:
+  explicit NodeMask(const NodeSet& nodes);  // at least one
+  const unsigned long* words() const { return words_.data(); }
+  unsigned long bits() const;
+
+ private:
+  std::vector<unsigned long> words_;  // NOLINT(google-runtime-int): the kernel's unit
+};
+
 // The only one; nullopt for none and for several.
 std::optional<unsigned> OnlyNode(const NodeSet& nodes);
 

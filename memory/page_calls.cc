@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <vector>
 
 #include "base/small_file.h"
@@ -64,12 +63,9 @@ class RealPageCalls final : public PageCalls {
 
   // The raw system call: glibc has no wrapper and libnuma would be a library for one function.
   int Bind(std::byte* at, uint64_t bytes, const NodeSet& nodes) override {
-    constexpr unsigned kWordBits = sizeof(unsigned long) * CHAR_BIT;
-    std::vector<unsigned long> mask(nodes.back() / kWordBits + 1);
-    for (const unsigned node : nodes) mask[node / kWordBits] |= 1UL << (node % kWordBits);
-    const unsigned long mask_bits = mask.size() * kWordBits + 1;  // the kernel reads one less
+    const NodeMask mask(nodes);
     const int mode = nodes.size() == 1 ? MPOL_BIND : MPOL_INTERLEAVE;
-    return syscall(SYS_mbind, at, bytes, mode, mask.data(), mask_bits, 0) == 0 ? 0 : errno;
+    return syscall(SYS_mbind, at, bytes, mode, mask.words(), mask.bits(), 0) == 0 ? 0 : errno;
   }
 
   int Populate(std::byte* at, uint64_t bytes, PageKind kind) override {

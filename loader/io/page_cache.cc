@@ -13,8 +13,9 @@
 
 #include "base/units.h"
 #include "loader/io/file_byte_source.h"
+#include "loader/io/mapped_file.h"
 #include "loader/io/start_thread.h"
-#include "memory/residency.h"
+#include "memory/thread_policy.h"
 
 namespace llmrun {
 namespace {
@@ -52,7 +53,7 @@ Status DropFromCache(const std::string& path) {
 
 // posix_fadvise(WILLNEED) would return at once and stop at the device's largest request, so this
 // reads. Every reader takes the next piece that nobody has taken.
-Status WarmCache(const std::string& path) {
+Status WarmCache(const std::string& path, const NodeSet& nodes) {
   ASSIGN_OR_RETURN(const auto file, FileByteSource::Open(path));
   const uint64_t file_bytes = file->SizeBytes();
   std::atomic<uint64_t> next = 0;
@@ -74,14 +75,31 @@ Status WarmCache(const std::string& path) {
   };
   const uint64_t readers = std::min(kMaxReaders, (file_bytes + kReadBytes - 1) / kReadBytes);
   std::vector<std::thread> threads;
-  for (uint64_t i = 1; i < readers; ++i) {
-    Result<std::thread> thread = StartThread("reading into the page cache", {}, read);
+  const auto read_there = [&] {
+    if (!nodes.empty()) {
+      if (Status status = SetThreadNodes(nodes); !status) return fail(std::move(status));
+    }
+    read();
+  };
+  // This thread keeps its own policy.
+  const uint64_t own_share = nodes.empty() ? 1 : 0;
+  for (uint64_t i = own_share; i < readers; ++i) {
+    Result<std::thread> thread = StartThread("reading into the page cache", {}, read_there);
+    if (!thread && i == 0) return tl::unexpected<Error>(thread.error());
     if (!thread) break;  // those that run do its share
     threads.push_back(*std::move(thread));
   }
-  read();
+  if (own_share == 1) read();
   for (std::thread& thread : threads) thread.join();
   return outcome;
+}
+
+Result<Residency> PlaceOfCache(const std::string& path) {
+  ASSIGN_OR_RETURN(const auto file, FileByteSource::Open(path));
+  if (file->SizeBytes() == 0) return Residency();
+  ASSIGN_OR_RETURN(const MappedFile mapping, MappedFile::Map(file->fd(), file->SizeBytes(), path));
+  RETURN_IF_ERROR(mapping.Populate(0, file->SizeBytes()));
+  return InspectRange(mapping.bytes());
 }
 
 }  // namespace llmrun

@@ -9,6 +9,8 @@
 #include <string>
 
 #include "base/error.h"
+#include "memory/node_set.h"
+#include "memory/residency.h"
 
 namespace llmrun {
 
@@ -29,7 +31,11 @@ Result<FileCacheState> ReadCacheState(const std::string& path);
 Status DropFromCache(const std::string& path);
 
 // Reads the whole file through the page cache, several requests at a time. Whether it stays there
-// is up to the kernel. kBadData when the file becomes shorter meanwhile.
-Status WarmCache(const std::string& path);
+// is up to the kernel. With `nodes` what is read in goes there (SetThreadNodes); what was cached
+// before stays where it is. kBadData when the file becomes shorter meanwhile.
+Status WarmCache(const std::string& path, const NodeSet& nodes = {});
+
+// Where a file's pages lie, by node. Brings in what is not cached.
+Result<Residency> PlaceOfCache(const std::string& path);
 
 }  // namespace llmrun

@@ -106,10 +106,12 @@ Status PlanMapped(const TensorIndex& index, const LoadOptions& options, Placemen
     plan->fallbacks.push_back({fmt::format("{} pages", NameOf(WantedKind(options.hugepages))),
                                "pages of the page cache (4K)", why, fix});
   }
-  if (!plan->nodes.empty()) {
-    plan->fallbacks.push_back({fmt::format("weights on {}", NameOf(plan->nodes)),
-                               "page cache on the node of whoever read the file first",
-                               "memory policies do not bind shared file mappings", fix});
+  const NumaMode numa = options.numa.mode;
+  if (plan->nodes.size() > 1 && (numa == NumaMode::kShard || numa == NumaMode::kMirror)) {
+    plan->fallbacks.push_back(
+        {numa == NumaMode::kShard ? "rows of each matrix dealt out to the nodes"
+                                  : "a copy of the weights on each node",
+         "page cache interleaved over the nodes", "mmap shows the file as it is", fix});
   }
   return {};
 }

@@ -83,7 +83,7 @@ TEST(CliErrors, LoaderFlagsThatMeanNothing) {
   ExpectError(plan({"--io-poll=busy"}), 64, "expected none, sqpoll or iopoll");
   ExpectError(plan({"--numa=bind:4095"}), 64, "4095");
   ExpectError(plan({"--numa=bind:"}), 64, "bind:");
-  ExpectError(plan({"--numa=distribute"}), 64, "fix: --numa=shard");
+  ExpectError(plan({"--numa=distributed"}), 64, "expected auto, off, bind:N");
   ExpectError(plan({"--loader=mmap", "--no-mmap"}), 64, "contradict");
   ExpectError(plan({"--mmap", "-dio"}), 64, "contradict");
 }
@@ -386,6 +386,18 @@ TEST(CliPlan, NamesOfLlamaCpp) {
 }
 
 // --- the machine ---
+
+TEST(CliNuma, WordsOfLlamaCpp) {
+  const std::pair<const char*, const char*> words[] = {
+      {"distribute", "shard"}, {"numactl", "off"}, {"auto", "off"}};
+  for (const auto& [word, ours] : words) {
+    const Json plan = JsonOf({"plan", "-m", kTinyModel, "--loader=read",
+                              "--machine=pack:1 [numa(memory=1GB)] core:2 pu:1", "--numa", word});
+    EXPECT_EQ(plan["numa"], ours) << word;
+  }
+  const Json plan = JsonOf({"plan", "-m", kTinyModel, "--numa=isolate"});
+  EXPECT_EQ(plan["numa"].get<std::string>().substr(0, 5), "bind:");
+}
 
 TEST(CliDoctor, BandwidthIsMeasuredAndKept) {
   const std::string cache = TempPath("cache");

@@ -231,7 +231,7 @@ TEST(ShardPlan, MappedFilesAreNotDealtOut) {
     EXPECT_THAT(plan.arenas, IsEmpty());
     EXPECT_THAT(plan.parts, SizeIs(3));
     ASSERT_THAT(plan.fallbacks, SizeIs(1));
-    EXPECT_EQ(plan.fallbacks[0].wanted, "weights on nodes 0, 1");
+    EXPECT_EQ(plan.fallbacks[0].got, "page cache interleaved over the nodes");
   }
 }
 
