@@ -167,8 +167,7 @@ Status WarmOnNodes(const std::vector<std::string>& paths, const NodeSet& nodes) 
     ASSIGN_OR_RETURN(const Residency found, PlaceOfCache(path));
     placed += found;
   }
-  uint64_t all_bytes = 0;
-  for (const auto& [node, bytes] : placed.node_bytes) all_bytes += bytes;
+  const uint64_t all_bytes = placed.PlacedBytes();
   std::string text;
   for (const auto& [node, bytes] : placed.node_bytes) {
     text += fmt::format("  node{} {:.1f}%", node,

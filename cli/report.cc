@@ -83,8 +83,7 @@ std::string ReportText(const LoadReport& report) {
   out += fmt::format("\npages  1G {}  2M {}  THP {}  4K {}", PageCount(pages.bytes_1g, kGiB),
                      PageCount(pages.bytes_2m, 2 * kMiB), PageCount(pages.bytes_thp, 2 * kMiB),
                      PageCount(pages.bytes_4k, 4 * kKiB));
-  uint64_t placed_bytes = 0;
-  for (const auto& [node, bytes] : pages.node_bytes) placed_bytes += bytes;
+  const uint64_t placed_bytes = pages.PlacedBytes();
   for (const auto& [node, bytes] : pages.node_bytes) {
     if (placed_bytes == 0) break;
     out += fmt::format("  node{} {:.3g}%", node,

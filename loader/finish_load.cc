@@ -17,17 +17,15 @@ constexpr uint64_t kHeaderReadBytes = 2 * kMiB;
 
 // Outside this node, or outside the one that holds most.
 uint64_t RemoteBytes(std::optional<unsigned> node, const Residency& found) {
-  uint64_t all_bytes = 0;
   uint64_t home_bytes = 0;
   for (const auto& [at, bytes] : found.node_bytes) {
-    all_bytes += bytes;
     if (node) {
       if (static_cast<unsigned>(at) == *node) home_bytes = bytes;
     } else {
       home_bytes = std::max(home_bytes, bytes);
     }
   }
-  return all_bytes - home_bytes;
+  return found.PlacedBytes() - home_bytes;
 }
 
 }  // namespace
@@ -98,8 +96,7 @@ Status Weights::Impl::GatherEvidence() {
 // What the kernel did otherwise than it was told: pages of an interleaved range come from another
 // node when one is full, and without a word.
 void Weights::Impl::CheckPlacement(const NodeSet& nodes, const Residency& found) {
-  uint64_t all_bytes = 0;
-  for (const auto& [node, bytes] : found.node_bytes) all_bytes += bytes;
+  const uint64_t all_bytes = found.PlacedBytes();
   if (all_bytes == 0) return;  // the kernel does not tell
   // Turns go round the last page of each kind, and a percent is within what sampling sees.
   uint64_t slack_bytes = all_bytes / 100 + PageBytes(PageKind::k4K);

@@ -20,8 +20,7 @@ static_assert(std::endian::native == std::endian::little);
 uint64_t HashTensor(const TensorView& view) { return XXH3_64bits(view.data, view.bytes); }
 
 uint64_t HashTensor(std::span<const TensorPiece> pieces) {
-  // Copies of the whole tensor are no more rows of it.
-  if (pieces.size() == 1 || pieces[1].row_begin == 0) return HashTensor(pieces.front().view);
+  if (pieces.size() == 1 || AreCopies(pieces)) return HashTensor(pieces.front().view);
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
                                                                        XXH3_freeState);
   CHECK(state != nullptr);

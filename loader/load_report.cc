@@ -3,8 +3,7 @@
 namespace llmrun {
 
 double LoadReport::RemoteFraction() const {
-  uint64_t all_bytes = 0;
-  for (const auto& [node, bytes] : residency.node_bytes) all_bytes += bytes;
+  const uint64_t all_bytes = residency.PlacedBytes();
   if (all_bytes == 0) return 0;
   return static_cast<double>(remote_bytes) / static_cast<double>(all_bytes);
 }

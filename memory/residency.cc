@@ -154,6 +154,12 @@ std::optional<uint64_t> CachestatBytes(int fd, uint64_t begin, uint64_t file_byt
 
 }  // namespace
 
+uint64_t Residency::PlacedBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [node, on_node] : node_bytes) bytes += on_node;
+  return bytes;
+}
+
 Residency& Residency::operator+=(const Residency& other) {
   bytes_4k += other.bytes_4k;
   bytes_thp += other.bytes_thp;

@@ -24,6 +24,7 @@ struct Residency {
   uint64_t bytes_absent = 0;
   std::map<int, uint64_t> node_bytes;  // os_index of the node -> bytes; empty where not permitted
 
+  uint64_t PlacedBytes() const;  // sum of node_bytes
   Residency& operator+=(const Residency& other);
 };
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "memory/dtype.h"
 
@@ -31,5 +32,10 @@ struct TensorPiece {
   TensorView view;               // of these rows alone
   std::optional<unsigned> node;  // the NUMA node they were put on; nullopt: anywhere, or several
 };
+
+// Whether the pieces of a tensor are copies of the whole, one a node, rather than runs of its rows.
+inline bool AreCopies(std::span<const TensorPiece> pieces) {
+  return pieces.size() > 1 && pieces[1].row_begin == 0;
+}
 
 }  // namespace llmrun

@@ -176,8 +176,9 @@ Range Member::OwnRows(const WeightMatrix& matrix, int64_t unit) const {
 
 void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows,
                       float* out) const {
-  for (const TensorPiece& piece : matrix.pieces) {
-    if (matrix.mirrored() && &piece != &Nearest(matrix.pieces, place_.node)) continue;
+  const std::span<const TensorPiece> pieces =
+      matrix.mirrored() ? std::span(&Nearest(matrix.pieces, place_.node), 1) : matrix.pieces;
+  for (const TensorPiece& piece : pieces) {
     const auto first = static_cast<int64_t>(piece.row_begin);
     const Range here{std::max(rows.begin - first, int64_t{0}),
                      std::min(rows.end - first, static_cast<int64_t>(piece.view.rows()))};

@@ -31,7 +31,7 @@ struct WeightMatrix {
   bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
 
   // Each piece is a copy of the whole on a node of its own.
-  bool mirrored() const { return pieces.size() > 1 && pieces[1].row_begin == 0; }
+  bool mirrored() const { return AreCopies(pieces); }
   // The rows are dealt out to the nodes.
   bool sharded() const { return pieces.size() > 1 && !mirrored(); }
 };
