@@ -20,6 +20,7 @@
 #include "cli/bench_load_row.h"
 #include "cli/bench_load_tokens.h"
 #include "cli/command.h"
+#include "cli/device_limit.h"
 #include "cli/interrupt.h"
 #include "cli/node_bandwidth.h"
 #include "cli/output.h"
@@ -195,17 +196,21 @@ class LoadBench {
   std::vector<Measurement> measurements_;
 };
 
-Json Document(Json machine, const TensorIndex& index, const PlotData& data, Json limits) {
-  Json device_limit = nullptr;
+// In GB/s; null where it was not measured.
+Json DeviceLimitOf(const Json& limits) {
   for (const Json& limit : limits) {
-    if (limit.at("kind") == "device") device_limit = limit.at("gb_per_s");
+    if (limit.at("kind") == "device") return limit.at("gb_per_s");
   }
+  return nullptr;
+}
+
+Json Document(Json machine, const TensorIndex& index, const PlotData& data, const Json& limits) {
   return {{"machine", std::move(machine)},
           {"file", DescribeModelFile(index)},
-          {"device_limit_gb_per_s", std::move(device_limit)},
+          {"device_limit_gb_per_s", DeviceLimitOf(limits)},
           {"rows", data.rows},
           {"sweep", data.sweep},
-          {"limits", std::move(limits)}};
+          {"limits", limits}};
 }
 
 Status BenchLoad(const BenchLoadOptions& options) {
@@ -231,8 +236,13 @@ Status BenchLoad(const BenchLoadOptions& options) {
   LoadBench bench(options, index, machine, combinations);
   RETURN_IF_ERROR(bench.Run(path));
   const PlotData data = bench.Rows(hash);
+  const Json limits = bench.Limits();
+  const Json device_limit = DeviceLimitOf(limits);
+  if (device_limit.is_number()) {
+    RETURN_IF_ERROR(SaveDeviceLimit(index, device_limit.get<double>() * 1e9, DeviceLimitFile()));
+  }
   RETURN_IF_ERROR(format == RecordFormat::kJson
-                      ? WriteJson(Document(std::move(machine_json), index, data, bench.Limits()))
+                      ? WriteJson(Document(std::move(machine_json), index, data, limits))
                       : WriteRecords(data.rows, format, MarkdownColumns(options.first_token)));
   if (plotter) RETURN_IF_ERROR(plotter->Draw(data));
   return {};

@@ -12,9 +12,10 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
-#include "cli/hugepage_needs.h"
 #include "cli/model_source.h"
+#include "cli/node_bandwidth.h"
 #include "cli/output.h"
+#include "loader/plan/hugepage_needs.h"
 #include "memory/hugepage_pool.h"
 #include "memory/machine.h"
 
@@ -27,6 +28,7 @@ struct HugepagesOptions {
   std::string policy = "try";
   uint64_t count = 0;
   std::optional<unsigned> node;
+  std::string numa;  // empty: auto, or as `node` says
   bool all = false;
   bool json = false;
 };
@@ -69,6 +71,13 @@ Status ShowStatus(const HugepagesOptions& options) {
 
 // --- plan ---
 
+Result<NumaPolicy> NumaOf(const HugepagesOptions& options) {
+  if (!options.node) return ParseNuma(options.numa.empty() ? "auto" : options.numa);
+  if (options.numa.empty()) return BindTo(*options.node);
+  return MakeFixableError(ErrorCode::kUsage, fmt::format("--numa=bind:{}", *options.node),
+                          "--node={} and --numa={} both say where", *options.node, options.numa);
+}
+
 Result<HugePageNeeds> NeedsOf(const HugepagesOptions& options) {
   HugePageWish wish;
   ASSIGN_OR_RETURN(wish.kind, PoolKind(options.size.empty() ? "1G" : options.size));
@@ -78,10 +87,10 @@ Result<HugePageNeeds> NeedsOf(const HugepagesOptions& options) {
                      options.policy);
   }
   wish.policy = *policy;
-  wish.node = options.node;
+  ASSIGN_OR_RETURN(wish.numa, NumaOf(options));
   ASSIGN_OR_RETURN(const std::string path, ModelPath(options.model));
   ASSIGN_OR_RETURN(const ModelSource source, OpenSource(path));
-  ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
+  ASSIGN_OR_RETURN(const Machine machine, ThisMachine());
   return PlanHugePages(source.index, machine, wish);
 }
 
@@ -97,6 +106,7 @@ Json NeedsJson(const HugePageNeeds& needs) {
          {"command", need.missing() > 0 ? Json(ReserveCommand(need.change)) : nullptr}});
   }
   return {{"model", needs.model},
+          {"numa", NameOf(needs.numa)},
           {"arena_bytes", needs.arena_bytes},
           {"pools", pools},
           {"other_pages_bytes", needs.other_bytes}};
@@ -105,8 +115,8 @@ Json NeedsJson(const HugePageNeeds& needs) {
 Status ShowPlan(const HugepagesOptions& options) {
   ASSIGN_OR_RETURN(const HugePageNeeds needs, NeedsOf(options));
   if (options.json) return WriteJson(NeedsJson(needs));
-  std::string out =
-      fmt::format("model   {}  {} of memory\n", needs.model, FormatBytes(needs.arena_bytes));
+  std::string out = fmt::format("model   {}  {} of memory, numa {}\n", needs.model,
+                                FormatBytes(needs.arena_bytes), NameOf(needs.numa));
   for (const HugePageNeed& need : needs.pools) {
     out += fmt::format("node {}  {} pages: {} needed, {} free{}\n", need.change.node,
                        NameOf(need.change.kind), need.change.pages, need.free_pages,
@@ -198,6 +208,11 @@ void AddNode(CLI::App* command, HugepagesOptions& options, const char* help) {
 void AddModelWish(CLI::App* command, HugepagesOptions& options) {
   AddModelOptions(*command, options.model);
   command
+      ->add_option("--numa", options.numa,
+                   "as the model will be run with: auto (default), off, bind:N, interleave, shard "
+                   "or mirror")
+      ->type_name("POLICY");
+  command
       ->add_option("--hugepages-policy", options.policy,
                    "as the model will be run with: try (default) or require")
       ->type_name("P");
@@ -224,7 +239,7 @@ void AddHugepagesCommand(CLI::App& app, CommandContext& context) {
       command->add_subcommand("plan", "What a model will take, and the command for it");
   AddModelWish(plan, *options);
   AddSize(plan, *options, "largest page to use (default: 1G)");
-  AddNode(plan, *options, "where the model will run (default: the first node)");
+  AddNode(plan, *options, "the same as --numa=bind:N");
   plan->add_flag("--json", options->json, "as JSON");
   SetAction(plan, options, ShowPlan, context);
 
@@ -234,7 +249,7 @@ void AddHugepagesCommand(CLI::App& app, CommandContext& context) {
   reserve->add_option("--count", options->count, "free pages wanted; without it, what -m takes")
       ->type_name("N")
       ->check(PlainRange(1, kMostPages));
-  AddNode(reserve, *options, "on this node (default: the first one)");
+  AddNode(reserve, *options, "on this node (default: the first one, or as --numa says)");
   SetAction(reserve, options, Reserve, context);
 
   CLI::App* release = command->add_subcommand("release", "Give free pages back (as root)");

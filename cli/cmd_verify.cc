@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "cli/describe.h"
+#include "cli/device_limit.h"
 #include "cli/engine.h"
 #include "cli/model_source.h"
 #include "cli/node_bandwidth.h"
@@ -85,6 +86,7 @@ Result<Verdict> CheckTensors(const VerifyOptions& options, const ModelSource& so
   ASSIGN_OR_RETURN(const auto weights, StartLoad(source.index, machine, load));
   Verdict verdict;
   ASSIGN_OR_RETURN(verdict.report, weights->Finish());
+  verdict.report.device_bytes_per_s = KnownDeviceLimit(source.index, DeviceLimitFile());
   bar.Clear();
   ASSIGN_OR_RETURN(const auto pool,
                    Engine::MakePool(machine, weights->plan().nodes, options.threads));

@@ -97,6 +97,14 @@ Result<LoaderKind> ChooseLoader(const LoaderFlags& flags) {
   return IsSet("LLAMA_ARG_NO_MMAP") ? LoaderKind::kRead : LoaderKind::kAuto;
 }
 
+Result<IoPoll> NeedIoPoll(const std::string& text) {
+  const std::optional<IoPoll> poll = ParseIoPoll(text);
+  if (poll) return *poll;
+  return MakeError(ErrorCode::kUsage, "--io-poll={}: expected none, sqpoll or iopoll", text);
+}
+
+}  // namespace
+
 Result<NumaPolicy> ParseNuma(const std::string& text) {
   if (const std::optional<NumaPolicy> policy = ParseNumaPolicy(text)) return *policy;
   // llama.cpp's words: on all nodes, on the one we run on, as numactl set it up.
@@ -107,14 +115,6 @@ Result<NumaPolicy> ParseNuma(const std::string& text) {
   return MakeError(ErrorCode::kUsage,
                    "--numa={}: expected auto, off, bind:N, interleave, shard or mirror", text);
 }
-
-Result<IoPoll> NeedIoPoll(const std::string& text) {
-  const std::optional<IoPoll> poll = ParseIoPoll(text);
-  if (poll) return *poll;
-  return MakeError(ErrorCode::kUsage, "--io-poll={}: expected none, sqpoll or iopoll", text);
-}
-
-}  // namespace
 
 CLI::Validator PlainRange(int least, int most) { return CLI::Range(least, most).description(""); }
 

@@ -56,6 +56,8 @@ struct LoaderFlags {
   std::string report;  // path for the JSON report, "-" for stdout, empty for none
 };
 void AddLoaderFlags(CLI::App& command, LoaderFlags& flags);
+// Of --numa=: ours, and llama.cpp's words. Failure: kUsage.
+Result<NumaPolicy> ParseNuma(const std::string& text);
 // --report, for the commands that load.
 void AddReportFlag(CLI::App& command, LoaderFlags& flags);
 // kUsage for values that mean nothing, kUnavailable for what is planned but not there yet.

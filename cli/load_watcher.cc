@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/stopwatch.h"
+#include "cli/device_limit.h"
 #include "cli/output.h"
 #include "cli/report.h"
 
@@ -13,6 +14,9 @@ namespace llmrun {
 LoadWatcher::LoadWatcher(Weights& weights, std::string report_path)
     : weights_(weights), thread_([this, path = std::move(report_path)] {
         Result<LoadReport> report = weights_.Finish();
+        if (report) {
+          report->device_bytes_per_s = KnownDeviceLimit(weights_.index(), DeviceLimitFile());
+        }
         if (report && !path.empty()) {
           if (Status written = WriteJsonTo(ReportJson(*report), path); !written) {
             report = tl::unexpected<Error>(written.error());

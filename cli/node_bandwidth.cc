@@ -1,23 +1,18 @@
 #include "cli/node_bandwidth.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
-#include "base/small_file.h"
 #include "base/units.h"
 #include "cli/bandwidth.h"
+#include "cli/cache_file.h"
 #include "cli/engine.h"
-#include "cli/output.h"
 
 namespace llmrun {
 namespace {
 
 constexpr uint64_t kMostBufferBytes = kGiB;
-constexpr size_t kMostFileBytes = 1 << 20;
 
 // What the figures hold for: another processor, node or cpuset makes other figures.
 Json Identity(const Machine& machine) {
@@ -52,32 +47,17 @@ Status MeasureNodeBandwidths(Machine* machine) {
   return {};
 }
 
-std::string BandwidthFile() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache != nullptr && *cache != '\0') return std::string(cache) + "/llm-run/bandwidth.json";
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') return "";
-  return std::string(home) + "/.cache/llm-run/bandwidth.json";
-}
+std::string BandwidthFile() { return CacheFile("bandwidth.json"); }
 
 Status SaveNodeBandwidths(const Machine& machine, const std::string& path) {
   Json rows = Json::array();
   for (const NumaNode& node : machine.nodes) rows.push_back(node.read_bytes_per_s);
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  if (error) return OsError(error.value(), "making the folder of " + path);
-  return WriteJsonTo({{"machine", Identity(machine)}, {"read_bytes_per_s", rows}}, path);
+  return SaveCacheFile({{"machine", Identity(machine)}, {"read_bytes_per_s", rows}}, path);
 }
 
 void LoadNodeBandwidths(const std::string& path, Machine* machine) {
-  std::error_code ignored;
-  if (path.empty() || std::filesystem::file_size(path, ignored) > kMostFileBytes) return;
-  const Result<std::string> text = ReadSmallFile(path);
-  if (!text) return;
-  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("machine") || json["machine"] != Identity(*machine)) {
-    return;
-  }
+  const Json json = LoadCacheFile(path);
+  if (!json.contains("machine") || json["machine"] != Identity(*machine)) return;
   const Json rows = json.value("read_bytes_per_s", Json::array());
   const auto is_row = [&](const Json& row) {
     return row.is_array() && row.size() == machine->nodes.size() &&

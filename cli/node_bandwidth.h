@@ -15,8 +15,7 @@ namespace llmrun {
 // Failure: kUnavailable where memory cannot be bound to nodes, kResource without memory.
 Status MeasureNodeBandwidths(Machine* machine);
 
-// ~/.cache/llm-run/bandwidth.json (XDG_CACHE_HOME is heeded); empty where there is no home.
-std::string BandwidthFile();
+std::string BandwidthFile();  // CacheFile("bandwidth.json")
 Status SaveNodeBandwidths(const Machine& machine, const std::string& path);
 // Fills in what was saved; nothing when that is of another machine, damaged or not there.
 void LoadNodeBandwidths(const std::string& path, Machine* machine);

@@ -1,6 +1,8 @@
 #include "cli/report.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/units.h"
 
@@ -17,16 +19,64 @@ Json FallbackJson(const Fallback& fallback) {
           {"fix", fallback.fix}};
 }
 
+namespace {
+
+struct PagesOfKind {
+  PageKind kind;
+  uint64_t got_bytes;
+  uint64_t wanted_bytes;
+
+  uint64_t got() const { return PageCount(got_bytes, PageBytes(kind)); }
+  uint64_t wanted() const { return PageCount(wanted_bytes, PageBytes(kind)); }
+};
+
+std::vector<PagesOfKind> PagesByKind(const LoadReport& report) {
+  const Residency& found = report.residency;
+  std::vector<PagesOfKind> kinds = {{PageKind::k1G, found.bytes_1g, 0},
+                                    {PageKind::k2M, found.bytes_2m, 0},
+                                    {PageKind::kThp, found.bytes_thp, 0},
+                                    {PageKind::k4K, found.bytes_4k, 0}};
+  for (const PageTile& wanted : report.wanted_pages) {
+    std::ranges::find(kinds, wanted.kind, &PagesOfKind::kind)->wanted_bytes += wanted.bytes;
+  }
+  return kinds;
+}
+
+// "1G 4/4  2M 0/293  THP 293": got of wanted; the count alone of what was not asked for.
+std::string PagesText(const LoadReport& report) {
+  std::string out;
+  for (const PagesOfKind& pages : PagesByKind(report)) {
+    if (pages.got() == 0 && pages.wanted() == 0) continue;
+    out += fmt::format("  {} {}", NameOf(pages.kind), pages.got());
+    if (pages.wanted() > 0) out += fmt::format("/{}", pages.wanted());
+  }
+  return out.empty() ? "  none" : out;
+}
+
+// What the device can do says nothing about bytes that came from elsewhere.
+bool CameFromDevice(const LoadReport& report) {
+  return report.io_rings > 0 && report.copies == 0 && report.device_bytes_per_s > 0;
+}
+
+}  // namespace
+
 Json ReportJson(const LoadReport& report) {
   const Residency& pages = report.residency;
   Json fallbacks = Json::array();
   for (const Fallback& f : report.fallbacks) fallbacks.push_back(FallbackJson(f));
   Json nodes = Json::object();
   for (const auto& [node, bytes] : pages.node_bytes) nodes[std::to_string(node)] = bytes;
+  Json got = Json::object();
+  Json wanted = Json::object();
+  for (const PagesOfKind& kind : PagesByKind(report)) {
+    got[NameOf(kind.kind)] = kind.got();
+    wanted[NameOf(kind.kind)] = kind.wanted();
+  }
   return {
       {"loader", report.loader},
       {"requested", report.requested},
       {"got", report.loader},
+      {"io_rings", report.io_rings},
       {"io_depth", report.io_depth},
       {"io_request_bytes", report.io_request_bytes},
       {"io_poll", NameOf(report.io_poll)},
@@ -41,7 +91,8 @@ Json ReportJson(const LoadReport& report) {
        report.cached_bytes_before ? Json(*report.cached_bytes_before) : Json(nullptr)},
       {"seconds", report.seconds},
       {"gb_per_s", report.BytesPerSecond() * 1e-9},
-      {"device_limit_gb_per_s", nullptr},
+      {"device_limit_gb_per_s",
+       report.device_bytes_per_s > 0 ? Json(report.device_bytes_per_s * 1e-9) : Json(nullptr)},
       {"plan_s", report.plan_seconds},
       {"populate_s", report.populate_seconds},
       {"read_s", report.read_seconds},
@@ -49,11 +100,8 @@ Json ReportJson(const LoadReport& report) {
       {"time_to_first_layer_s", report.time_to_first_layer_seconds},
       {"cpu_seconds", report.cpu_seconds},
       {"copies", report.copies},
-      {"pages",
-       {{"1G", PageCount(pages.bytes_1g, kGiB)},
-        {"2M", PageCount(pages.bytes_2m, 2 * kMiB)},
-        {"THP", PageCount(pages.bytes_thp, 2 * kMiB)},
-        {"4K", PageCount(pages.bytes_4k, 4 * kKiB)}}},
+      {"pages", got},
+      {"pages_wanted", report.wanted_pages.empty() ? Json(nullptr) : wanted},
       {"pages_bytes",
        {{"1G", pages.bytes_1g},
         {"2M", pages.bytes_2m},
@@ -73,16 +121,19 @@ std::string ReportText(const LoadReport& report) {
   std::string how = report.loader;
   if (report.io_depth > 0) {
     if (report.io_poll != IoPoll::kNone) how += fmt::format(" {}", NameOf(report.io_poll));
+    if (report.io_rings > 1) how += fmt::format(" {} rings", report.io_rings);
     how += fmt::format(" {} x {}", report.io_depth, FormatBytes(report.io_request_bytes));
   }
+  std::string rate = FormatRate(report.read_bytes, report.seconds);
+  if (CameFromDevice(report)) {
+    rate += fmt::format(", {:.0f}% of device",
+                        100.0 * report.BytesPerSecond() / report.device_bytes_per_s);
+  }
   std::string out = fmt::format("load   {}  {} in {} ({})  copies {:.3g}  first layer {}", how,
-                                FormatBytes(report.read_bytes), FormatSeconds(report.seconds),
-                                FormatRate(report.read_bytes, report.seconds), report.copies,
-                                FormatSeconds(report.time_to_first_layer_seconds));
+                                FormatBytes(report.read_bytes), FormatSeconds(report.seconds), rate,
+                                report.copies, FormatSeconds(report.time_to_first_layer_seconds));
   if (report.hashed) out += "  xxh3 " + FormatHash(report.xxh3);
-  out += fmt::format("\npages  1G {}  2M {}  THP {}  4K {}", PageCount(pages.bytes_1g, kGiB),
-                     PageCount(pages.bytes_2m, 2 * kMiB), PageCount(pages.bytes_thp, 2 * kMiB),
-                     PageCount(pages.bytes_4k, 4 * kKiB));
+  out += "\npages" + PagesText(report);
   const uint64_t placed_bytes = pages.PlacedBytes();
   for (const auto& [node, bytes] : pages.node_bytes) {
     if (placed_bytes == 0) break;

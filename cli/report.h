@@ -13,8 +13,9 @@ Json FallbackJson(const Fallback& fallback);
 Json ReportJson(const LoadReport& report);
 
 // Two lines and one a fall-back, each with a newline:
-//   load   io_uring  3.9 MiB in 4.10 ms (0.95 GB/s)  copies 0  first layer 1.20 ms
-//   pages  1G 0  2M 2  THP 0  4K 0  node0 100%
+//   load   io_uring 16 x 4.0 MiB  3.9 MiB in 4.10 ms (0.95 GB/s, 97% of device)  copies 0  first
+//          layer 1.20 ms
+//   pages  2M 2/2  node0 100%
 //   note   wanted 1G pages, got 2M pages: ...; fix: ...
 std::string ReportText(const LoadReport& report);
 

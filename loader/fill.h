@@ -36,12 +36,12 @@ struct FillJob {
   std::vector<unsigned> cpus = {};  // where threads may run; empty: anywhere
   // `auto`: what the page cache holds is copied from there by threads, the rest is read directly.
   bool use_cache = false;
-  // Who touch pages ahead of the reads: so many for each arena, on CPUs of its node ([arenas];
-  // none, or an empty one: anywhere).
-  int populate_threads = 1;
+  int populate_threads = 1;  // for each arena: touch pages ahead of the reads
+  // Where those who read into an arena or touch its pages run ([arenas]; an empty one: anywhere;
+  // none: as `cpus`).
   std::vector<std::vector<unsigned>> arena_cpus = {};
   std::function<void(size_t read)> landed;  // Thread-safe
-  std::function<void()> tick;               // now and then, on the loading thread
+  std::function<void()> tick;               // now and then, on one thread
   TraceLog* trace = nullptr;
   NodeSet cache_nodes = {};  // mapped: where pages of the page cache that are not there yet go
   const std::atomic<bool>& cancelled;
@@ -49,16 +49,18 @@ struct FillJob {
 
 struct FillResult {
   std::string loader;        // what was used
-  uint32_t queue_depth = 0;  // of a ring, in the end; 0: none was used
+  uint32_t rings = 0;        // of io_uring
+  uint32_t queue_depth = 0;  // of all rings together, in the end; 0: none was used
   uint64_t request_bytes = 0;
-  IoPoll io_poll = IoPoll::kNone;  // of that ring
+  IoPoll io_poll = IoPoll::kNone;  // of the rings
   double read_seconds = 0;
   uint64_t bytes = 0;
   uint64_t copied_bytes = 0;  // of these, through the page cache into an arena
   std::vector<Fallback> fallbacks = {};
 };
 
-// Touches the arenas' pages as the reads need them (Arena::EnsurePages).
+// Touches the arenas' pages as the reads need them (Arena::EnsurePages). Into several arenas, each
+// has a backend and threads of its own, which run on CPUs of its node.
 Result<FillResult> FillArenas(const FillJob& job, std::span<Arena> arenas,
                               const BackendFactory& make_backend);
 // `mappings`: one a file.

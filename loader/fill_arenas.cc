@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -33,17 +32,37 @@ std::vector<ReadFile> DescribeFiles(std::span<const ModelFile> files, bool want_
   return described;
 }
 
+// Adds what is not said yet: every lane finds the same refusals.
+void AddNews(std::vector<Fallback> more, std::vector<Fallback>* fallbacks) {
+  for (Fallback& fallback : more) {
+    const bool said = std::ranges::any_of(*fallbacks, [&](const Fallback& other) {
+      return other.wanted == fallback.wanted && other.got == fallback.got;
+    });
+    if (!said) fallbacks->push_back(std::move(fallback));
+  }
+}
+
 void Merge(FillResult more, FillResult* all) {
-  all->loader += all->loader.empty() ? more.loader : " + " + more.loader;
-  if (more.queue_depth > 0) {
+  if (all->loader.find(more.loader) == std::string::npos) {
+    all->loader += all->loader.empty() ? more.loader : " + " + more.loader;
+  }
+  if (more.rings > 0) {
+    all->rings += more.rings;
     all->queue_depth = more.queue_depth;
     all->request_bytes = more.request_bytes;
     all->io_poll = more.io_poll;
   }
   all->bytes += more.bytes;
   all->copied_bytes += more.copied_bytes;
-  std::move(more.fallbacks.begin(), more.fallbacks.end(), std::back_inserter(all->fallbacks));
+  AddNews(std::move(more.fallbacks), &all->fallbacks);
 }
+
+// Reads in one way into one arena, by a backend of their own, on a thread beside that memory.
+struct Lane {
+  LoaderKind loader = LoaderKind::kRead;
+  uint32_t arena = 0;
+  std::vector<size_t> reads = {};
+};
 
 class Filling {
  public:
@@ -52,115 +71,145 @@ class Filling {
         arenas_(arenas),
         make_backend_(make_backend),
         cache_(job.files, job.reads),
+        tuner_({job.request_bytes, job.queue_depth}, {}, job.tune ? job.reads.total_bytes : 0),
         begin_s_(job.reads.reads.size()) {}
 
   Result<FillResult> Run() {
-    std::vector<size_t> cached;
-    std::vector<size_t> others;
-    for (size_t i = 0; i < job_.reads.reads.size(); ++i) {
-      (job_.use_cache && cache_.WasCached(i) ? cached : others).push_back(i);
-    }
-    const Stopwatch reading;
-    Result<FillResult> result = RunBoth(cached, others);
-    if (result) result->read_seconds = reading.Seconds();
+    const std::vector<Lane> lanes = Lanes();
+    Result<FillResult> result = lanes.size() == 1 ? RunLane(lanes[0], lanes) : RunAll(lanes);
+    if (result) result->read_seconds = reading_.Seconds();
     cache_.DropRest();
     if (!result && first_error_) return tl::unexpected<Error>(*first_error_);
     return result;
   }
 
  private:
-  // Copies from the page cache run on a thread of their own, beside the other reads. When one half
-  // fails the other ends, too.
-  Result<FillResult> RunBoth(const std::vector<size_t>& cached, const std::vector<size_t>& others) {
-    if (cached.empty()) return RunOn(job_.loader, others, true);
-    if (others.empty()) return RunOn(LoaderKind::kRead, cached, true);
-    std::optional<Result<FillResult>> copied;
-    ASSIGN_OR_RETURN(std::thread copying,
-                     StartThread("copying from the page cache", job_.cpus,
-                                 [&] { copied = RunHalf(LoaderKind::kRead, cached, false); }));
-    Result<FillResult> result = RunHalf(job_.loader, others, true);
-    copying.join();
-    if (result && !*copied) return tl::unexpected<Error>(copied->error());
-    if (result) Merge(std::move(**copied), &*result);
-    return result;
+  // One for each arena there is something to read into; `auto`: another for what is to be copied
+  // from the page cache. At least one.
+  std::vector<Lane> Lanes() const {
+    std::vector<Lane> lanes;
+    for (const bool cached : {false, true}) {
+      const LoaderKind loader = cached ? LoaderKind::kRead : job_.loader;
+      for (uint32_t arena = 0; arena < arenas_.size(); ++arena) {
+        lanes.push_back({.loader = loader, .arena = arena});
+        for (size_t i = 0; i < job_.reads.reads.size(); ++i) {
+          const bool from_cache = job_.use_cache && cache_.WasCached(i);
+          if (job_.reads.reads[i].arena == arena && from_cache == cached) {
+            lanes.back().reads.push_back(i);
+          }
+        }
+        if (lanes.back().reads.empty()) lanes.pop_back();
+      }
+    }
+    if (lanes.empty()) lanes.push_back({.loader = job_.loader});
+    return lanes;
   }
 
-  Result<FillResult> RunHalf(LoaderKind loader, const std::vector<size_t>& reads, bool may_tick) {
-    Result<FillResult> result = RunOn(loader, reads, may_tick);
-    if (!result) {
-      Remember(result.error());
-      stop_ = true;
+  // Each on a thread of its own. When one fails the others end, too.
+  Result<FillResult> RunAll(const std::vector<Lane>& lanes) {
+    std::vector<Result<FillResult>> results(lanes.size());
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < lanes.size() && !stop_; ++i) {
+      Result<std::thread> thread = StartThread("reading", CpusOf(lanes[i].arena), [&, i] {
+        results[i] = RunLane(lanes[i], lanes);
+        if (!results[i]) Stop(results[i].error());
+      });
+      if (thread) {
+        threads.push_back(std::move(*thread));
+      } else {
+        Stop(thread.error());
+      }
     }
-    return result;
+    for (std::thread& thread : threads) thread.join();
+    FillResult all;
+    for (Result<FillResult>& result : results) {
+      if (!result) return result;
+      Merge(std::move(*result), &all);
+    }
+    return all;
   }
 
-  Result<FillResult> RunOn(LoaderKind loader, const std::vector<size_t>& reads, bool may_tick) {
-    std::vector<BackendFile> descriptors;
-    for (const ModelFile& file : job_.files) {
-      descriptors.push_back({file.fd.get(), file.direct_fd.get()});
-    }
-    ASSIGN_OR_RETURN(
-        BackendChoice choice,
-        make_backend_(loader, descriptors,
-                      {.threads = job_.threads,
-                       .queue_depth = std::max(job_.queue_depth,
-                                               job_.tune ? RequestTuner::Bounds().most.depth : 0),
-                       .io_poll = job_.io_poll,
-                       .cpus = job_.cpus,
-                       .before_read = [this](const ReadRequest& r) { return EnsureFor(r); },
-                       .cancelled = &job_.cancelled}));
+  void Stop(const Error& error) {
+    Remember(error);
+    stop_ = true;
+  }
+
+  const std::vector<unsigned>& CpusOf(uint32_t arena) const {
+    return job_.arena_cpus.empty() ? job_.cpus : job_.arena_cpus[arena];
+  }
+
+  // `all`: the lanes that run beside this one, and itself.
+  Result<FillResult> RunLane(const Lane& lane, const std::vector<Lane>& all) {
+    const auto alike = static_cast<uint32_t>(
+        std::ranges::count_if(all, [&](const Lane& other) { return other.loader == lane.loader; }));
+    ASSIGN_OR_RETURN(BackendChoice choice, MakeBackend(lane, static_cast<int>(alike)));
     FillResult result{.loader = std::string(choice.backend->Name()),
                       .io_poll = choice.io_poll,
                       .fallbacks = std::move(choice.fallbacks)};
     const std::vector<ReadFile> files = DescribeFiles(job_.files, choice.direct, &result.fallbacks);
     const bool touch_ahead = choice.direct;  // threads that read touch what they read
-    ExecutorOptions options;
+    ExecutorOptions options{.request_bytes = job_.request_bytes,
+                            .tuner = choice.direct ? &tuner_ : nullptr,
+                            .sharers = alike,
+                            .clock = reading_};
     options.prepare = [this, touch_ahead](uint64_t read) -> Status {
       if (job_.trace != nullptr) begin_s_[read] = job_.trace->Now();
       if (stop_) return MakeError(ErrorCode::kResource, "stopped: other reads have failed");
       return touch_ahead ? EnsureRead(read) : Status();
     };
+    const bool may_tick = &lane == all.data();
     const auto landed = [&](uint64_t read) {
       if (!files[job_.reads.reads[read].file].direct) cache_.Drop(read);
       if (job_.trace != nullptr) job_.trace->Add("reads", NameOfRead(read), begin_s_[read]);
       job_.landed(read);
       if (may_tick) job_.tick();
     };
-    RequestTuner tuner({job_.request_bytes, job_.queue_depth}, {},
-                       job_.tune ? job_.reads.total_bytes : 0);
-    options.request_bytes = job_.request_bytes;
-    if (choice.direct) options.tuner = &tuner;
     std::atomic<bool> touched_enough{false};
     std::vector<std::thread> helpers;
-    if (touch_ahead) helpers = StartTouching(reads, touched_enough);
+    if (touch_ahead) helpers = StartTouching(lane, touched_enough);
     Result<ExecutorResult> done =
-        RunReads(*choice.backend, JobsFor(reads), files, options, landed, &job_.cancelled);
+        RunReads(*choice.backend, JobsFor(lane.reads), files, options, landed, &job_.cancelled);
     touched_enough = true;
     for (std::thread& helper : helpers) helper.join();
     if (!done) return tl::unexpected<Error>(done.error());
     if (choice.direct) {
-      result.queue_depth = tuner.current().depth;
-      result.request_bytes = std::min(tuner.current().request_bytes, choice.most_bytes);
+      const RequestTuner::Setting settled = tuner_.current();
+      result.rings = 1;
+      result.queue_depth = settled.depth;
+      result.request_bytes = std::min(settled.request_bytes, choice.most_bytes);
     }
     result.bytes = done->read_bytes;
     result.copied_bytes = done->read_bytes - done->direct_bytes;
-    std::move(done->fallbacks.begin(), done->fallbacks.end(), std::back_inserter(result.fallbacks));
+    AddNews(std::move(done->fallbacks), &result.fallbacks);
     return result;
+  }
+
+  Result<BackendChoice> MakeBackend(const Lane& lane, int alike) {
+    std::vector<BackendFile> descriptors;
+    for (const ModelFile& file : job_.files) {
+      descriptors.push_back({file.fd.get(), file.direct_fd.get()});
+    }
+    return make_backend_(
+        lane.loader, descriptors,
+        {.threads = std::max(1, job_.threads / alike),
+         .queue_depth =
+             std::max(job_.queue_depth, job_.tune ? RequestTuner::Bounds().most.depth : 0),
+         .io_poll = job_.io_poll,
+         .cpus = CpusOf(lane.arena),
+         .before_read = [this, arena = lane.arena](
+                            const ReadRequest& request) { return EnsureFor(arena, request); },
+         .cancelled = &job_.cancelled});
   }
 
   // Threads that touch pages in the order of the reads. None to be had is no failure: the reads
   // touch theirs themselves.
-  std::vector<std::thread> StartTouching(const std::vector<size_t>& reads,
-                                         const std::atomic<bool>& enough) {
+  std::vector<std::thread> StartTouching(const Lane& lane, const std::atomic<bool>& enough) {
     std::vector<std::thread> threads;
-    for (size_t t = 0; t < arenas_.size() * static_cast<size_t>(job_.populate_threads); ++t) {
-      const size_t arena = t % arenas_.size();
-      const auto& cpus = job_.arena_cpus.empty() ? job_.cpus : job_.arena_cpus[arena];
-      Result<std::thread> thread = StartThread("touching pages", cpus, [&, arena] {
-        for (const size_t i : reads) {
+    for (int t = 0; t < job_.populate_threads; ++t) {
+      Result<std::thread> thread = StartThread("touching pages", CpusOf(lane.arena), [&] {
+        for (const size_t i : lane.reads) {
           if (enough.load(std::memory_order_relaxed)) return;
           const PlannedRead& read = job_.reads.reads[i];
-          if (read.arena != arena) continue;
           const double begin_s = job_.trace != nullptr ? job_.trace->Now() : 0;
           const bool touched = arenas_[read.arena].TryPages(read.arena_offset, read.bytes);
           if (touched && job_.trace != nullptr) job_.trace->Add("pages", NameOfRead(i), begin_s);
@@ -178,23 +227,15 @@ class Filling {
     return ensured;
   }
 
-  // Of a request, whose destination is all that a backend knows.
-  int EnsureFor(const ReadRequest& request) {
+  int EnsureFor(uint32_t arena, const ReadRequest& request) {
     if (stop_) return ECANCELED;
-    for (Arena& arena : arenas_) {
-      if (request.destination < arena.data() ||
-          request.destination >= arena.data() + arena.size_bytes()) {
-        continue;
-      }
-      const auto offset = static_cast<uint64_t>(request.destination - arena.data());
-      const Status ensured = arena.EnsurePages(offset, request.bytes);
-      if (!ensured) Remember(ensured.error());
-      return ensured ? 0 : ENOMEM;
-    }
-    return EFAULT;
+    const auto offset = static_cast<uint64_t>(request.destination - arenas_[arena].data());
+    const Status ensured = arenas_[arena].EnsurePages(offset, request.bytes);
+    if (!ensured) Remember(ensured.error());
+    return ensured ? 0 : ENOMEM;
   }
 
-  // An errno value is all that comes out of a backend, and a half that was stopped knows nothing of
+  // An errno value is all that comes out of a backend, and a lane that was stopped knows nothing of
   // the reason: the first error is kept here.
   void Remember(const Error& error) {
     const std::lock_guard lock(mutex_);
@@ -223,6 +264,8 @@ class Filling {
   const std::span<Arena> arenas_;
   const BackendFactory& make_backend_;
   const DropBehind cache_;
+  const Stopwatch reading_;
+  RequestTuner tuner_;           // of all rings: they share a device
   std::vector<double> begin_s_;  // [reads], when traced
   std::atomic<bool> stop_{false};
   std::mutex mutex_;

@@ -72,6 +72,16 @@ Status Weights::Impl::SealAndLock() {
 }
 
 Status Weights::Impl::GatherEvidence() {
+  for (const ArenaPlan& arena : plan.arenas) {
+    for (const PageTile& tile : arena.tiles) {
+      const auto same = std::ranges::find(report.wanted_pages, tile.kind, &PageTile::kind);
+      if (same == report.wanted_pages.end()) {
+        report.wanted_pages.push_back(tile);
+      } else {
+        same->bytes += tile.bytes;
+      }
+    }
+  }
   for (size_t i = 0; i < arenas.size(); ++i) {
     ASSIGN_OR_RETURN(const Residency found,
                      InspectRange({arenas[i].data(), arenas[i].size_bytes()}));

@@ -10,6 +10,7 @@
 
 #include "base/fallback.h"
 #include "loader/load_options.h"
+#include "memory/page_kind.h"
 #include "memory/residency.h"
 
 namespace llmrun {
@@ -21,9 +22,10 @@ struct LoadReport {
   std::string numa_requested;  // "auto"
   std::string numa;            // what it came to: "shard"
   std::string numa_rule;       // by which auto was decided; empty when there was nothing to decide
-  uint32_t io_depth = 0;       // io_uring: requests in flight, as settled on; 0: no ring was used
-  uint64_t io_request_bytes = 0;   // of one of them
-  IoPoll io_poll = IoPoll::kNone;  // of that ring
+  uint32_t io_rings = 0;       // io_uring: one for each arena; 0: no ring was used
+  uint32_t io_depth = 0;       // requests in flight in all of them, as settled on
+  uint64_t io_request_bytes = 0;   // of one request
+  IoPoll io_poll = IoPoll::kNone;  // of the rings
   std::vector<Fallback> fallbacks;
   uint64_t file_bytes = 0;  // all parts, headers included
   uint64_t read_bytes = 0;  // tensor bytes brought in (or mapped)
@@ -37,6 +39,7 @@ struct LoadReport {
   double copies = 0;        // how often the kernel or we copied each byte: 0 with O_DIRECT and mmap
   // Of the files, in the page cache when the load began; the kernel may tell their owner only.
   std::optional<uint64_t> cached_bytes_before = 0;
+  std::vector<PageTile> wanted_pages;  // of each kind, as planned; none of memory that was given
   Residency residency;
   // Of residency.node_bytes: outside the node they were planned for, or, where that was none or
   // several, outside the one that holds most. A quarter of weights interleaved over four nodes lies
@@ -44,6 +47,8 @@ struct LoadReport {
   uint64_t remote_bytes = 0;
   uint64_t minor_faults = 0;
   uint64_t major_faults = 0;
+  // Of the device the files lie on, as it was measured before; 0: not known. The caller's to fill.
+  double device_bytes_per_s = 0;
   uint64_t xxh3 = 0;  // over the tensors' own hashes in index order; 0 when not asked for
   bool hashed = false;
 

@@ -247,6 +247,7 @@ void Weights::Impl::Load() {
   report.loader = filled->loader;
   report.seconds = given.seconds_before + since_start.Seconds();
   report.read_seconds = filled->read_seconds;
+  report.io_rings = filled->rings;
   report.io_depth = filled->queue_depth;
   report.io_request_bytes = filled->request_bytes;
   report.io_poll = filled->io_poll;

@@ -83,7 +83,8 @@ class Run {
   }
   uint32_t Depth() const {
     const uint32_t most = backend_.Capacity();
-    return options_.tuner != nullptr ? std::min(most, options_.tuner->current().depth) : most;
+    if (options_.tuner == nullptr) return most;
+    return std::clamp(options_.tuner->current().depth / options_.sharers, 1U, most);
   }
 
   // What is still to be asked for of a job.
@@ -176,7 +177,7 @@ class Run {
     if (states_[index].jobs > 1) return CompleteJoined(index, result);
     if (result > 0) {
       if (options_.tuner != nullptr) {
-        options_.tuner->Landed(static_cast<uint64_t>(result), since_start_.Seconds());
+        options_.tuner->Landed(static_cast<uint64_t>(result), options_.clock.Seconds());
       }
       Landed(index, static_cast<uint64_t>(result));
     } else if (result == 0) {
@@ -190,7 +191,8 @@ class Run {
   // again, each alone, so that whatever is wrong is found where it is.
   void CompleteJoined(size_t first, int64_t result) {
     uint64_t left = result > 0 ? static_cast<uint64_t>(result) : 0;
-    if (options_.tuner != nullptr && left > 0) options_.tuner->Landed(left, since_start_.Seconds());
+    if (options_.tuner != nullptr && left > 0)
+      options_.tuner->Landed(left, options_.clock.Seconds());
     const size_t end = first + states_[first].jobs;
     states_[first].jobs = 1;
     std::vector<size_t> again;
@@ -289,7 +291,6 @@ class Run {
   std::deque<size_t> ready_;          // jobs to submit, those to continue first
   std::vector<ReadRequest> batch_;    // scratch of SubmitReady()
   std::vector<bool> refused_direct_;  // [files]
-  const Stopwatch since_start_;
   uint32_t in_flight_ = 0;
   size_t finished_ = 0;
   ExecutorResult result_;

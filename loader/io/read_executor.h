@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/fallback.h"
+#include "base/stopwatch.h"
 #include "loader/io/read_backend.h"
 #include "loader/io/request_tuner.h"
 
@@ -46,9 +47,12 @@ struct ExecutorOptions {
   // ends the run. May be empty.
   std::function<Status(uint64_t id)> prepare = {};
   // Of one request, and how many are in flight at once; at most what the backend takes. A tuner,
-  // when there is one (borrowed), says both.
+  // when there is one (borrowed), says both. Several runs may share one, and its clock: so many,
+  // this one included.
   uint64_t request_bytes = 4ULL << 20;
   RequestTuner* tuner = nullptr;
+  uint32_t sharers = 1;
+  Stopwatch clock = {};
 };
 
 struct ExecutorResult {

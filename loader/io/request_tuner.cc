@@ -20,6 +20,7 @@ RequestTuner::RequestTuner(Setting start, Bounds bounds, uint64_t total_bytes)
       settled_(total_bytes / kWindowsWorthIt < bounds.window_bytes) {}
 
 void RequestTuner::Landed(uint64_t bytes, double now_s) {
+  const std::lock_guard lock(mutex_);
   if (settled_) return;
   if (skip_bytes_ > 0) {
     skip_bytes_ -= std::min(skip_bytes_, bytes);

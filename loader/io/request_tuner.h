@@ -2,10 +2,11 @@
 // present setting over a window of bytes, tries its neighbours (half and double of each), moves to
 // one that is clearly faster, and settles when none is.
 //
-// Pure: told what landed and when. Threads: Single-thread.
+// Pure: told what landed and when. Threads: Thread-safe: rings that share a device share a tuner.
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 namespace llmrun {
@@ -26,8 +27,14 @@ class RequestTuner {
   // `total_bytes`: of the whole load; too few to measure anything with keep the start.
   RequestTuner(Setting start, Bounds bounds, uint64_t total_bytes);
 
-  const Setting& current() const { return trying_; }
-  bool settled() const { return settled_; }
+  Setting current() const {
+    const std::lock_guard lock(mutex_);
+    return trying_;
+  }
+  bool settled() const {
+    const std::lock_guard lock(mutex_);
+    return settled_;
+  }
   void Landed(uint64_t bytes, double now_s);
 
  private:
@@ -35,6 +42,7 @@ class RequestTuner {
   void TryNeighbours();
   void TryNext();
 
+  mutable std::mutex mutex_;  // guards what follows
   const Bounds bounds_;
   Setting best_;
   double best_rate_ = 0;

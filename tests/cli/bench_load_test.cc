@@ -167,6 +167,47 @@ TEST(BenchLoad, WithFioColdRowsAreHeldAgainstIt) {
   EXPECT_GT(document["rows"][0]["percent_of_limit"], 0);
 }
 
+TEST(BenchLoad, ReportsOfLaterLoadsAreHeldAgainstTheDevice) {
+  if (std::system("fio --version > /dev/null 2>&1") != 0) GTEST_SKIP() << "fio is not installed";
+  const std::vector<std::pair<std::string, std::string>> cache = {
+      {"XDG_CACHE_HOME", TempPath("device-cache")}};
+  const std::vector<std::string> verify = {"verify", "-m", SmallModel(), "--loader=io_uring",
+                                           "--json"};
+  const auto load_of = [&] {
+    EXPECT_EQ(Llm({"cache", "drop", SmallModel()}, cache).exit_code, 0);
+    const ProcessResult result = Llm(verify, cache);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return std::pair(BenchJson::parse(result.out)["load"], result.err);
+  };
+  EXPECT_TRUE(load_of().first["device_limit_gb_per_s"].is_null());
+  const ProcessResult bench =
+      Llm({"bench-load", "-m", SmallModel(), "--loaders", "read", "-r", "1", "-o", "json"}, cache);
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const BenchJson limit = BenchJson::parse(bench.out)["device_limit_gb_per_s"];
+  if (limit.is_null()) GTEST_SKIP() << "no direct I/O for fio here";
+  if (!std::filesystem::exists(TempPath("device-cache") + "/llm-run/devices.json")) {
+    GTEST_SKIP() << "this file system has no block device";
+  }
+  const std::pair<BenchJson, std::string> loaded = load_of();
+  const BenchJson& load = loaded.first;
+  const std::string& text = loaded.second;
+  EXPECT_DOUBLE_EQ(load["device_limit_gb_per_s"].get<double>(), limit.get<double>());
+  if (load["io_rings"] == 1 && load["copies"] == 0) {
+    EXPECT_THAT(text, HasSubstr("% of device)"));
+  }
+
+  // Of another device nothing is known.
+  const std::string kept = TempPath("device-cache") + "/llm-run/devices.json";
+  std::stringstream saved;
+  saved << std::ifstream(kept).rdbuf();
+  BenchJson devices = BenchJson::parse(saved.str());
+  for (auto& [number, device] : devices.items()) device["sectors"] = "1\n";
+  std::ofstream(kept) << devices;
+  EXPECT_TRUE(load_of().first["device_limit_gb_per_s"].is_null());
+  std::ofstream(kept) << "[damaged";
+  EXPECT_TRUE(load_of().first["device_limit_gb_per_s"].is_null());
+}
+
 TEST(BenchLoad, CsvAndJsonLinesCarryEveryField) {
   const ProcessResult csv = LoadBenchRun({"--loaders", "read,mmap", "-r", "1", "-o", "csv"});
   ASSERT_EQ(csv.exit_code, 0) << csv.err;

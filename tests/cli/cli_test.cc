@@ -456,6 +456,9 @@ TEST(CliHugepages, StatusAndErrors) {
   EXPECT_TRUE(JsonOf({"hugepages", "status"})["pools"].is_array());
   ExpectError(Llm({"hugepages", "plan", "-m", kTinyModel, "--size=4M"}), 64, "--size=4M");
   ExpectError(Llm({"hugepages", "plan", "-m", kTinyModel, "--node=4095"}), 64, "4095");
+  ExpectError(Llm({"hugepages", "plan", "-m", kTinyModel, "--numa=everywhere"}), 64, "everywhere");
+  ExpectError(Llm({"hugepages", "plan", "-m", kTinyModel, "--node=0", "--numa=shard"}), 64,
+              "fix: --numa=bind:0");
   ExpectError(Llm({"hugepages", "reserve", "--count=1"}), 64, "--size=");
   ExpectError(Llm({"hugepages", "release"}), 64, "--all");
 }

@@ -20,15 +20,6 @@ namespace llmrun {
 inline constexpr char kBinary[] = LLMRUN_BINARY_DIR "/bin/llm-run";
 inline constexpr char kTinyModel[] = LLMRUN_SOURCE_DIR "/models/llm-run-tiny-q8_0.gguf";
 
-inline ProcessResult Llm(std::vector<std::string> args,
-                         std::vector<std::pair<std::string, std::string>> env = {}) {
-  ProcessOptions options;
-  options.args = {kBinary};
-  options.args.insert(options.args.end(), args.begin(), args.end());
-  options.env = std::move(env);
-  return RunProcess(options);
-}
-
 // A path in a directory of this process, removed with it.
 inline std::string TempPath(const std::string& name) {
   struct Directory {
@@ -41,6 +32,17 @@ inline std::string TempPath(const std::string& name) {
   };
   static const Directory directory;
   return directory.path + "/" + name;
+}
+
+// What it measures is kept with this process' files, unless `env` says otherwise.
+inline ProcessResult Llm(std::vector<std::string> args,
+                         std::vector<std::pair<std::string, std::string>> env = {}) {
+  ProcessOptions options;
+  options.args = {kBinary};
+  options.args.insert(options.args.end(), args.begin(), args.end());
+  options.env = {{"XDG_CACHE_HOME", TempPath("cache")}};
+  options.env.insert(options.env.end(), env.begin(), env.end());
+  return RunProcess(options);
 }
 
 inline std::string WriteModel(const std::string& name, const std::vector<std::byte>& bytes) {

@@ -104,13 +104,15 @@ check_interleaved() {
 }
 
 # check_sharded LOADER PAGES NODES: each node has its rows and nothing lies elsewhere. Whose pages are
-# how many follows from the rows; together they take a block more for each border.
+# how many follows from the rows; together they take a block more for each border. Each has a ring.
 check_sharded() {
+  rings=0
+  [ "$1" != io_uring ] || rings=$(echo "$3" | wc -w)
   load --loader="$1" --hugepages="$2" --hugepages-policy=require --numa=shard
   check "$1, $2, sharded" \
     "exit $status, nodes $(spread | sed 's/:.*//'), remote $(value remote_fraction), xxh3 $(value xxh3), \
-$(grep -c '^note' /tmp/notes) notes" \
-    "exit 0, nodes $3, remote 0.0, xxh3 $expected_xxh3, 0 notes"
+$(value io_rings) rings, $(grep -c '^note' /tmp/notes) notes" \
+    "exit 0, nodes $3, remote 0.0, xxh3 $expected_xxh3, $rings rings, 0 notes"
 }
 
 # check_mirrored LOADER PAGES NODES: all of the weights lie on each of them.

@@ -1,6 +1,8 @@
-#include "cli/hugepage_needs.h"
+#include "loader/plan/hugepage_needs.h"
 
-#include "cli/report.h"
+#include <vector>
+
+#include "loader/load_options.h"
 #include "loader/plan/placement_plan.h"
 
 namespace llmrun {
@@ -32,24 +34,29 @@ Result<HugePageNeeds> PlanHugePages(const TensorIndex& index, const Machine& mac
   options.loader = LoaderKind::kRead;  // all that place weights place them alike
   options.hugepages = wish.kind == PageKind::k1G ? HugePages::k1G : HugePages::k2M;
   options.policy = wish.policy;
-  const unsigned node = wish.node.value_or(machine.nodes.front().os_index);
-  options.numa = BindTo(node);
+  options.numa = wish.numa;
   ASSIGN_OR_RETURN(const PlacementPlan plan,
                    PlanPlacement(index, WithFullPools(machine), options, {}));
 
   HugePageNeeds needs;
   needs.model = index.files().front().label;
+  needs.numa = plan.numa;
   for (const ArenaPlan& arena : plan.arenas) {
+    const NodeSet nodes =
+        arena.nodes.empty() ? NodeSet{machine.nodes.front().os_index} : arena.nodes;
     needs.arena_bytes += arena.bytes;
     for (const PageTile& tile : arena.tiles) {
       if (!IsHugetlb(tile.kind)) {
         needs.other_bytes += tile.bytes;
         continue;
       }
-      HugePageNeed need;
-      need.change = {node, tile.kind, PageCount(tile.bytes, PageBytes(tile.kind))};
-      need.free_pages = FreePages(machine, need.change.node, tile.kind);
-      needs.pools.push_back(need);
+      const uint64_t pages = tile.bytes / PageBytes(tile.kind);
+      for (const unsigned node : nodes) {
+        HugePageNeed need;
+        need.change = {node, tile.kind, (pages + nodes.size() - 1) / nodes.size()};
+        need.free_pages = FreePages(machine, node, tile.kind);
+        needs.pools.push_back(need);
+      }
     }
   }
   return needs;

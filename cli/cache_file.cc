@@ -1,0 +1,42 @@
+#include "cli/cache_file.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "base/small_file.h"
+
+namespace llmrun {
+namespace {
+
+constexpr size_t kMostFileBytes = 1 << 20;
+
+}  // namespace
+
+std::string CacheFile(std::string_view name) {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && *cache != '\0') return fmt::format("{}/llm-run/{}", cache, name);
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') return "";
+  return fmt::format("{}/.cache/llm-run/{}", home, name);
+}
+
+Status SaveCacheFile(const Json& json, const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  if (error) return OsError(error.value(), "making the folder of " + path);
+  return WriteJsonTo(json, path);
+}
+
+Json LoadCacheFile(const std::string& path) {
+  std::error_code error;
+  if (path.empty() || std::filesystem::file_size(path, error) > kMostFileBytes || error) {
+    return Json::object();
+  }
+  const Result<std::string> text = ReadSmallFile(path);
+  if (!text) return Json::object();
+  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : Json::object();
+}
+
+}  // namespace llmrun

@@ -1,0 +1,22 @@
+// What was measured on this machine and is kept between runs: small JSON files in
+// ~/.cache/llm-run (XDG_CACHE_HOME is heeded). They may be removed at any time.
+// Threads: Single-thread.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "cli/output.h"
+
+namespace llmrun {
+
+// Where a file of this name is kept; empty where there is no home.
+std::string CacheFile(std::string_view name);
+// Makes the folder, too. Failure: kOs.
+Status SaveCacheFile(const Json& json, const std::string& path);
+// What was saved; an empty object when that is damaged or not there.
+Json LoadCacheFile(const std::string& path);
+
+}  // namespace llmrun
