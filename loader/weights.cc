@@ -15,6 +15,7 @@
 #include "loader/io/start_thread.h"
 #include "loader/io/stream_backend.h"
 #include "loader/weights_impl.h"
+#include "memory/lock_memory.h"
 
 namespace llmrun {
 namespace {
@@ -81,6 +82,16 @@ Status Weights::Impl::OpenFiles() {
   return {};
 }
 
+// As planned; pages of the pools need no lock.
+uint64_t Weights::Impl::BytesToLock() const {
+  if (plan.mapped) return report.file_bytes;
+  uint64_t bytes = 0;
+  for (const ArenaPlan& arena : plan.arenas) {
+    for (const PageTile& tile : arena.tiles) bytes += IsHugetlb(tile.kind) ? 0 : tile.bytes;
+  }
+  return bytes;
+}
+
 Status Weights::Impl::ReserveMemory() {
   if (plan.mapped) {
     for (const ModelFile& file : files) {
@@ -139,6 +150,7 @@ Status Weights::Impl::Prepare() {
   gate.emplace(reads.group_reads, since_start);
   progress.emplace(options.progress, reads.total_bytes, since_start);
   arrivals.emplace(index, reads);
+  if (options.mlock) RETURN_IF_ERROR(CheckLockable(BytesToLock()));
   RETURN_IF_ERROR(ReserveMemory());
   FindPieces();
   return {};

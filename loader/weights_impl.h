@@ -43,6 +43,7 @@ struct Weights::Impl {
 
   Status Prepare();
   Status OpenFiles();
+  uint64_t BytesToLock() const;
   Status ReserveMemory();
   Status Start();
   void Load();

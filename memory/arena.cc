@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/units.h"
 #include "memory/arena_builder.h"
+#include "memory/lock_memory.h"
 #include "memory/page_calls.h"
 #include "memory/page_filler.h"
 
@@ -133,15 +134,7 @@ void Arena::Release() {
 Status Arena::Lock() {
   std::byte* at = data_;
   for (const PageTile& tile : got_) {
-    if (!IsHugetlb(tile.kind) && mlock(at, tile.bytes) != 0) {
-      const int errnum = errno;
-      if (errnum != ENOMEM && errnum != EPERM && errnum != EAGAIN) {
-        return OsError(errnum, "mlock");
-      }
-      return MakeFixableError(
-          ErrorCode::kResource, "ulimit -l unlimited, or LimitMEMLOCK=infinity in the systemd unit",
-          "cannot lock {} in memory: RLIMIT_MEMLOCK is too small", FormatBytes(tile.bytes));
-    }
+    if (!IsHugetlb(tile.kind)) RETURN_IF_ERROR(LockMemory({at, tile.bytes}));
     at += tile.bytes;
   }
   return {};

@@ -1,6 +1,7 @@
 #include "memory/limits.h"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@ namespace {
 
 // cgroup v1 says "no limit" by a number near 2^63.
 constexpr uint64_t kUnlimitedBytes = uint64_t{1} << 62;
+constexpr uint64_t kOvercommitNever = 2;  // of vm.overcommit_memory
 
 std::optional<uint64_t> ParseNumber(std::string_view text) {
   uint64_t value = 0;
@@ -29,7 +31,7 @@ std::optional<uint64_t> FindNumber(std::string_view text, std::string_view key) 
   for (size_t at = text.find(key); at != text.npos; at = text.find(key, at + 1)) {
     const bool word_begins = at == 0 || text[at - 1] == '\n' || text[at - 1] == ' ';
     const std::string_view rest = text.substr(at + key.size());
-    const size_t digits = rest.find_first_not_of(": ");
+    const size_t digits = rest.find_first_not_of(": \t");
     if (!word_begins || digits == rest.npos || digits == 0) continue;
     return ParseNumber(rest.substr(digits));
   }
@@ -40,6 +42,16 @@ std::optional<uint64_t> FindKilobytes(std::string_view text, std::string_view ke
   const std::optional<uint64_t> kilobytes = FindNumber(text, key);
   if (!kilobytes) return std::nullopt;
   return *kilobytes * kKiB;
+}
+
+// The hexadecimal number after `key`; 0 when there is none.
+uint64_t FindHex(std::string_view text, std::string_view key) {
+  const size_t at = text.find(key);
+  if (at == text.npos) return 0;
+  const std::string_view rest = text.substr(at + key.size());
+  uint64_t value = 0;
+  std::from_chars(rest.data(), rest.data() + rest.size(), value, 16);
+  return value;
 }
 
 // "/a/b" under "/sys/fs/cgroup" -> the directories of b, a and the mount itself. The path may name
@@ -166,9 +178,25 @@ Result<Limits> ReadLimits(const LimitRoots& roots) {
   if (!total_bytes || !available_bytes) {
     return MakeError(ErrorCode::kOs, "{}: no MemTotal and MemAvailable in it", path);
   }
-  Limits limits{*total_bytes, *available_bytes, "MemAvailable", std::nullopt};
+  Limits limits{*total_bytes, *available_bytes, kMemAvailable, std::nullopt};
   ReadCgroups(roots, &limits);
+  if (ReadNumberFile(roots.proc + "/sys/vm/overcommit_memory") == kOvercommitNever) {
+    const std::optional<uint64_t> limit = FindKilobytes(meminfo, "CommitLimit");
+    const std::optional<uint64_t> promised = FindKilobytes(meminfo, "Committed_AS");
+    if (limit && promised) LowerMemory(*limit, *promised, 0, "vm.overcommit_memory=2", &limits);
+  }
   return limits;
+}
+
+std::optional<uint64_t> LockableBytes(const LimitRoots& roots) {
+  const std::string status =
+      ReadSmallFile(roots.proc + "/thread-self/status").value_or(std::string());
+  if ((FindHex(status, "CapEff:\t") >> CAP_IPC_LOCK & 1) != 0) return std::nullopt;
+  const std::string limits =
+      ReadSmallFile(roots.proc + "/thread-self/limits").value_or(std::string());
+  const std::optional<uint64_t> limit = FindNumber(limits, "Max locked memory");
+  if (!limit) return std::nullopt;  // "unlimited"
+  return *limit - std::min(*limit, FindKilobytes(status, "VmLck").value_or(0));
 }
 
 std::optional<uint64_t> NodeAvailableBytes(unsigned node, const LimitRoots& roots) {

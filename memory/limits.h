@@ -1,9 +1,10 @@
 // What the kernel and the cgroups leave this process: memory that can be taken without waking the
 // OOM killer, and CPU time.
 //
-// Sources: /proc/meminfo, nodeN/meminfo, and along the path of /proc/self/cgroup up to the root:
-// cpu.max and memory.max (cgroup v2), cpu.cfs_* and memory.limit_in_bytes (v1).
-// Threads: Thread-safe (reads only). The roots are parameters so that tests can bring their own.
+// Sources: /proc/meminfo, nodeN/meminfo, vm.overcommit_memory, /proc/thread-self, and along the
+// path of /proc/self/cgroup up to the root: cpu.max and memory.max (cgroup v2), cpu.cfs_* and
+// memory.limit_in_bytes (v1). Threads: Thread-safe (reads only). The roots are parameters so that
+// tests can bring their own.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +21,23 @@ struct LimitRoots {
   std::string cgroup = "/sys/fs/cgroup";
 };
 
+inline constexpr char kMemAvailable[] = "MemAvailable";
+
 struct Limits {
-  uint64_t total_bytes = 0;       // MemTotal
-  uint64_t available_bytes = 0;   // smallest of MemAvailable and what each cgroup leaves
-  std::string available_source;   // who set it: "MemAvailable", or the path of the cgroup's limit
+  uint64_t total_bytes = 0;  // MemTotal
+  // Smallest of MemAvailable, what each cgroup leaves, and, with vm.overcommit_memory=2, what may
+  // still be promised.
+  uint64_t available_bytes = 0;
+  std::string available_source;   // who set it: kMemAvailable, the path of the cgroup's limit, ...
   std::optional<int> quota_cpus;  // floor of the smallest CPU quota, at least 1; unset: no quota
 };
 
 // A cgroup leaves its limit, less its usage, plus its page cache, which the kernel can reclaim.
 // Hugetlb pages count neither as used nor as available here.
 Result<Limits> ReadLimits(const LimitRoots& roots = {});
+
+// Bytes that this thread may still lock (mlock(2)); nullopt: as many as there are.
+std::optional<uint64_t> LockableBytes(const LimitRoots& roots = {});
 
 // Memory of one node that can be taken: free, page cache and reclaimable slab, less 1/64 of the
 // node for the watermarks that the kernel keeps. nullopt where the node says nothing.

@@ -47,6 +47,7 @@ Result<Machine> DetectMachine() {
   ASSIGN_OR_RETURN(const Limits limits, ReadLimits());
   machine.total_bytes = limits.total_bytes;
   machine.available_bytes = limits.available_bytes;
+  if (limits.available_source != kMemAvailable) machine.memory_limit = limits.available_source;
   machine.effective_cpus =
       std::min(machine.effective_cpus, limits.quota_cpus.value_or(machine.effective_cpus));
   for (NumaNode& node : machine.nodes) {

@@ -54,7 +54,8 @@ struct Machine {
   std::vector<Cpu> cpus;        // those the calling thread may run on; at least one; by core
   int effective_cpus = 1;       // |cpus| capped by floor(cgroup cpu.max), at least 1
   uint64_t total_bytes = 0;
-  uint64_t available_bytes = 0;  // MemAvailable, capped by what the cgroup's memory.max leaves
+  uint64_t available_bytes = 0;  // MemAvailable, capped by what limits leave (memory/limits.h)
+  std::string memory_limit;      // which limit that is; empty: none
   bool supports_2m = false;      // the kernel has such a hugetlb size
   bool supports_1g = false;
   std::string thp_mode;  // "always", "madvise", "never", or "" where the kernel has none

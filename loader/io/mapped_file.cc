@@ -1,7 +1,6 @@
 #include "loader/io/mapped_file.h"
 
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "base/check.h"
 #include "base/checked.h"
 #include "base/units.h"
+#include "memory/lock_memory.h"
 
 namespace llmrun {
 namespace {
@@ -77,18 +77,6 @@ Status MappedFile::Populate(uint64_t offset, uint64_t bytes) const {
   }
 }
 
-Status MappedFile::Lock() const {
-  if (::mlock(data_, size_bytes_) == 0) return {};
-  const int error = errno;
-  rlimit limit = {};
-  ::getrlimit(RLIMIT_MEMLOCK, &limit);
-  if (error != ENOMEM && error != EPERM && error != EAGAIN) {
-    return OsError(error, fmt::format("{}: mlock", label_));
-  }
-  return MakeFixableError(ErrorCode::kResource,
-                          "ulimit -l unlimited (LimitMEMLOCK=infinity in a systemd unit)",
-                          "{}: {} cannot be locked, the limit on locked memory is {}", label_,
-                          FormatBytes(size_bytes_), FormatBytes(limit.rlim_cur));
-}
+Status MappedFile::Lock() const { return LockMemory(bytes()); }
 
 }  // namespace llmrun

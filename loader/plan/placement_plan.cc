@@ -129,9 +129,11 @@ std::optional<std::string> Shortage(const std::vector<ArenaPlan>& arenas, const 
                             const NodeSet& on) -> std::optional<std::string> {
     const uint64_t limit_bytes = MemoryLimit(machine, on);
     if (needed_bytes <= limit_bytes) return std::nullopt;
-    return fmt::format("{} of memory are needed, {}{} may be used (5% stay free)",
-                       FormatBytes(needed_bytes), FormatBytes(limit_bytes),
-                       on.empty() ? "" : " on " + NameOf(on));
+    const bool of_machine = limit_bytes == MemoryLimit(machine, {});
+    return fmt::format(
+        "{} of memory are needed, {}{} may be used ({}5% stay free)", FormatBytes(needed_bytes),
+        FormatBytes(limit_bytes), on.empty() ? "" : " on " + NameOf(on),
+        of_machine && !machine.memory_limit.empty() ? "limit: " + machine.memory_limit + "; " : "");
   };
   uint64_t all_bytes = 0;
   for (const ArenaPlan& arena : arenas) {

@@ -1,9 +1,12 @@
 // Makes system calls fail for the calling thread, as the seccomp profile of a container does.
 #pragma once
 
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +25,16 @@ inline bool RefuseSyscall(long syscall_number, int error) {
   const sock_fprog filter = {.len = 4, .filter = program};
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+// The calling thread loses a capability for good (capset(2)), and only this thread. False when that
+// is refused.
+inline bool DropCapability(int capability) {
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[2] = {};
+  if (syscall(SYS_capget, &header, data) != 0) return false;
+  data[capability / 32].effective &= ~(1U << capability % 32);
+  return syscall(SYS_capset, &header, data) == 0;
 }
 
 }  // namespace llmrun

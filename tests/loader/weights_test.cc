@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -183,6 +184,35 @@ TEST(Weights, FileThatBecameShorterBeforeTheLoadIsNamed) {
     ASSERT_FALSE(weights);
     EXPECT_EQ(weights.error().code, ErrorCode::kBadData);
     EXPECT_THAT(weights.error().message, HasSubstr(path));
+  }
+}
+
+// Refused before a byte was read, not after the last one.
+TEST(Weights, MlockBeyondTheLimitIsRefusedUpFront) {
+  const TempTree tree;
+  const TensorIndex index = OpenModel(WriteModel(tree)).value();
+  rlimit old_limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_MEMLOCK, &old_limit), 0);
+  rlimit limit = old_limit;
+  limit.rlim_cur = 64 * kKiB;
+  ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+  std::vector<Error> errors;
+  bool dropped = false;
+  std::thread([&] {
+    dropped = DropCapability(CAP_IPC_LOCK);
+    for (const LoaderKind loader : {LoaderKind::kRead, LoaderKind::kMmap}) {
+      const auto weights = StartLoad(
+          index, ThisMachine(), {.loader = loader, .hugepages = HugePages::kOff, .mlock = true});
+      if (!weights) errors.push_back(weights.error());
+    }
+  }).join();
+  setrlimit(RLIMIT_MEMLOCK, &old_limit);
+  ASSERT_TRUE(dropped);
+  ASSERT_EQ(errors.size(), 2U);
+  for (const Error& error : errors) {
+    EXPECT_EQ(error.code, ErrorCode::kResource);
+    EXPECT_THAT(error.message, HasSubstr("RLIMIT_MEMLOCK allows 64.0 KiB"));
+    EXPECT_THAT(error.fix, HasSubstr("ulimit -l unlimited"));
   }
 }
 

@@ -142,6 +142,37 @@ TEST_F(LimitsTest, DamagedCgroupLinesAreNoLimits) {
   EXPECT_EQ(Read().available_bytes, 48 * kGiB);
 }
 
+TEST_F(LimitsTest, WithoutOvercommitWhatMayStillBePromised) {
+  tree_.Write("proc/meminfo",
+              "MemTotal: 67108864 kB\nMemAvailable: 50331648 kB\n"
+              "CommitLimit: 33554432 kB\nCommitted_AS: 1048576 kB\n");
+  for (const char* mode : {"0", "1"}) {
+    tree_.Write("proc/sys/vm/overcommit_memory", mode);
+    EXPECT_EQ(Read().available_bytes, 48 * kGiB) << mode;
+  }
+  tree_.Write("proc/sys/vm/overcommit_memory", "2\n");
+  EXPECT_EQ(Read().available_bytes, 31 * kGiB);
+  EXPECT_EQ(Read().available_source, "vm.overcommit_memory=2");
+}
+
+TEST_F(LimitsTest, LockableBytes) {
+  EXPECT_EQ(LockableBytes(Roots()), std::nullopt) << "nothing says anything";
+  const std::string limit =
+      "Max processes             95830                95830                processes\n"
+      "Max locked memory         8388608              9388608              bytes\n";
+  tree_.Write("proc/thread-self/limits", limit);
+  tree_.Write("proc/thread-self/status", "VmLck:\t     100 kB\nCapEff:\t00000000a80425fb\n");
+  EXPECT_EQ(LockableBytes(Roots()), 8 * kMiB - 100 * kKiB);
+  tree_.Write("proc/thread-self/status", "VmLck:\t   10000 kB\nCapEff:\t0000000000000000\n");
+  EXPECT_EQ(LockableBytes(Roots()), 0U);
+  tree_.Write("proc/thread-self/status", "CapEff:\t0000000000004000\n");
+  EXPECT_EQ(LockableBytes(Roots()), std::nullopt) << "CAP_IPC_LOCK";
+  tree_.Write("proc/thread-self/status", "CapEff:\t0000000000000000\n");
+  tree_.Write("proc/thread-self/limits",
+              "Max locked memory         unlimited            unlimited            bytes\n");
+  EXPECT_EQ(LockableBytes(Roots()), std::nullopt);
+}
+
 TEST_F(LimitsTest, NoMeminfoIsAnError) {
   LimitRoots roots = Roots();
   roots.proc = tree_.Path("nowhere");
