@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
+#include "cli/node_bandwidth.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -26,6 +27,7 @@ struct ResidentOptions {
   ModelOptions model;
   std::string dir;  // empty: the usual one
   std::string hugepages = "auto";
+  std::string numa = "auto";
   bool all = false;
   bool json = false;
 };
@@ -48,9 +50,10 @@ Status LoadResident(const ResidentOptions& options) {
   }
   ASSIGN_OR_RETURN(const std::string path, ModelFilePath(options.model));
   ASSIGN_OR_RETURN(const TensorIndex index, OpenModel(path));
-  ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
+  ASSIGN_OR_RETURN(const Machine machine, ThisMachine());
   LoadOptions load;
   load.hugepages = *pages;
+  ASSIGN_OR_RETURN(load.numa, ParseNuma(options.numa));
   load.resident_dir = FolderOf(options);
   ProgressBar bar("load");
   load.progress = [&bar](const LoadProgress& p) {
@@ -59,11 +62,14 @@ Status LoadResident(const ResidentOptions& options) {
   ASSIGN_OR_RETURN(const StoredLoad loaded, LoadIntoStore(index, machine, load));
   bar.Clear();
   if (loaded.report) NoteLine(ReportText(*loaded.report));
+  for (const Fallback& fallback : loaded.fallbacks) Note("note   {}", fallback.OneLine());
   const ResidentManifest& manifest = loaded.store.manifest;
-  return WriteStdout(fmt::format("{}  {} in {} pages, {}: {}\n", ModelOf(loaded.store),
-                                 FormatBytes(manifest.data_bytes), NameOf(manifest.pages),
-                                 loaded.report ? "now resident" : "resident already",
-                                 manifest.data_path));
+  std::string paths;
+  for (const ResidentData& data : manifest.data) paths += " " + data.path;
+  return WriteStdout(fmt::format("{}  {} in {} pages, numa {}, {}:{}\n", ModelOf(loaded.store),
+                                 FormatBytes(manifest.DataBytes()), NameOf(manifest.Pages()),
+                                 NameOf(manifest.numa),
+                                 loaded.report ? "now resident" : "resident already", paths));
 }
 
 // --- list, drop ---
@@ -83,12 +89,16 @@ std::string AgeText(int64_t seconds) {
 
 Json StoreJson(const ResidentStore& store) {
   const ResidentManifest& manifest = store.manifest;
+  Json data = Json::array();
+  for (const ResidentData& image : manifest.data) data.push_back(image.path);
   return {{"model", ModelOf(store)},
-          {"bytes", manifest.data_bytes},
-          {"pages", NameOf(manifest.pages)},
+          {"bytes", manifest.DataBytes()},
+          {"pages", NameOf(manifest.Pages())},
+          {"numa", NameOf(manifest.numa)},
+          {"nodes", manifest.nodes},
           {"valid", store.stale.empty()},
           {"why_not", store.stale.empty() ? Json(nullptr) : Json(store.stale)},
-          {"data", manifest.data_path},
+          {"data", data},
           {"xxh3", FormatHash(manifest.xxh3)},
           {"pid", manifest.pid},
           {"age_seconds", AgeSeconds(manifest)}};
@@ -101,11 +111,12 @@ Status ShowStores(const std::vector<ResidentStore>& stores, bool json) {
     return WriteJson({{"stores", list}});
   }
   using enum Table::Align;
-  Table table({kLeft, kRight, kLeft, kRight, kLeft});
-  table.AddRow({"model", "size", "pages", "age", "state"});
+  Table table({kLeft, kRight, kLeft, kLeft, kRight, kLeft});
+  table.AddRow({"model", "size", "pages", "numa", "age", "state"});
   for (const ResidentStore& store : stores) {
-    table.AddRow({Printable(ModelOf(store), 200), FormatBytes(store.manifest.data_bytes),
-                  std::string(NameOf(store.manifest.pages)), AgeText(AgeSeconds(store.manifest)),
+    table.AddRow({Printable(ModelOf(store), 200), FormatBytes(store.manifest.DataBytes()),
+                  std::string(NameOf(store.manifest.Pages())), NameOf(store.manifest.numa),
+                  AgeText(AgeSeconds(store.manifest)),
                   store.stale.empty() ? "valid" : Printable(store.stale, 400)});
   }
   return WriteStdout(table.Format());
@@ -139,7 +150,7 @@ Status DropResident(const ResidentOptions& options) {
   }
   std::string out;
   for (const ResidentStore& store : dropped) {
-    out += fmt::format("{}  {} dropped\n", ModelOf(store), FormatBytes(store.manifest.data_bytes));
+    out += fmt::format("{}  {} dropped\n", ModelOf(store), FormatBytes(store.manifest.DataBytes()));
   }
   return WriteStdout(out.empty() ? "no weights were resident\n" : out);
 }
@@ -184,6 +195,9 @@ void AddResidentCommand(CLI::App& app, CommandContext& context) {
   load->add_option("--hugepages", options->hugepages,
                    "2M, 1G (a hugetlbfs must be mounted), thp, off, auto (default)")
       ->type_name("H");
+  load->add_option("--numa", options->numa,
+                   "onto which nodes: auto (default), off, bind:N, interleave, shard or mirror")
+      ->type_name("POLICY");
 
   CLI::App* list = AddAct(command, "list", "What is resident, and whether it is valid", options,
                           ListResident, context);

@@ -38,6 +38,7 @@ enum class NumaMode : uint8_t { kOff, kBind, kInterleave, kShard, kMirror, kAuto
 struct NumaPolicy {
   NumaMode mode = NumaMode::kOff;
   unsigned node = 0;  // kBind
+  bool operator==(const NumaPolicy&) const = default;
 };
 inline NumaPolicy BindTo(unsigned node) { return {NumaMode::kBind, node}; }
 // "off", "bind:1", "interleave", "shard", "mirror", "auto"; nullopt for anything else.

@@ -102,11 +102,14 @@ Status Weights::Impl::ReserveMemory() {
     }
     return {};
   }
-  if (given.arena) {
-    CHECK(!plan.arenas.empty() && given.arena->size_bytes() >= plan.arenas.front().bytes);
+  if (!given.arenas.empty()) {
+    CHECK(given.arenas.size() == plan.arenas.size());
     report.populate_seconds = given.populate_seconds;
-    bases.push_back(given.arena->data());
-    arenas.push_back(*std::move(given.arena));
+    for (size_t i = 0; i < given.arenas.size(); ++i) {
+      CHECK(given.arenas[i].size_bytes() >= plan.arenas[i].bytes);
+      bases.push_back(given.arenas[i].data());
+    }
+    arenas = std::move(given.arenas);
     return {};
   }
   for (const ArenaPlan& planned : plan.arenas) {
@@ -130,8 +133,9 @@ Status Weights::Impl::Prepare() {
   const Stopwatch planning;
   RETURN_IF_ERROR(OpenFiles());
   const PlanInputs inputs{.cached_bytes = report.cached_bytes_before.value_or(0)};
-  if (given.arena) {
-    plan = PlanImage(index, given.filled ? LoaderKind::kResident : options.loader, inputs);
+  if (!given.arenas.empty()) {
+    plan = PlanImages(index, given.filled ? LoaderKind::kResident : options.loader, inputs,
+                      given.images);
   } else {
     ASSIGN_OR_RETURN(plan, PlanPlacement(index, machine, options, inputs));
   }

@@ -4,20 +4,22 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "base/error.h"
 #include "base/fallback.h"
+#include "loader/plan/placement_plan.h"
 #include "loader/weights.h"
 #include "memory/arena.h"
 
 namespace llmrun {
 
 struct GivenMemory {
-  // Mapped and touched, at least as large as PlanImage() says; unset: the load reserves its own.
-  std::optional<Arena> arena;
-  bool filled = false;          // the image lies in it: nothing is read, every latch is open
+  // Mapped and touched, as many and at least as large as PlanImages(images) says; none: the load
+  // reserves its own.
+  std::vector<Arena> arenas = {};
+  ImageSpec images = {};
+  bool filled = false;          // the images lie in them: nothing is read, every latch is open
   double seconds_before = 0;    // finding or making it, counted into LoadReport::seconds
   double populate_seconds = 0;  // of that: touching it
   // Called on the loading thread after the last latch; not part of LoadReport::seconds.
@@ -25,7 +27,7 @@ struct GivenMemory {
   std::vector<Fallback> fallbacks = {};  // for the report
 };
 
-// As StartLoad(), which looks for the memory itself. Requires: `filled` only with an arena.
+// As StartLoad(), which looks for the memory itself. Requires: `filled` only with arenas.
 Result<std::unique_ptr<Weights>> StartLoadInto(const TensorIndex& index, const Machine& machine,
                                                const LoadOptions& options, GivenMemory memory);
 

@@ -134,17 +134,9 @@ Status ArenaBuilder::Bind(const PageTile& run) {
   if (!may_bind_) return {};
   const int errnum = calls_.Bind(at_, run.bytes, spec_.nodes);
   if (errnum == 0) return {};
-  if (errnum == EINVAL) {
-    return MakeError(ErrorCode::kUsage, "{}: no such NUMA node, or not allowed here",
-                     NameOf(spec_.nodes));
-  }
-  if (errnum != EPERM && errnum != ENOSYS) return OsError(errnum, "binding memory to a node");
+  ASSIGN_OR_RETURN(Fallback refused, ExplainNoBinding(spec_.nodes, errnum));
   may_bind_ = false;
-  const bool one = spec_.nodes.size() == 1;
-  fallbacks.push_back({fmt::format("memory bound to {}", NameOf(spec_.nodes)),
-                       one ? "first touch by threads on that node" : "first touch",
-                       fmt::format("mbind: {}", std::strerror(errnum)),
-                       "allow mbind, e.g. docker run --cap-add=SYS_NICE"});
+  fallbacks.push_back(std::move(refused));
   return {};
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <vector>
 
 #include "base/small_file.h"
@@ -117,6 +118,18 @@ class RealPageCalls final : public PageCalls {
 PageCalls& SystemPageCalls() {
   static RealPageCalls calls;
   return calls;
+}
+
+Result<Fallback> ExplainNoBinding(const NodeSet& nodes, int errnum) {
+  if (errnum == EINVAL) {
+    return MakeError(ErrorCode::kUsage, "{}: no such NUMA node, or not allowed here",
+                     NameOf(nodes));
+  }
+  if (errnum != EPERM && errnum != ENOSYS) return OsError(errnum, "binding memory to a node");
+  return Fallback{fmt::format("memory bound to {}", NameOf(nodes)),
+                  nodes.size() == 1 ? "first touch by threads on that node" : "first touch",
+                  fmt::format("mbind: {}", std::strerror(errnum)),
+                  "allow mbind, e.g. docker run --cap-add=SYS_NICE"};
 }
 
 std::string ThpMode() {

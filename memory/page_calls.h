@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
+#include "base/fallback.h"
 #include "memory/node_set.h"
 #include "memory/page_kind.h"
 
@@ -48,6 +50,10 @@ class PageCalls {
 
 // The real ones.
 PageCalls& SystemPageCalls();
+
+// What a refused mbind(2) means: kUsage where there is no such node, kOs for anything unheard of;
+// where it is forbidden, a Fallback to first touch.
+Result<Fallback> ExplainNoBinding(const NodeSet& nodes, int errnum);
 
 // The kernel's mode for transparent huge pages: "always", "madvise", "never", or "" for none.
 std::string ThpMode();

@@ -92,7 +92,10 @@ uint64_t Scatter(uint64_t seed, uint64_t below) {
 // Where the pages of [begin, end) lie. False where the kernel does not tell. Each address asked
 // stands for an equal part of the range, so that the parts add up to it; it is somewhere in that
 // part, as pages that take turns on two nodes would all be those of one at every other step.
-bool AddNodes(uint64_t begin, uint64_t end, uint64_t page_bytes, Residency* residency) {
+// `all_present`: pages that are not in our page table are in memory all the same (shared files),
+// and are entered there to be asked about.
+bool AddNodes(uint64_t begin, uint64_t end, uint64_t page_bytes, bool all_present,
+              Residency* residency) {
   const uint64_t bytes = end - begin;
   const uint64_t pages = (bytes + page_bytes - 1) / page_bytes;
   const uint64_t samples = page_bytes > kPageBytes ? pages : std::min(pages, kMaxSamples);
@@ -107,9 +110,16 @@ bool AddNodes(uint64_t begin, uint64_t end, uint64_t page_bytes, Residency* resi
       const uint64_t page = part + Scatter(first + i, Share(pages, first + i + 1, samples) - part);
       addresses[i] = reinterpret_cast<void*>(begin + page * page_bytes);
     }
-    if (syscall(SYS_move_pages, 0, count, addresses.data(), nullptr, nodes.data(), 0) != 0) {
-      return false;
+    const auto ask = [&] {
+      return syscall(SYS_move_pages, 0, count, addresses.data(), nullptr, nodes.data(), 0) == 0;
+    };
+    if (!ask()) return false;
+    uint64_t entered = 0;
+    for (uint64_t i = 0; i < count && all_present; ++i) {
+      if (nodes[i] != -ENOENT) continue;
+      entered += madvise(addresses[i], page_bytes, MADV_POPULATE_READ) == 0 ? 1 : 0;
     }
+    if (entered > 0 && !ask()) return false;
     for (uint64_t i = 0; i < count; ++i) {
       const uint64_t weight =
           Share(bytes, first + i + 1, samples) - Share(bytes, first + i, samples);
@@ -131,8 +141,10 @@ Result<Residency> Inspect(std::span<const std::byte> range, bool with_nodes) {
     const uint64_t from = std::max(begin, vma.begin);
     const uint64_t to = std::min(end, vma.end);
     seen_bytes += to - from;
+    const uint64_t absent_before = residency.bytes_absent;
     RETURN_IF_ERROR(AddPages(vma, from, to, &residency));
-    with_nodes = with_nodes && AddNodes(from, to, vma.kernel_page_bytes, &residency);
+    const bool all_present = residency.bytes_absent == absent_before;
+    with_nodes = with_nodes && AddNodes(from, to, vma.kernel_page_bytes, all_present, &residency);
   }
   if (!with_nodes) residency.node_bytes.clear();
   if (seen_bytes == end - begin) return residency;

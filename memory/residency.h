@@ -32,7 +32,8 @@ struct Residency {
 // whole mappings, as an Arena or a mapped file does; of a mapping that it covers in part, huge
 // pages are taken to be spread evenly. File mappings count pages in the page cache, mapped or not,
 // where the kernel tells us (owner or writer of the file), else the pages we have touched. Nodes:
-// exact up to 64 Ki base pages a mapping (and for hugetlb), beyond that from 64 Ki samples.
+// exact up to 64 Ki base pages a mapping (and for hugetlb), beyond that from 64 Ki samples; pages
+// of a file that is in memory as a whole are entered into our page table for that.
 Result<Residency> InspectRange(std::span<const std::byte> range);
 // The same without node_bytes: cheaper by the move_pages(2) calls.
 Result<Residency> InspectPages(std::span<const std::byte> range);

@@ -164,16 +164,19 @@ Result<LoaderKind> ChooseLoader(const TensorIndex& index, const LoadOptions& opt
   return LoaderKind::kMmap;
 }
 
-// What the images become: one arena for all of them, or one a node.
-std::vector<ArenaPlan> PlanArenas(const TensorIndex& index, const Machine& machine,
-                                  const LoadOptions& options, PlacementPlan* plan) {
-  const bool one_a_node = plan->nodes.size() > 1 && (options.numa.mode == NumaMode::kShard ||
-                                                     options.numa.mode == NumaMode::kMirror);
-  plan->mirrored = one_a_node && options.numa.mode == NumaMode::kMirror;
+// Lays the images out: arenas without tiles, one for all of the weights, or one a node. A node that
+// gets no rows has none.
+std::vector<ArenaPlan> LayOutImages(const TensorIndex& index, const ImageSpec& spec,
+                                    PlacementPlan* plan) {
+  const bool one_a_node = spec.nodes.size() > 1 && (spec.numa.mode == NumaMode::kShard ||
+                                                    spec.numa.mode == NumaMode::kMirror);
+  plan->numa = spec.numa;
+  plan->numa_rule = spec.numa_rule;
+  plan->nodes = spec.nodes;
+  plan->mirrored = one_a_node && spec.numa.mode == NumaMode::kMirror;
   const bool sharded = one_a_node && !plan->mirrored;
-  const std::vector<uint32_t> shares = RowShares(machine, plan->nodes);
   std::vector<uint64_t> image_bytes =
-      LayOut(index, sharded ? std::span<const uint32_t>(shares) : kWhole, plan);
+      LayOut(index, sharded ? std::span<const uint32_t>(spec.shares) : kWhole, plan);
   if (plan->mirrored) image_bytes.resize(plan->nodes.size(), image_bytes.front());
 
   std::vector<ArenaPlan> arenas;
@@ -181,19 +184,29 @@ std::vector<ArenaPlan> PlanArenas(const TensorIndex& index, const Machine& machi
   for (size_t i = 0; i < image_bytes.size(); ++i) {
     arena_of_image[i] = static_cast<uint32_t>(arenas.size());
     if (image_bytes[i] == 0) continue;
-    ArenaPlan arena;
-    arena.nodes = one_a_node ? NodeSet{plan->nodes[i]} : plan->nodes;
-    arena.used_bytes = image_bytes[i];
+    arenas.push_back({.bytes = image_bytes[i],
+                      .used_bytes = image_bytes[i],
+                      .tiles = {},
+                      .nodes = one_a_node ? NodeSet{plan->nodes[i]} : plan->nodes});
+  }
+  for (Segment& segment : plan->segments) segment.arena = arena_of_image[segment.arena];
+  return arenas;
+}
+
+std::vector<ArenaPlan> PlanArenas(const TensorIndex& index, const Machine& machine,
+                                  const LoadOptions& options, const ImageSpec& spec,
+                                  PlacementPlan* plan) {
+  std::vector<ArenaPlan> arenas = LayOutImages(index, spec, plan);
+  for (ArenaPlan& arena : arenas) {
     const FreePages free = FreePagesOn(machine, arena.nodes);
-    arena.tiles = PlanTiles({.bytes = image_bytes[i],
+    arena.tiles = PlanTiles({.bytes = arena.used_bytes,
                              .pages = options.hugepages,
                              .policy = options.policy,
                              .free_1g = free.of_1g,
                              .free_2m = free.of_2m});
+    arena.bytes = 0;
     for (const PageTile& tile : arena.tiles) arena.bytes += tile.bytes;
-    arenas.push_back(std::move(arena));
   }
-  for (Segment& segment : plan->segments) segment.arena = arena_of_image[segment.arena];
   return arenas;
 }
 
@@ -208,8 +221,7 @@ LoadOptions OptionsFor(const LoadOptions& asked, std::vector<Fallback>* fallback
                           .why = "bytes of a pipe come once and in their order",
                           .fix = "save the model to a file"});
   }
-  if (asked.numa.mode == NumaMode::kShard) {  // a block with rows of two nodes is read twice
-    options.numa.mode = NumaMode::kInterleave;
+  if (asked.numa.mode == NumaMode::kShard) {
     fallbacks->push_back({.wanted = "shards on their nodes",
                           .got = "weights interleaved over the nodes",
                           .why = "bytes of a pipe come once",
@@ -218,30 +230,42 @@ LoadOptions OptionsFor(const LoadOptions& asked, std::vector<Fallback>* fallback
   return options;
 }
 
-// What kAuto stands for. Of a mapping nothing: it places nothing, so there is nothing to decide.
-LoadOptions DecideNuma(const TensorIndex& index, const Machine& machine, LoadOptions options,
-                       PlacementPlan* plan) {
-  if (options.numa.mode != NumaMode::kAuto) return options;
-  options.numa = {};
-  if (options.loader == LoaderKind::kMmap) return options;
-  NumaChoice choice = ChooseNuma(machine, index.total_bytes(), index.group_count() - 2);
-  options.numa = choice.policy;
-  // A block with rows of two nodes is read twice, and bytes of a pipe come once.
-  if (options.stream != nullptr && options.numa.mode == NumaMode::kShard) {
-    options.numa.mode = NumaMode::kInterleave;
+// Of a mapping kAuto is nothing: it places nothing, so there is nothing to decide. Nor can a stream
+// be dealt out: a block with rows of two nodes is read twice, and bytes of a pipe come once.
+Result<ImageSpec> ImagesOf(const TensorIndex& index, const Machine& machine,
+                           const LoadOptions& options) {
+  if (options.loader == LoaderKind::kMmap && options.numa.mode == NumaMode::kAuto) {
+    return ImageSpec();
   }
-  plan->numa_rule = std::move(choice.rule);
-  return options;
+  ASSIGN_OR_RETURN(ImageSpec spec, ChooseImages(index, machine, options.numa));
+  if (options.stream != nullptr && spec.numa.mode == NumaMode::kShard) {
+    spec.numa.mode = NumaMode::kInterleave;
+  }
+  return spec;
 }
 
 }  // namespace
 
+Result<ImageSpec> ChooseImages(const TensorIndex& index, const Machine& machine,
+                               const NumaPolicy& numa) {
+  ImageSpec spec{.numa = numa};
+  if (numa.mode == NumaMode::kAuto) {
+    NumaChoice choice = ChooseNuma(machine, index.total_bytes(), index.group_count() - 2);
+    spec.numa = choice.policy;
+    spec.numa_rule = std::move(choice.rule);
+  }
+  ASSIGN_OR_RETURN(spec.nodes, NodesFor(spec.numa, machine));
+  spec.shares = RowShares(machine, spec.nodes);
+  return spec;
+}
+
 Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& machine,
                                     const LoadOptions& asked, const PlanInputs& inputs) {
   PlacementPlan plan;
-  const LoadOptions options = DecideNuma(index, machine, OptionsFor(asked, &plan.fallbacks), &plan);
-  plan.numa = options.numa;
-  ASSIGN_OR_RETURN(plan.nodes, NodesFor(options.numa, machine));
+  const LoadOptions options = OptionsFor(asked, &plan.fallbacks);
+  ASSIGN_OR_RETURN(ImageSpec images, ImagesOf(index, machine, options));
+  plan.numa = images.numa;
+  plan.nodes = images.nodes;
   if (options.loader == LoaderKind::kResident) {
     return MakeFixableError(ErrorCode::kUsage, "llm-run resident list",
                             "--loader=resident places nothing: the weights lie where they are");
@@ -250,19 +274,17 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
     RETURN_IF_ERROR(PlanMapped(index, options, &plan));
     return plan;
   }
-  std::vector<ArenaPlan> arenas = PlanArenas(index, machine, options, &plan);
+  std::vector<ArenaPlan> arenas = PlanArenas(index, machine, options, images, &plan);
   std::optional<std::string> shortage = Shortage(arenas, machine, options, plan.nodes);
   if (shortage && plan.mirrored && options.loader == LoaderKind::kAuto &&
       !RequiresHugePages(options)) {
-    LoadOptions one_copy = options;
-    one_copy.numa.mode = NumaMode::kShard;
-    plan.numa = one_copy.numa;
+    images.numa.mode = NumaMode::kShard;
     plan.fallbacks.push_back({.wanted = "a copy of the weights on each node",
                               .got = "one, whose rows are dealt out (--numa=shard)",
                               .why = std::move(*shortage),
                               .fix = "free some memory"});
-    arenas = PlanArenas(index, machine, one_copy, &plan);
-    shortage = Shortage(arenas, machine, one_copy, plan.nodes);
+    arenas = PlanArenas(index, machine, options, images, &plan);
+    shortage = Shortage(arenas, machine, options, plan.nodes);
   }
   ASSIGN_OR_RETURN(plan.loader, ChooseLoader(index, options, inputs, shortage, &plan));
   if (plan.loader == LoaderKind::kMmap) {
@@ -275,13 +297,11 @@ Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& mac
   return plan;
 }
 
-PlacementPlan PlanImage(const TensorIndex& index, LoaderKind loader, const PlanInputs& inputs) {
+PlacementPlan PlanImages(const TensorIndex& index, LoaderKind loader, const PlanInputs& inputs,
+                         const ImageSpec& spec) {
   PlacementPlan plan;
   plan.loader = loader == LoaderKind::kAuto ? FasterReader(index, inputs) : loader;
-  const uint64_t weights_bytes = LayOut(index, kWhole, &plan).front();
-  if (weights_bytes > 0)
-    plan.arenas.push_back(
-        {.bytes = weights_bytes, .used_bytes = weights_bytes, .tiles = {}, .nodes = {}});
+  plan.arenas = LayOutImages(index, spec, &plan);
   return plan;
 }
 

@@ -29,7 +29,7 @@
 namespace llmrun {
 
 inline constexpr uint64_t kImageAlignment = 4096;
-// Of the rules by which PlanImage() lays segments. Images outlive the process (loader/resident):
+// Of the rules by which PlanImages() lays segments. Images outlive the process (loader/resident):
 // raise it with every change of kImageAlignment, kMaxSegmentGapBytes, or of order and places.
 inline constexpr uint32_t kImageLayoutVersion = 1;
 
@@ -92,9 +92,23 @@ struct PlanInputs {
 Result<PlacementPlan> PlanPlacement(const TensorIndex& index, const Machine& machine,
                                     const LoadOptions& options, const PlanInputs& inputs);
 
-// The image alone, for memory that somebody else provides: one arena without tiles (none for a
-// model without weights). kAuto is chosen as above; any other loader is taken as it is.
-PlacementPlan PlanImage(const TensorIndex& index, LoaderKind loader, const PlanInputs& inputs);
+// What decides into how many images the weights go and what lies where in them, whatever the
+// machine and its memory.
+struct ImageSpec {
+  NumaPolicy numa = {};  // never kAuto
+  NodeSet nodes = {};
+  std::vector<uint32_t> shares = {};  // [nodes] of rows, for kShard
+  std::string numa_rule = {};         // as PlacementPlan's
+};
+// What the policy of a load comes to. kAuto goes by the bytes of the weights and the machine's
+// bandwidths. Failure: kUsage for a node that is not there.
+Result<ImageSpec> ChooseImages(const TensorIndex& index, const Machine& machine,
+                               const NumaPolicy& numa);
+
+// The images alone, for memory that somebody else provides: arenas without tiles (none for a model
+// without weights). kAuto is chosen as above; any other loader is taken as it is.
+PlacementPlan PlanImages(const TensorIndex& index, LoaderKind loader, const PlanInputs& inputs,
+                         const ImageSpec& spec);
 
 std::span<const TensorPart> PartsOf(const PlacementPlan& plan, TensorId tensor);
 

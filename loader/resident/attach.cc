@@ -18,11 +18,18 @@ Status CheckImage(const TensorIndex& index, const ResidentManifest& manifest) {
   for (size_t i = 0; same && i < index.files().size(); ++i) {
     same = manifest.parts[i].header_bytes == index.files()[i].data_offset;
   }
-  const PlacementPlan plan = PlanImage(index, LoaderKind::kResident, {});
-  const uint64_t bytes = plan.arenas.empty() ? 0 : plan.arenas.front().bytes;
-  if (same && bytes == manifest.arena_bytes && bytes > 0 && bytes <= manifest.data_bytes) return {};
-  return MakeError(ErrorCode::kUnavailable, "{}: image of {} bytes, {} expected",
-                   manifest.data_path, manifest.arena_bytes, bytes);
+  const PlacementPlan plan = PlanImages(index, LoaderKind::kResident, {}, manifest.images());
+  same = same && !plan.arenas.empty() && plan.arenas.size() == manifest.data.size();
+  for (size_t i = 0; same && i < plan.arenas.size(); ++i) {
+    const ResidentData& data = manifest.data[i];
+    if (plan.arenas[i].bytes == data.image_bytes && data.image_bytes <= data.bytes) continue;
+    return MakeError(ErrorCode::kUnavailable, "{}: image of {} bytes, {} expected", data.path,
+                     data.image_bytes, plan.arenas[i].bytes);
+  }
+  if (same) return {};
+  return MakeError(ErrorCode::kUnavailable, "{}: {} images of {} files, {} of {} expected",
+                   manifest.data.front().path, manifest.data.size(), manifest.parts.size(),
+                   plan.arenas.size(), index.files().size());
 }
 
 bool Meets(PageKind pages, HugePages wanted) {
@@ -40,34 +47,6 @@ bool Meets(PageKind pages, HugePages wanted) {
   return true;
 }
 
-// What was wished about the memory and is not so.
-Status CompareWishes(const ResidentManifest& manifest, const LoadOptions& options,
-                     std::vector<Fallback>* fallbacks) {
-  const std::string fix = fmt::format(
-      "llm-run resident drop -m {0} && {1} --hugepages={2}", manifest.parts.front().path,
-      LoadCommand(manifest.parts.front().path, options), NameOf(options.hugepages));
-  const bool require = options.policy == HugePagesPolicy::kRequire;
-  const bool met =
-      Meets(manifest.pages, options.hugepages) &&
-      !(require && options.hugepages == HugePages::kAuto && !IsHugetlb(manifest.pages));
-  if (!met && require) {
-    return MakeFixableError(ErrorCode::kUnavailable, fix,
-                            "--hugepages={} is required, but the resident weights lie in {} pages",
-                            NameOf(options.hugepages), NameOf(manifest.pages));
-  }
-  if (!met) {
-    fallbacks->push_back({fmt::format("{} pages", NameOf(options.hugepages)),
-                          fmt::format("{} pages", NameOf(manifest.pages)),
-                          "the resident weights lie in them", fix});
-  }
-  if (options.numa.mode != NumaMode::kOff && options.numa.mode != NumaMode::kAuto) {
-    fallbacks->push_back({fmt::format("--numa={}", NameOf(options.numa)),
-                          "the nodes they were loaded on", "resident weights stay where they are",
-                          "--loader=io_uring"});
-  }
-  return {};
-}
-
 // Page-table entries for large pages: few, and with them smaps tells what lies there. What cannot
 // be done here, the first touch does.
 void EnterLargePages(std::byte* data, uint64_t bytes, PageKind pages) {
@@ -81,12 +60,12 @@ void EnterLargePages(std::byte* data, uint64_t bytes, PageKind pages) {
   }
 }
 
-Result<Arena> MapData(const ResidentManifest& manifest) {
-  ASSIGN_OR_RETURN(const UniqueFd fd, OpenData(manifest));
-  void* mapped = ::mmap(nullptr, manifest.data_bytes, PROT_READ, MAP_SHARED, fd.get(), 0);
-  if (mapped == MAP_FAILED) return OsError(errno, fmt::format("{}: mmap", manifest.data_path));
-  const PageKind kind = IsHugetlb(manifest.pages) ? manifest.pages : PageKind::k4K;
-  return Arena::Adopt({static_cast<std::byte*>(mapped), manifest.data_bytes}, kind);
+Result<Arena> MapData(const ResidentData& data) {
+  ASSIGN_OR_RETURN(const UniqueFd fd, OpenData(data));
+  void* mapped = ::mmap(nullptr, data.bytes, PROT_READ, MAP_SHARED, fd.get(), 0);
+  if (mapped == MAP_FAILED) return OsError(errno, fmt::format("{}: mmap", data.path));
+  const PageKind kind = IsHugetlb(data.pages) ? data.pages : PageKind::k4K;
+  return Arena::Adopt({static_cast<std::byte*>(mapped), data.bytes}, kind);
 }
 
 Result<std::optional<GivenMemory>> TryAttach(const StoreDir& dir, const TensorIndex& index,
@@ -100,15 +79,57 @@ Result<std::optional<GivenMemory>> TryAttach(const StoreDir& dir, const TensorIn
   }
   RETURN_IF_ERROR(CheckImage(index, store->manifest));
   GivenMemory memory;
-  RETURN_IF_ERROR(CompareWishes(store->manifest, options, &memory.fallbacks));
-  ASSIGN_OR_RETURN(memory.arena, MapData(store->manifest));
+  ASSIGN_OR_RETURN(memory.fallbacks, CompareWishes(store->manifest, options));
+  memory.images = store->manifest.images();
   memory.filled = true;
-  memory.when_open = [data = memory.arena->data(), bytes = memory.arena->size_bytes(),
-                      pages = store->manifest.pages] { EnterLargePages(data, bytes, pages); };
+  struct Mapped {
+    std::byte* at;
+    uint64_t bytes;
+    PageKind pages;
+  };
+  std::vector<Mapped> mapped;
+  for (const ResidentData& data : store->manifest.data) {
+    ASSIGN_OR_RETURN(Arena arena, MapData(data));
+    mapped.push_back({arena.data(), arena.size_bytes(), data.pages});
+    memory.arenas.push_back(std::move(arena));
+  }
+  memory.when_open = [mapped = std::move(mapped)] {
+    for (const Mapped& image : mapped) EnterLargePages(image.at, image.bytes, image.pages);
+  };
   return std::optional(std::move(memory));
 }
 
 }  // namespace
+
+Result<std::vector<Fallback>> CompareWishes(const ResidentManifest& manifest,
+                                            const LoadOptions& options) {
+  std::vector<Fallback> fallbacks;
+  const std::string& model = manifest.parts.front().path;
+  const std::string fix =
+      fmt::format("llm-run resident drop -m {} && {}", model, LoadCommand(model, options));
+  const std::string pages_fix = fmt::format("{} --hugepages={}", fix, NameOf(options.hugepages));
+  const PageKind pages = manifest.Pages();
+  const bool require = options.policy == HugePagesPolicy::kRequire;
+  const bool met = Meets(pages, options.hugepages) &&
+                   !(require && options.hugepages == HugePages::kAuto && !IsHugetlb(pages));
+  if (!met && require) {
+    return MakeFixableError(ErrorCode::kUnavailable, pages_fix,
+                            "--hugepages={} is required, but the resident weights lie in {} pages",
+                            NameOf(options.hugepages), NameOf(pages));
+  }
+  if (!met) {
+    fallbacks.push_back({fmt::format("{} pages", NameOf(options.hugepages)),
+                         fmt::format("{} pages", NameOf(pages)), "the resident weights lie in them",
+                         pages_fix});
+  }
+  if (options.numa.mode != NumaMode::kAuto && options.numa != manifest.numa) {
+    fallbacks.push_back({fmt::format("--numa={}", NameOf(options.numa)),
+                         fmt::format("{}, as they were loaded", NameOf(manifest.numa)),
+                         "resident weights stay where they are",
+                         fmt::format("{} --numa={}", fix, NameOf(options.numa))});
+  }
+  return fallbacks;
+}
 
 std::string LoadCommand(const std::string& model_path, const LoadOptions& options) {
   const bool usual = options.resident_dir == DefaultStoreDir();

@@ -12,6 +12,7 @@
 #include "base/fallback.h"
 #include "base/unique_fd.h"
 #include "loader/load_options.h"
+#include "loader/plan/placement_plan.h"
 #include "memory/arena.h"
 #include "memory/machine.h"
 
@@ -26,9 +27,11 @@ struct DataFile {
   std::vector<Fallback> fallbacks;
 };
 
-// In the best place for `bytes`: hugetlbfs as `pages` says, else `tmpfs_folder`.
-// Failure: kResource when memory is short, kOs.
-Result<DataFile> MakeDataFile(const std::string& tmpfs_folder, uint64_t bytes, HugePages pages,
-                              const Machine& machine);
+// One for each arena of a plan, bound to its nodes, in the best place for its bytes: hugetlbfs as
+// `pages` says, else `tmpfs_folder`.
+// Failure: kResource when memory is short, kUsage for a node that is not there, kOs.
+Result<std::vector<DataFile>> MakeDataFiles(const std::string& tmpfs_folder,
+                                            const std::vector<ArenaPlan>& arenas, HugePages pages,
+                                            const Machine& machine);
 
 }  // namespace llmrun

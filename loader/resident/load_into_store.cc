@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "loader/resident/attach.h"
 #include "loader/resident/data_file.h"
 #include "loader/weights_memory.h"
 
@@ -53,41 +54,52 @@ Status WriteManifest(const ResidentManifest& manifest, const std::string& path) 
   return {};
 }
 
-// Names the data, puts the manifest into place, and removes what it replaced. tmpfs and hugetlbfs
-// live as long as the machine runs: there is nothing to fsync.
-Status Publish(const StoreDir& dir, const DataFile& file, ResidentStore* store) {
-  ASSIGN_OR_RETURN(const StoreDir::Lock lock, dir.Take());
-  ResidentManifest& manifest = store->manifest;
+// Gives the file the name that the manifest says.
+Status Name(const DataFile& file, ResidentData* data) {
   struct stat info = {};
   if (::fchmod(file.fd.get(), 0400) != 0 || ::fstat(file.fd.get(), &info) != 0) {
     return OsError(errno, file.folder);
   }
-  const int64_t now = NanosecondsSinceEpoch();
-  manifest.data_path =
-      fmt::format("{}/{}-{}-{:x}{}", file.folder, dir.tag(), ::getpid(), now, kDataSuffix);
-  manifest.data_inode = info.st_ino;
-  manifest.data_bytes = static_cast<uint64_t>(info.st_size);
-  manifest.pid = ::getpid();
-  manifest.created_seconds = now / 1'000'000'000;
+  data->inode = info.st_ino;
+  data->bytes = static_cast<uint64_t>(info.st_size);
   const std::string unnamed = fmt::format("/proc/self/fd/{}", file.fd.get());
-  if (::linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, manifest.data_path.c_str(),
-               AT_SYMLINK_FOLLOW) != 0) {
-    return OsError(errno, manifest.data_path);
+  if (::linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, data->path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    return OsError(errno, data->path);
   }
-  const Status written = WriteManifest(manifest, store->manifest_path);
-  SweepLeftovers(dir);  // the data that was replaced; ours, when it got no manifest
-  return written;
+  return {};
 }
 
-// Fills the file and returns the report, with the hash over what lies in it.
+// Names the data, puts the manifest into place, and removes what it replaced. tmpfs and hugetlbfs
+// live as long as the machine runs: there is nothing to fsync.
+Status Publish(const StoreDir& dir, const std::vector<DataFile>& files, ResidentStore* store) {
+  ASSIGN_OR_RETURN(const StoreDir::Lock lock, dir.Take());
+  ResidentManifest& manifest = store->manifest;
+  const int64_t now = NanosecondsSinceEpoch();
+  manifest.pid = ::getpid();
+  manifest.created_seconds = now / 1'000'000'000;
+  Status done;
+  for (size_t i = 0; i < files.size() && done; ++i) {
+    manifest.data[i].path = fmt::format("{}/{}-{}-{:x}-{}{}", files[i].folder, dir.tag(),
+                                        ::getpid(), now, i, kDataSuffix);
+    done = Name(files[i], &manifest.data[i]);
+  }
+  if (done) done = WriteManifest(manifest, store->manifest_path);
+  SweepLeftovers(dir);  // the data that was replaced; ours, when it got no manifest
+  return done;
+}
+
+// Fills the files and returns the report, with the hash over what lies in them.
 Result<LoadReport> Fill(const TensorIndex& index, const Machine& machine, LoadOptions options,
-                        DataFile* file) {
+                        const ImageSpec& images, std::vector<DataFile>* files) {
   options.hash = true;
   GivenMemory memory;
-  memory.seconds_before = file->populate_seconds;
-  memory.populate_seconds = file->populate_seconds;
-  memory.fallbacks = std::move(file->fallbacks);
-  memory.arena = std::move(file->arena);
+  memory.images = images;
+  for (DataFile& file : *files) {
+    memory.seconds_before += file.populate_seconds;
+    memory.populate_seconds += file.populate_seconds;
+    memory.fallbacks.insert(memory.fallbacks.end(), file.fallbacks.begin(), file.fallbacks.end());
+    memory.arenas.push_back(std::move(file.arena));
+  }
   ASSIGN_OR_RETURN(const auto weights, StartLoadInto(index, machine, options, std::move(memory)));
   return weights->Finish();
 }
@@ -98,8 +110,9 @@ Result<StoredLoad> LoadIntoStore(const TensorIndex& index, const Machine& machin
                                  const LoadOptions& options) {
   RETURN_IF_ERROR(CheckLoader(options.loader));
   const std::string& model_path = index.files().front().label;
-  const PlacementPlan image = PlanImage(index, options.loader, {});
-  if (image.arenas.empty()) {
+  ASSIGN_OR_RETURN(const ImageSpec images, ChooseImages(index, machine, options.numa));
+  const PlacementPlan plan = PlanImages(index, options.loader, {}, images);
+  if (plan.arenas.empty()) {
     return MakeError(ErrorCode::kUsage, "{}: there are no weights in it", model_path);
   }
   ASSIGN_OR_RETURN(const StoreDir dir, StoreDir::Make(options.resident_dir));
@@ -108,28 +121,40 @@ Result<StoredLoad> LoadIntoStore(const TensorIndex& index, const Machine& machin
     SweepLeftovers(dir);
   }
   ASSIGN_OR_RETURN(std::optional<ResidentStore> found, FindStore(dir, model_path));
-  if (found && found->stale.empty()) return StoredLoad{*std::move(found), std::nullopt};
+  if (found && found->stale.empty()) {
+    StoredLoad stored{.store = *std::move(found), .report = {}};
+    ASSIGN_OR_RETURN(stored.fallbacks, CompareWishes(stored.store.manifest, options));
+    return stored;
+  }
 
   ResidentStore store{.manifest_path = dir.ManifestPath(model_path), .manifest = {}, .stale = {}};
   ASSIGN_OR_RETURN(store.manifest.parts, DescribeParts(index));
+  store.manifest.numa = images.numa;
+  store.manifest.nodes = images.nodes;
+  store.manifest.shares = images.shares;
+  for (const ArenaPlan& arena : plan.arenas) {
+    store.manifest.data.push_back({.image_bytes = arena.bytes, .path = {}});
+  }
   RETURN_IF_ERROR(CheckPaths(store.manifest));
-  store.manifest.arena_bytes = image.arenas.front().bytes;
-  ASSIGN_OR_RETURN(DataFile file, MakeDataFile(dir.path(), store.manifest.arena_bytes,
-                                               options.hugepages, machine));
-  ASSIGN_OR_RETURN(LoadReport report, Fill(index, machine, options, &file));
+  ASSIGN_OR_RETURN(std::vector<DataFile> files,
+                   MakeDataFiles(dir.path(), plan.arenas, options.hugepages, machine));
+  ASSIGN_OR_RETURN(LoadReport report, Fill(index, machine, options, images, &files));
   if (const Status unchanged = CheckParts(store.manifest); !unchanged) {
     return MakeError(ErrorCode::kBadData, "{}: it changed while it was loaded",
                      unchanged.error().message);
   }
-  const bool thp = !IsHugetlb(file.kind) && report.residency.bytes_thp > 0;
-  store.manifest.pages = thp ? PageKind::kThp : file.kind;
+  const bool got_thp = report.residency.bytes_thp > 0;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const bool thp = got_thp && !IsHugetlb(files[i].kind);
+    store.manifest.data[i].pages = thp ? PageKind::kThp : files[i].kind;
+  }
   store.manifest.xxh3 = report.xxh3;
-  if (options.hugepages == HugePages::kThp && !thp) {
+  if (options.hugepages == HugePages::kThp && !got_thp) {
     report.fallbacks.push_back({"transparent huge pages", "4K pages",
                                 "tmpfs gives them only where it is mounted so", kThpFix});
   }
-  RETURN_IF_ERROR(Publish(dir, file, &store));
-  return StoredLoad{std::move(store), std::move(report)};
+  RETURN_IF_ERROR(Publish(dir, files, &store));
+  return StoredLoad{.store = std::move(store), .report = std::move(report)};
 }
 
 }  // namespace llmrun

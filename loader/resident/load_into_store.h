@@ -7,8 +7,10 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "base/error.h"
+#include "base/fallback.h"
 #include "loader/index/tensor_index.h"
 #include "loader/load_options.h"
 #include "loader/load_report.h"
@@ -19,13 +21,14 @@ namespace llmrun {
 
 struct StoredLoad {
   ResidentStore store;
-  std::optional<LoadReport> report;  // unset when a valid store was there already
+  std::optional<LoadReport> report;      // unset when a valid store was there already
+  std::vector<Fallback> fallbacks = {};  // then: what was wished and is not so in that store
 };
 
-// Into options.resident_dir, in the largest pages of options.hugepages that are to be had: those of
-// a mounted hugetlbfs with enough free pages, else tmpfs; each step down is a Fallback.
-// Failure: kUsage for a loader that maps, as StoreDir::Make(), kResource when memory is short,
-// kBadData when the files change meanwhile.
+// Into options.resident_dir, onto the nodes of options.numa, in the largest pages of
+// options.hugepages that are to be had: those of a mounted hugetlbfs with enough free pages, else
+// tmpfs; each step down is a Fallback. Failure: kUsage for a loader that maps, as StoreDir::Make(),
+// kResource when memory is short, kBadData when the files change meanwhile.
 Result<StoredLoad> LoadIntoStore(const TensorIndex& index, const Machine& machine,
                                  const LoadOptions& options);
 

@@ -1,8 +1,10 @@
 #include "loader/resident/manifest.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 
 namespace llmrun {
@@ -42,11 +44,23 @@ class Fields {
     const auto [stop, error] = std::from_chars(text.data(), end, hash, 16);
     return error == std::errc() && stop == end ? hash : Bad(key);
   }
-  const Json* List(const char* key) {
+  // Never null.
+  const Json* List(const char* key, size_t at_least) {
+    static const Json none = Json::array();
     const Json* field = Get(key);
-    if (field != nullptr && field->is_array() && !field->empty()) return field;
+    if (field != nullptr && field->is_array() && field->size() >= at_least) return field;
     Bad(key);
-    return nullptr;
+    return &none;
+  }
+  // Numbers that fit into 32 bits.
+  std::vector<uint32_t> Numbers(const char* key) {
+    std::vector<uint32_t> numbers;
+    for (const Json& number : *List(key, 0)) {
+      const bool fits = number.is_number_unsigned() &&
+                        number.get<uint64_t>() <= std::numeric_limits<uint32_t>::max();
+      numbers.push_back(fits ? number.get<uint32_t>() : static_cast<uint32_t>(Bad(key)));
+    }
+    return numbers;
   }
   uint64_t Bad(const char* key) {
     if (bad_.empty()) bad_ = key;
@@ -89,7 +103,47 @@ PageKind ReadPages(Fields* fields) {
   return PageKind::k4K;
 }
 
+ResidentData ReadData(const Json& json, Fields* whole) {
+  Fields fields(json);
+  ResidentData data;
+  data.image_bytes = fields.Number("image_bytes");
+  data.pages = ReadPages(&fields);
+  data.path = fields.Text("data_path");
+  data.inode = fields.Number("data_inode");
+  data.bytes = fields.Number("data_bytes");
+  if (!fields.bad().empty()) whole->Bad("data");
+  return data;
+}
+
+void ReadImages(Fields* fields, ResidentManifest* manifest) {
+  const std::optional<NumaPolicy> numa = ParseNumaPolicy(fields->Text("numa"));
+  if (numa && numa->mode != NumaMode::kAuto) {
+    manifest->numa = *numa;
+  } else {
+    fields->Bad("numa");
+  }
+  manifest->nodes = fields->Numbers("nodes");
+  manifest->shares = fields->Numbers("shares");
+  const bool sharded = manifest->numa.mode == NumaMode::kShard && manifest->nodes.size() > 1;
+  if (sharded && manifest->shares.size() != manifest->nodes.size()) fields->Bad("shares");
+  for (const uint32_t share : manifest->shares) {
+    if (share == 0) fields->Bad("shares");
+  }
+}
+
 }  // namespace
+
+uint64_t ResidentManifest::DataBytes() const {
+  uint64_t bytes = 0;
+  for (const ResidentData& image : data) bytes += image.bytes;
+  return bytes;
+}
+
+PageKind ResidentManifest::Pages() const {
+  PageKind smallest = data.empty() ? PageKind::k4K : PageKind::k1G;
+  for (const ResidentData& image : data) smallest = std::min(smallest, image.pages);
+  return smallest;
+}
 
 std::string ToJson(const ResidentManifest& manifest) {
   Json parts = Json::array();
@@ -103,13 +157,20 @@ std::string ToJson(const ResidentManifest& manifest) {
                      {"header_bytes", part.header_bytes},
                      {"header_xxh3", HexOf(part.header_xxh3)}});
   }
+  Json data = Json::array();
+  for (const ResidentData& image : manifest.data) {
+    data.push_back({{"image_bytes", image.image_bytes},
+                    {"pages", NameOf(image.pages)},
+                    {"data_path", image.path},
+                    {"data_inode", image.inode},
+                    {"data_bytes", image.bytes}});
+  }
   const Json json = {{"layout_version", manifest.layout_version},
                      {"parts", parts},
-                     {"arena_bytes", manifest.arena_bytes},
-                     {"pages", NameOf(manifest.pages)},
-                     {"data_path", manifest.data_path},
-                     {"data_inode", manifest.data_inode},
-                     {"data_bytes", manifest.data_bytes},
+                     {"numa", NameOf(manifest.numa)},
+                     {"nodes", manifest.nodes},
+                     {"shares", manifest.shares},
+                     {"data", data},
                      {"xxh3", HexOf(manifest.xxh3)},
                      {"pid", manifest.pid},
                      {"created_seconds", manifest.created_seconds}};
@@ -123,14 +184,13 @@ Result<ResidentManifest> ParseManifest(const std::string& json, const std::strin
   const uint64_t version = fields.Number("layout_version");
   if (version > std::numeric_limits<uint32_t>::max()) fields.Bad("layout_version");
   manifest.layout_version = static_cast<uint32_t>(version);
-  if (const Json* parts = fields.List("parts")) {
-    for (const Json& part : *parts) manifest.parts.push_back(ReadPart(part, &fields));
+  for (const Json& part : *fields.List("parts", 1)) {
+    manifest.parts.push_back(ReadPart(part, &fields));
   }
-  manifest.arena_bytes = fields.Number("arena_bytes");
-  manifest.pages = ReadPages(&fields);
-  manifest.data_path = fields.Text("data_path");
-  manifest.data_inode = fields.Number("data_inode");
-  manifest.data_bytes = fields.Number("data_bytes");
+  ReadImages(&fields, &manifest);
+  for (const Json& data : *fields.List("data", 1)) {
+    manifest.data.push_back(ReadData(data, &fields));
+  }
   manifest.xxh3 = fields.Hash("xxh3");
   manifest.pid = fields.Signed("pid");
   manifest.created_seconds = fields.Signed("created_seconds");

@@ -24,18 +24,31 @@ struct ResidentPart {
   bool operator==(const ResidentPart&) const = default;
 };
 
+// Where one image lies.
+struct ResidentData {
+  uint64_t image_bytes = 0;
+  PageKind pages = PageKind::k4K;  // k2M, k1G: on hugetlbfs; else on tmpfs, kThp if it gave some
+  std::string path;
+  uint64_t inode = 0;
+  uint64_t bytes = 0;  // image_bytes in whole pages
+  bool operator==(const ResidentData&) const = default;
+};
+
 struct ResidentManifest {
   uint32_t layout_version = kImageLayoutVersion;
   std::vector<ResidentPart> parts;  // in their order; at least one
-  uint64_t arena_bytes = 0;         // of the image
-  PageKind pages = PageKind::k4K;   // k2M, k1G: on hugetlbfs; else on tmpfs, kThp if it gave some
-  std::string data_path;
-  uint64_t data_inode = 0;
-  uint64_t data_bytes = 0;      // arena_bytes in whole pages
-  uint64_t xxh3 = 0;            // as LoadReport::xxh3
-  int64_t pid = 0;              // who loaded it
-  int64_t created_seconds = 0;  // since 1970
+  NumaPolicy numa;                  // as ImageSpec has these three
+  NodeSet nodes = {};
+  std::vector<uint32_t> shares = {};
+  std::vector<ResidentData> data;  // at least one; as the arenas of PlanImages()
+  uint64_t xxh3 = 0;               // as LoadReport::xxh3
+  int64_t pid = 0;                 // who loaded it
+  int64_t created_seconds = 0;     // since 1970
   bool operator==(const ResidentManifest&) const = default;
+
+  ImageSpec images() const { return {.numa = numa, .nodes = nodes, .shares = shares}; }
+  uint64_t DataBytes() const;  // of all of them
+  PageKind Pages() const;      // the smallest kind of them
 };
 
 std::string ToJson(const ResidentManifest& manifest);

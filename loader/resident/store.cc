@@ -69,7 +69,9 @@ Status SamePart(const ResidentPart& was, const ResidentPart& is) {
 
 std::string WhyStale(const ResidentManifest& manifest) {
   if (const Status parts = CheckParts(manifest); !parts) return parts.error().message;
-  if (const auto data = OpenData(manifest); !data) return data.error().message;
+  for (const ResidentData& data : manifest.data) {
+    if (const auto fd = OpenData(data); !fd) return fd.error().message;
+  }
   return "";
 }
 
@@ -148,8 +150,8 @@ Status CheckParts(const ResidentManifest& manifest) {
   return {};
 }
 
-Result<UniqueFd> OpenData(const ResidentManifest& manifest) {
-  const std::string& path = manifest.data_path;
+Result<UniqueFd> OpenData(const ResidentData& data) {
+  const std::string& path = data.path;
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   struct stat info = {};
   if (!fd.valid() || ::fstat(fd.get(), &info) != 0) {
@@ -157,10 +159,10 @@ Result<UniqueFd> OpenData(const ResidentManifest& manifest) {
                      std::strerror(errno));
   }
   RETURN_IF_ERROR(Same(path, "owner", ::geteuid(), info.st_uid));
-  RETURN_IF_ERROR(Same(path, "inode", manifest.data_inode, uint64_t{info.st_ino}));
-  RETURN_IF_ERROR(Same(path, "size", manifest.data_bytes, static_cast<uint64_t>(info.st_size)));
+  RETURN_IF_ERROR(Same(path, "inode", data.inode, uint64_t{info.st_ino}));
+  RETURN_IF_ERROR(Same(path, "size", data.bytes, static_cast<uint64_t>(info.st_size)));
   const std::optional<PageKind> found = PagesOfFileSystem(fd.get());
-  const PageKind wanted = IsHugetlb(manifest.pages) ? manifest.pages : PageKind::k4K;
+  const PageKind wanted = IsHugetlb(data.pages) ? data.pages : PageKind::k4K;
   const std::string_view found_name = found ? NameOf(*found) : "those of a disk";
   RETURN_IF_ERROR(Same(path, "kind of pages", NameOf(wanted), found_name));
   return fd;
@@ -198,7 +200,7 @@ Result<std::vector<ResidentStore>> DropStores(const StoreDir& dir,
 void SweepLeftovers(const StoreDir& dir) {
   std::set<std::string> named;
   for (const ResidentManifest& manifest : ManifestsIn(dir)) {
-    named.insert(fs::path(manifest.data_path).filename());
+    for (const ResidentData& data : manifest.data) named.insert(fs::path(data.path).filename());
   }
   std::vector<std::string> folders = {dir.path()};
   for (const HugetlbMount& mount : HugetlbMounts()) {

@@ -29,8 +29,8 @@ Result<std::vector<ResidentPart>> DescribeParts(const TensorIndex& index);
 
 // What was loaded is what the files are now; kUnavailable with what changed, was and is.
 Status CheckParts(const ResidentManifest& manifest);
-// The data, open for reading, when it is what the manifest says; kUnavailable otherwise.
-Result<UniqueFd> OpenData(const ResidentManifest& manifest);
+// One image, open for reading, when it is what the manifest says; kUnavailable otherwise.
+Result<UniqueFd> OpenData(const ResidentData& data);
 
 // nullopt when there is none for this model (the path of its first part).
 Result<std::optional<ResidentStore>> FindStore(const StoreDir& dir, const std::string& model_path);

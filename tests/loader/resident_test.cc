@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <thread>
 
 #include "base/small_file.h"
+#include "loader/gguf/gguf_writer.h"
 #include "loader/resident/attach.h"
 #include "tests/loader/plan_index.h"
 #include "tests/loader/resident_support.h"
@@ -33,11 +35,15 @@ ResidentManifest SomeManifest() {
                      .header_bytes = 7,
                      .header_xxh3 = 0xFEDCBA9876543210},
                     {.path = "/models/b.gguf", .identity = {}, .header_bytes = 1}},
-          .arena_bytes = 8192,
-          .pages = PageKind::k2M,
-          .data_path = "/mnt/x/y.weights",
-          .data_inode = 11,
-          .data_bytes = 2097152,
+          .numa = {.mode = NumaMode::kShard},
+          .nodes = {0, 3},
+          .shares = {8, 1},
+          .data = {{.image_bytes = 8192,
+                    .pages = PageKind::k2M,
+                    .path = "/mnt/x/y.weights",
+                    .inode = 11,
+                    .bytes = 2097152},
+                   {.image_bytes = 1, .path = "/mnt/x/z.weights", .inode = 12, .bytes = 4096}},
           .xxh3 = 12,
           .pid = 13,
           .created_seconds = 14};
@@ -52,10 +58,28 @@ TEST(ResidentManifest, ComesBackAsItWas) {
 
 TEST(ResidentManifest, EveryFieldIsWanted) {
   const std::string json = ToJson(SomeManifest());
-  for (const char* field :
-       {"layout_version", "parts", "path", "device", "inode", "bytes", "modified_seconds",
-        "modified_nanoseconds", "header_bytes", "header_xxh3", "arena_bytes", "pages", "data_path",
-        "data_inode", "data_bytes", "xxh3", "pid", "created_seconds"}) {
+  for (const char* field : {"layout_version",
+                            "parts",
+                            "path",
+                            "device",
+                            "inode",
+                            "bytes",
+                            "modified_seconds",
+                            "modified_nanoseconds",
+                            "header_bytes",
+                            "header_xxh3",
+                            "numa",
+                            "nodes",
+                            "shares",
+                            "data",
+                            "image_bytes",
+                            "pages",
+                            "data_path",
+                            "data_inode",
+                            "data_bytes",
+                            "xxh3",
+                            "pid",
+                            "created_seconds"}) {
     const std::string key = fmt::format("\"{}\":", field);
     std::string without = json;
     without.replace(without.find(key) + 1, 1, "_");
@@ -90,12 +114,38 @@ TEST(Resident, AttachesTheSameBytesWithoutReading) {
     EXPECT_EQ(report->read_bytes, model.index.total_bytes());
     EXPECT_EQ(report->residency.bytes_absent, 0U);
     EXPECT_EQ(report->residency.bytes_4k + report->residency.bytes_thp,
-              stored->store.manifest.data_bytes);
+              stored->store.manifest.DataBytes());
     EXPECT_THAT(report->fallbacks, IsEmpty());
     EXPECT_GT(report->time_to_first_layer_seconds, 0.0);
     EXPECT_LE(report->time_to_first_layer_seconds, report->seconds);
     EXPECT_THAT(DropStores(model.dir.Open(), model.path).value(), SizeIs(1));
   }
+}
+
+TEST(Resident, ModelsInSeveralParts) {
+  const TempTree tree;
+  const TempStoreDir dir;
+  for (uint32_t part = 0; part < 3; ++part) {
+    GgufWriter writer;
+    writer.AddUint32("split.no", part);
+    writer.AddUint32("split.count", 3);
+    ASSERT_TRUE(writer.AddTensor(fmt::format("blk.{}.w", part), DType::kF32, {5000 + part}));
+    std::vector<std::byte> bytes = writer.Header();
+    bytes.resize(bytes.size() + writer.DataBytes(), static_cast<std::byte>(0x11 * (part + 1)));
+    ASSERT_TRUE(WriteFile(tree.Path(fmt::format("m-0000{}-of-00003.gguf", part + 1)), bytes));
+  }
+  const TensorIndex index = OpenModel(tree.Path("m-00001-of-00003.gguf")).value();
+  LoadOptions options{.hugepages = HugePages::kOff, .resident_dir = dir.path()};
+  const auto stored = LoadIntoStore(index, ThisMachine(), options);
+  ASSERT_TRUE(stored) << stored.error().OneLine();
+  EXPECT_THAT(stored->store.manifest.parts, SizeIs(3));
+  options.loader = LoaderKind::kResident;
+  EXPECT_EQ(LoadAll(index, options).value().xxh3, HashOfFiles(index));
+  // Each part is looked at.
+  ASSERT_EQ(utimes(tree.Path("m-00003-of-00003.gguf").c_str(), nullptr), 0);
+  const auto refused = LoadAll(index, options);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("m-00003-of-00003.gguf: time of modification"));
 }
 
 TEST(Resident, EveryLatchIsOpenAtOnce) {
@@ -271,9 +321,9 @@ TEST(ResidentStale, TheStoreChanged) {
 
 TEST(ResidentStale, AnImageOfOtherSizeIsRefused) {
   const ResidentModel model;
-  const uint64_t bytes = model.Store().value().store.manifest.arena_bytes;
-  ReplaceInFile(model.dir.Files(".json").front(), fmt::format("\"arena_bytes\": {}", bytes),
-                fmt::format("\"arena_bytes\": {}", bytes - 4096));
+  const uint64_t bytes = model.Store().value().store.manifest.data[0].image_bytes;
+  ReplaceInFile(model.dir.Files(".json").front(), fmt::format("\"image_bytes\": {}", bytes),
+                fmt::format("\"image_bytes\": {}", bytes - 4096));
   const auto refused = model.Load(LoaderKind::kResident);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
@@ -360,7 +410,7 @@ TEST(Resident, LayoutOfVersion1) {
                               {"blk.0.a", 5'132, 60'000},
                               {"blk.0.b", 200'000, 10}}},
                  {.file_bytes = 9'000, .tensors = {{"output", 4'097, 4'096}}}});
-  const PlacementPlan plan = PlanImage(index, LoaderKind::kRead, {});
+  const PlacementPlan plan = PlanImages(index, LoaderKind::kRead, {}, {});
   EXPECT_EQ(kImageLayoutVersion, 1U);
   ASSERT_THAT(plan.arenas, SizeIs(1));
   EXPECT_EQ(plan.arenas[0].bytes, 77'824U);
@@ -425,15 +475,15 @@ TEST(ResidentHugetlb, LiesIn2MPages) {
     const auto stored = LoadIntoStore(model.index, machine, options);
     ASSERT_TRUE(stored) << stored.error().OneLine();
     EXPECT_THAT(stored->report->fallbacks, IsEmpty());
-    EXPECT_EQ(stored->store.manifest.pages, PageKind::k2M);
-    EXPECT_EQ(stored->store.manifest.data_bytes, 3 * PageBytes(PageKind::k2M));
-    EXPECT_EQ(stored->report->residency.bytes_2m, stored->store.manifest.data_bytes);
+    EXPECT_EQ(stored->store.manifest.Pages(), PageKind::k2M);
+    EXPECT_EQ(stored->store.manifest.DataBytes(), 3 * PageBytes(PageKind::k2M));
+    EXPECT_EQ(stored->report->residency.bytes_2m, stored->store.manifest.DataBytes());
     EXPECT_THAT(model.dir.Files(kDataSuffix), IsEmpty());
     options.loader = LoaderKind::kResident;
     const auto report = LoadAll(model.index, options);
     ASSERT_TRUE(report) << report.error().OneLine();
     EXPECT_EQ(report->xxh3, model.hash);
-    EXPECT_EQ(report->residency.bytes_2m, stored->store.manifest.data_bytes);
+    EXPECT_EQ(report->residency.bytes_2m, stored->store.manifest.DataBytes());
     EXPECT_THAT(report->fallbacks, IsEmpty());
     options.loader = LoaderKind::kAuto;
   }

@@ -125,6 +125,20 @@ $(grep -c '^note' /tmp/notes) notes" \
     "exit 0, nodes $3: $(($(bytes_of "$2") * copies)), 0 apart, remote 0.0, xxh3 $expected_xxh3, 0 notes"
 }
 
+# check_resident NUMA PAGES NODES REMOTE: weights left in memory by a process lie there, in the kind of
+# pages (a hugetlbfs must be mounted for 2M), for the next one, and verify as they are.
+check_resident() {
+  llm-run resident load -m /model/model.gguf --hugepages="$2" --numa="$1" >/tmp/stored 2>/tmp/notes
+  stored="exit $?, $(grep -o -E "in .* pages, numa [a-z:0-9]+" /tmp/stored)"
+  load -m /model/model.gguf --loader=resident --numa="$1"
+  check "resident, $2, $1" "$stored; exit $status, nodes $(spread | sed 's/:.*//'), remote \
+$(value remote_fraction | cut -c 1-3), xxh3 $(value xxh3), $(grep -c '^note' /tmp/notes) notes" \
+    "exit 0, in $([ "$2" = off ] && echo 4K || echo "$2") pages, numa $1; exit 0, nodes $3, remote $4, \
+xxh3 $expected_xxh3, 0 notes"
+  check "resident, $2, $1, logits" "$(logits -m /model/model.gguf --loader=resident)" "$(logits --numa=off -t 1)"
+  llm-run resident drop -m /model/model.gguf >/dev/null
+}
+
 # logits OPTIONS...: the hash of the logits of a few tokens.
 logits() {
   llm-run eval --tokens "1 20 300 4 5 66 7 8 9" --logits /tmp/logits "$@" >/dev/null 2>/tmp/notes ||
