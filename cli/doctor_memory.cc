@@ -34,7 +34,7 @@ Check Nodes(const Machine& machine) {
     found += fmt::format(" {}{}{} has {} free of {} and {};", node.os_index,
                          node.kind.empty() ? "" : " ", node.kind, FormatBytes(node.free_bytes),
                          FormatBytes(node.total_bytes),
-                         cpus == 0 ? "no CPUs" : fmt::format("{} CPUs", cpus));
+                         cpus == 0 ? "no CPUs" : fmt::format("{} CPU{}", cpus, cpus == 1 ? "" : "s"));
   }
   found.pop_back();
   const uint64_t balancing = ReadNumberFile("/proc/sys/kernel/numa_balancing").value_or(0);

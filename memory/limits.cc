@@ -205,6 +205,11 @@ std::optional<uint64_t> NodeAvailableBytes(unsigned node, const LimitRoots& root
           .value_or(std::string());
   const std::optional<uint64_t> free_bytes = FindKilobytes(meminfo, "MemFree");
   if (!free_bytes) return std::nullopt;
+  // Memory that was added to a running machine may be missing from the node's account.
+  if (ReadNumberFile(roots.sysfs + "/devices/system/node/has_memory") == node) {
+    const std::string all = ReadSmallFile(roots.proc + "/meminfo").value_or(std::string());
+    if (const auto available_bytes = FindKilobytes(all, "MemAvailable")) return available_bytes;
+  }
   const uint64_t reclaimable_bytes = FindKilobytes(meminfo, "Active(file)").value_or(0) +
                                      FindKilobytes(meminfo, "Inactive(file)").value_or(0) +
                                      FindKilobytes(meminfo, "SReclaimable").value_or(0);

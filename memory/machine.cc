@@ -53,6 +53,7 @@ Result<Machine> DetectMachine() {
   for (NumaNode& node : machine.nodes) {
     node.free_bytes = NodeAvailableBytes(node.os_index).value_or(limits.available_bytes);
   }
+  if (machine.nodes.size() == 1) machine.nodes.front().total_bytes = limits.total_bytes;
   machine.thp_mode = ThpMode();
   return machine;
 }

@@ -192,6 +192,17 @@ TEST_F(LimitsTest, NodeMemoryCountsWhatCanBeReclaimed) {
   EXPECT_EQ(NodeAvailableBytes(0, Roots()), std::nullopt);
 }
 
+// Seen in a virtual machine that was given memory while it ran: 24 GiB in all, 10 of them on its
+// only node.
+TEST_F(LimitsTest, TheOnlyNodeHasAllOfTheMemory) {
+  tree_.Write("sys/devices/system/node/node3/meminfo",
+              "Node 3 MemTotal:       6400 kB\nNode 3 MemFree:        1000 kB\n");
+  tree_.Write("sys/devices/system/node/has_memory", "0,3\n");
+  EXPECT_EQ(NodeAvailableBytes(3, Roots()), (1000 - 100) * kKiB);
+  tree_.Write("sys/devices/system/node/has_memory", "3\n");
+  EXPECT_EQ(NodeAvailableBytes(3, Roots()), 48 * kGiB);
+}
+
 TEST(Limits, OfThisMachine) {
   const auto limits = ReadLimits();
   ASSERT_TRUE(limits) << limits.error().OneLine();
