@@ -31,10 +31,10 @@ Check Nodes(const Machine& machine) {
       fmt::format("{} node{}:", machine.nodes.size(), machine.nodes.size() == 1 ? "" : "s");
   for (const NumaNode& node : machine.nodes) {
     const size_t cpus = CpusOf(machine, node.os_index).size();
-    found += fmt::format(" {}{}{} has {} free of {} and {};", node.os_index,
-                         node.kind.empty() ? "" : " ", node.kind, FormatBytes(node.free_bytes),
-                         FormatBytes(node.total_bytes),
-                         cpus == 0 ? "no CPUs" : fmt::format("{} CPU{}", cpus, cpus == 1 ? "" : "s"));
+    found += fmt::format(
+        " {}{}{} has {} free of {} and {};", node.os_index, node.kind.empty() ? "" : " ", node.kind,
+        FormatBytes(node.free_bytes), FormatBytes(node.total_bytes),
+        cpus == 0 ? "no CPUs" : fmt::format("{} CPU{}", cpus, cpus == 1 ? "" : "s"));
   }
   found.pop_back();
   const uint64_t balancing = ReadNumberFile("/proc/sys/kernel/numa_balancing").value_or(0);

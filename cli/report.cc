@@ -110,6 +110,7 @@ Json ReportJson(const LoadReport& report) {
         {"absent", pages.bytes_absent}}},
       {"nodes", nodes},
       {"remote_fraction", report.RemoteFraction()},
+      {"moved_bytes", report.moved_bytes},
       {"minor_faults", report.minor_faults},
       {"major_faults", report.major_faults},
       {"xxh3", report.hashed ? Json(FormatHash(report.xxh3)) : Json(nullptr)},
@@ -143,6 +144,7 @@ std::string ReportText(const LoadReport& report) {
   if (pages.node_bytes.size() > 1 || report.remote_bytes > 0) {
     out += fmt::format("  remote {:.3g}%", 100.0 * report.RemoteFraction());
   }
+  if (report.moved_bytes > 0) out += fmt::format("  moved {}", FormatBytes(report.moved_bytes));
   if (pages.bytes_absent > 0) {
     out += fmt::format("  not in memory {}", FormatBytes(pages.bytes_absent));
   }

@@ -1,12 +1,15 @@
 // The end of a load: what its threads left is waited for, sealed, and looked at.
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/units.h"
 #include "loader/weights_impl.h"
+#include "memory/move_pages.h"
 #include "memory/residency.h"
 
 namespace llmrun {
@@ -26,6 +29,21 @@ uint64_t RemoteBytes(std::optional<unsigned> node, const Residency& found) {
     }
   }
   return found.PlacedBytes() - home_bytes;
+}
+
+std::vector<PageTile> TilesByKind(const PlacementPlan& plan) {
+  std::vector<PageTile> kinds;
+  for (const ArenaPlan& arena : plan.arenas) {
+    for (const PageTile& tile : arena.tiles) {
+      const auto same = std::ranges::find(kinds, tile.kind, &PageTile::kind);
+      if (same == kinds.end()) {
+        kinds.push_back(tile);
+      } else {
+        same->bytes += tile.bytes;
+      }
+    }
+  }
+  return kinds;
 }
 
 }  // namespace
@@ -72,21 +90,18 @@ Status Weights::Impl::SealAndLock() {
 }
 
 Status Weights::Impl::GatherEvidence() {
-  for (const ArenaPlan& arena : plan.arenas) {
-    for (const PageTile& tile : arena.tiles) {
-      const auto same = std::ranges::find(report.wanted_pages, tile.kind, &PageTile::kind);
-      if (same == report.wanted_pages.end()) {
-        report.wanted_pages.push_back(tile);
-      } else {
-        same->bytes += tile.bytes;
-      }
-    }
-  }
+  report.wanted_pages = TilesByKind(plan);
   for (size_t i = 0; i < arenas.size(); ++i) {
-    ASSIGN_OR_RETURN(const Residency found,
-                     InspectRange({arenas[i].data(), arenas[i].size_bytes()}));
-    report.residency += found;
+    const std::span<const std::byte> range(arenas[i].data(), arenas[i].size_bytes());
     const NodeSet& nodes = plan.arenas[i].nodes;
+    ASSIGN_OR_RETURN(Residency found, InspectRange(range));
+    const uint64_t astray_bytes = OnlyNode(nodes) ? RemoteBytes(OnlyNode(nodes), found) : 0;
+    if (astray_bytes > 0 && MoveToNode(range, *OnlyNode(nodes))) {
+      ASSIGN_OR_RETURN(found, InspectRange(range));
+      report.moved_bytes +=
+          astray_bytes - std::min(astray_bytes, RemoteBytes(OnlyNode(nodes), found));
+    }
+    report.residency += found;
     report.remote_bytes += RemoteBytes(OnlyNode(nodes), found);
     if (!nodes.empty()) CheckPlacement(nodes, found);
   }

@@ -45,6 +45,7 @@ struct LoadReport {
   // several, outside the one that holds most. A quarter of weights interleaved over four nodes lies
   // beside any core.
   uint64_t remote_bytes = 0;
+  uint64_t moved_bytes = 0;  // that lay outside their node after the load and were moved there
   uint64_t minor_faults = 0;
   uint64_t major_faults = 0;
   // Of the device the files lie on, as it was measured before; 0: not known. The caller's to fill.

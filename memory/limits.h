@@ -40,7 +40,8 @@ Result<Limits> ReadLimits(const LimitRoots& roots = {});
 std::optional<uint64_t> LockableBytes(const LimitRoots& roots = {});
 
 // Memory of one node that can be taken: free, page cache and reclaimable slab, less 1/64 of the
-// node for the watermarks that the kernel keeps; of the only node with memory, MemAvailable. nullopt where the node says nothing.
+// node for the watermarks that the kernel keeps; of the only node with memory, MemAvailable.
+// nullopt where the node says nothing.
 std::optional<uint64_t> NodeAvailableBytes(unsigned node, const LimitRoots& roots = {});
 
 }  // namespace llmrun
