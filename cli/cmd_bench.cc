@@ -138,6 +138,7 @@ Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session, const 
 
 Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCase& c,
                      const std::string& path) {
+  engine.pool.reset();  // it gives our thread its affinity back; the next one takes it
   ASSIGN_OR_RETURN(engine.pool, Engine::MakePool(engine.machine, engine.weights->plan().nodes,
                                                  static_cast<int>(c.n_threads)));
   Engine::NoteNodesWithoutThreads(engine.weights->plan(), *engine.pool);
@@ -154,7 +155,9 @@ Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCas
     measured.seconds.push_back(seconds);
   }
   ASSIGN_OR_RETURN(measured.bandwidth_bytes_per_second, MeasureReadBandwidth(*engine.pool));
-  return CaseRow(ModelFields(engine, path), c, session_options, measured,
+  BenchCase used = c;
+  used.n_threads = engine.pool->size();
+  return CaseRow(ModelFields(engine, path), used, session_options, measured,
                  WeightBytesPerToken(*engine.index));
 }
 

@@ -29,16 +29,24 @@ Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, con
     return MakeFixableError(ErrorCode::kUsage, "-t 1 or more, or leave it out",
                             "{} threads are outside 1..{}", threads, ThreadPool::kMaxThreads);
   }
+  if (threads > machine.effective_cpus) {
+    const Fallback capped{
+        .wanted = fmt::format("{} threads", threads),
+        .got = fmt::format("{}", machine.effective_cpus),
+        .why =
+            "there are no more CPUs for this process (its affinity, cpuset and quota counted), "
+            "and threads that share one slow each other down",
+        .fix = fmt::format("-t {} or less", machine.effective_cpus)};
+    Note("note   {}", capped.OneLine());
+    threads = machine.effective_cpus;
+  }
   ThreadPoolOptions options;
   options.threads = threads;
   options.effective_cpus = machine.effective_cpus;
-  // More threads than CPUs share them as the kernel sees fit.
-  if (threads <= static_cast<int>(machine.cpus.size())) {
-    for (const Cpu& cpu : CpusForThreads(machine, nodes, static_cast<size_t>(threads))) {
-      options.cpus.push_back(cpu.os_index);
-      options.nodes.push_back(cpu.node);
-    }
-    options.pin_caller = true;
+  options.pin_caller = true;
+  for (const Cpu& cpu : CpusForThreads(machine, nodes, static_cast<size_t>(threads))) {
+    options.cpus.push_back(cpu.os_index);
+    options.nodes.push_back(cpu.node);
   }
   return ThreadPool::Create(options);
 }

@@ -47,7 +47,8 @@ struct Engine {
   // use, at most what its cgroup grants.
   static int DefaultThreads(const Machine& machine, const NodeSet& nodes);
   // A pool pinned to CPUs of these nodes (none: of the machine), of DefaultThreads() members for 0;
-  // kUsage when the count is outside 1..ThreadPool::kMaxThreads.
+  // never of more than there are CPUs for us (one line says so). kUsage when the count is
+  // outside 1..ThreadPool::kMaxThreads.
   static Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, const NodeSet& nodes,
                                                       int threads);
   // One line when rows or copies lie on nodes where no thread of the pool works: they are read from

@@ -1,14 +1,15 @@
 #include "model/forward.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <initializer_list>
 #include <optional>
 #include <span>
 
 #include "base/check.h"
 #include "compute/codec.h"
 #include "sched/partition.h"
+#include "sched/work_steps.h"
 
 namespace llmrun {
 namespace {
@@ -32,15 +33,17 @@ const TensorPiece& Nearest(std::span<const TensorPiece> copies, std::optional<un
   return found == copies.end() ? copies.front() : *found;
 }
 
-struct Product {
-  const WeightMatrix& matrix;
-  float* out;  // [n_tokens][matrix.rows]
+// What the members of one pass share.
+struct Pass {
+  uint64_t first_step = 0;
+  Status status = {};  // written before `failed` is set, once
+  std::atomic<bool> failed{false};
 };
 
 // What one member does. All members call the same steps in the same order.
 class Member {
  public:
-  Member(const ForwardParts& parts, const ForwardBatch& batch, int index, Status* shared_status)
+  Member(const ForwardParts& parts, const ForwardBatch& batch, int index, Pass& pass)
       : parts_(parts),
         config_(parts.config),
         kernels_(parts.kernels),
@@ -48,9 +51,9 @@ class Member {
         batch_(batch),
         n_(static_cast<int64_t>(batch.tokens.size())),
         index_(index),
-        members_(parts.pool.size()),
         place_(parts.places[static_cast<size_t>(index)]),
-        shared_status_(shared_status) {}
+        pass_(pass),
+        steps_(parts.pool.steps(), index, pass.first_step) {}
 
   void Run();
 
@@ -62,18 +65,39 @@ class Member {
   void Attention(int64_t layer_index);
   void StoreKeysAndValues(int64_t layer_index);
   void Attend(int64_t layer_index);
-  void FeedForward(const LlamaLayer& layer);
+  void FeedForward(int64_t layer_index);
   void Logits();
 
-  Input Prepare(const float* x, int64_t n_tokens, int64_t n_cols, const float* norm, bool quantize);
+  // The input of a product: rows of x, normalized if `norm` is given, as int8 if `quantize`.
+  struct Wish {
+    const float* x = nullptr;
+    int64_t n_tokens = 0;
+    int64_t n_cols = 0;
+    const float* norm = nullptr;
+    bool quantize = false;
+  };
+  // How a member comes to it inside a step: known beforehand, or made at the first piece.
+  class Prepared {
+   public:
+    Prepared(const Member& member, const Wish& wish, std::optional<Input> input)
+        : member_(member), wish_(wish), input_(input) {}
+    const Input& Get() {
+      if (!input_) input_ = member_.PrepareRows(wish_, {0, 1}, member_.index_);
+      return *input_;
+    }
+
+   private:
+    const Member& member_;
+    const Wish wish_;
+    std::optional<Input> input_;
+  };
+  Prepared Prepare(const Wish& wish);
+  Input PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
+
   void Multiply(const WeightMatrix& matrix, const Input& input, Range rows, float* out) const;
-  void MultiplyAll(const Input& input, std::initializer_list<Product> products) const;
-  void MultiplyAndAdd(const WeightMatrix& matrix, const Input& input) const;
+  void MultiplyAndAdd(const RowStrips& strips, const WeightMatrix& matrix, Prepared input);
   template <typename F>
-  void ForOwnPairs(int64_t heads_per_kv, F&& f) const;
-  Range Own(int64_t n, int64_t unit) const { return StaticRange(n, members_, index_, unit); }
-  Range OwnRows(const WeightMatrix& matrix, int64_t unit) const;
-  void Barrier() const { parts_.pool.Barrier(); }
+  void ForPairs(int64_t heads_per_kv, F&& f);
   bool Traces() const { return parts_.trace != nullptr && index_ == 0; }
   double TraceNow() const { return Traces() ? parts_.trace->Now() : 0; }
 
@@ -84,20 +108,19 @@ class Member {
   const ForwardBatch& batch_;
   const int64_t n_;
   const int index_;
-  const int members_;
   const NodePlace& place_;
-  Status* const shared_status_;  // written by member 0 before a barrier, read by all after it
+  Pass& pass_;
+  WorkSteps::Member steps_;
 };
 
 void Member::Run() {
-  const std::vector<LlamaLayer>& layers = parts_.llama.layers;
   const int64_t n_layers = config_.n_layers;
   Embed();
   if (!Proceed(LayerGroup(0))) return;
   for (int64_t i = 0; i < n_layers; ++i) {
     const double begin_s = TraceNow();
     Attention(i);
-    FeedForward(layers[static_cast<size_t>(i)]);
+    FeedForward(i);
     if (Traces()) parts_.trace->Add("compute", fmt::format("layer {}", i), begin_s);
     // After the last layer comes the group of the output, for those who need it.
     const bool wants_next = i + 1 < n_layers || batch_.n_logits > 0;
@@ -106,11 +129,16 @@ void Member::Run() {
   if (batch_.n_logits > 0) Logits();
 }
 
-// Ends a stage: a barrier after which all members go on, or all leave.
+// Whether the weights of the next stage are there; if not, all members leave. One that comes late
+// may find so a stage earlier than the others did.
 bool Member::Proceed(GroupId next) {
-  if (index_ == 0) *shared_status_ = CheckProceed(next);
-  Barrier();
-  return shared_status_->has_value();
+  steps_.Once([&] {
+    Status status = CheckProceed(next);
+    if (status) return;
+    pass_.status = std::move(status);
+    pass_.failed.store(true, std::memory_order_release);
+  });
+  return !pass_.failed.load(std::memory_order_acquire);
 }
 
 Status Member::CheckProceed(GroupId next) const {
@@ -120,7 +148,7 @@ Status Member::CheckProceed(GroupId next) const {
   if (parts_.trace == nullptr || parts_.weights.GroupReady(next)) {
     return parts_.weights.WaitGroup(next);
   }
-  const double begin_s = TraceNow();
+  const double begin_s = parts_.trace->Now();
   Status arrived = parts_.weights.WaitGroup(next);
   parts_.trace->Add("compute waits", fmt::format("group {}", next), begin_s);
   return arrived;
@@ -130,48 +158,46 @@ void Member::Embed() {
   const IndexedTensor& embd = parts_.weights.index().at(parts_.llama.token_embd);
   const uint64_t row_bytes = RowBytes(embd.dtype, embd.dims[0]);
   const int64_t d = config_.d_model;
-  const Range own = Own(n_, 1);
-  for (int64_t t = own.begin; t < own.end; ++t) {
-    const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * row_bytes;
-    CHECK(DequantizeRow(embd.dtype, row, d, scratch_.x + t * d).has_value());
-  }
+  steps_.Step(n_, 1, [&](Range tokens) {
+    for (int64_t t = tokens.begin; t < tokens.end; ++t) {
+      const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * row_bytes;
+      CHECK(DequantizeRow(embd.dtype, row, d, scratch_.x + t * d).has_value());
+    }
+  });
 }
 
-// Makes rows of x the input of a product: normalized if `norm` is given, as int8 if `quantize`.
 // Several tokens are shared out over the members; a single one is prepared by each member for
-// itself, which is cheaper than a barrier.
-Input Member::Prepare(const float* x, int64_t n_tokens, int64_t n_cols, const float* norm,
-                      bool quantize) {
-  const bool single = n_tokens == 1;
-  const Range own = single ? Range{0, 1} : Own(n_tokens, 1);
-  const int64_t first_row = single ? index_ : 0;
-  if (norm != nullptr) {
+// itself, which is cheaper than a step. It is so inside the step that needs it: a member that comes
+// late must not read what the others write by then.
+Member::Prepared Member::Prepare(const Wish& wish) {
+  if (wish.norm == nullptr && !wish.quantize) {
+    return {*this, wish, Input{wish.n_tokens, wish.x, scratch_.input.Rows()}};
+  }
+  if (wish.n_tokens == 1) return {*this, wish, std::nullopt};
+  steps_.Step(wish.n_tokens, 1, [&](Range tokens) { PrepareRows(wish, tokens, 0); });
+  return {
+      *this, wish,
+      Input{wish.n_tokens, wish.norm != nullptr ? scratch_.normed : wish.x, scratch_.input.Rows()}};
+}
+
+// These tokens; the rows of token 0 begin at `first_row`.
+Input Member::PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const {
+  const int64_t n_cols = wish.n_cols;
+  const float* x = wish.x;
+  if (wish.norm != nullptr) {
     float* normed = scratch_.normed + first_row * n_cols;
-    for (int64_t t = own.begin; t < own.end; ++t) {
-      kernels_.rms_norm(x + t * n_cols, norm, n_cols, config_.norm_eps, normed + t * n_cols);
+    for (int64_t t = tokens.begin; t < tokens.end; ++t) {
+      kernels_.rms_norm(x + t * n_cols, wish.norm, n_cols, config_.norm_eps, normed + t * n_cols);
     }
     x = normed;
   }
   const QuantizedBuffer rows = scratch_.input.From(first_row * n_cols);
-  if (quantize && !own.empty()) {
-    const QuantizedBuffer out = rows.From(own.begin * n_cols);
-    kernels_.quantize_rows(x + own.begin * n_cols, own.size(), n_cols, out.q, out.scale, out.sums);
+  if (wish.quantize) {
+    const QuantizedBuffer out = rows.From(tokens.begin * n_cols);
+    kernels_.quantize_rows(x + tokens.begin * n_cols, tokens.size(), n_cols, out.q, out.scale,
+                           out.sums);
   }
-  if (!single && (norm != nullptr || quantize)) Barrier();
-  return {n_tokens, x, rows.Rows()};
-}
-
-// Rows of a matrix that this member multiplies with; of a sharded one those of its node.
-Range Member::OwnRows(const WeightMatrix& matrix, int64_t unit) const {
-  if (!matrix.sharded() || !place_.node) return Own(matrix.rows, unit);
-  for (const TensorPiece& piece : matrix.pieces) {
-    if (piece.node != place_.node) continue;
-    const auto begin = static_cast<int64_t>(piece.row_begin);
-    const Range own =
-        StaticRange(static_cast<int64_t>(piece.view.rows()), place_.members, place_.rank, unit);
-    return {begin + own.begin, begin + own.end};
-  }
-  return {};
+  return {wish.n_tokens, x, rows.Rows()};
 }
 
 void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows,
@@ -198,77 +224,75 @@ void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows
   }
 }
 
-// Shares out the rows of all products as if they were one matrix, or each by its nodes.
-void Member::MultiplyAll(const Input& input, std::initializer_list<Product> products) const {
-  if (std::ranges::any_of(products, [](const Product& p) { return p.matrix.sharded(); })) {
-    for (const Product& product : products) {
-      Multiply(product.matrix, input, OwnRows(product.matrix, kRowUnit), product.out);
-    }
-    return;
-  }
-  int64_t total = 0;
-  for (const Product& product : products) total += product.matrix.rows;
-  const Range own = Own(total, kRowUnit);
-  int64_t first = 0;
-  for (const Product& product : products) {
-    const int64_t rows = product.matrix.rows;
-    Multiply(product.matrix, input,
-             {std::max<int64_t>(own.begin - first, 0), std::min(own.end - first, rows)},
-             product.out);
-    first += rows;
-  }
+// x += matrix * input.
+void Member::MultiplyAndAdd(const RowStrips& strips, const WeightMatrix& matrix, Prepared input) {
+  steps_.Step(
+      strips.total(), kRowUnit, [&](int member) { return strips.Home(member, kRowUnit); },
+      [&](Range piece) {
+        strips.ForEach(piece, [&](size_t, Range rows) {
+          const Input& in = input.Get();
+          Multiply(matrix, in, rows, scratch_.delta);
+          for (int64_t t = 0; t < in.n_tokens; ++t) {
+            const int64_t at = t * matrix.rows + rows.begin;
+            kernels_.add(scratch_.x + at, scratch_.delta + at, rows.size());
+          }
+        });
+      });
 }
 
-// x += matrix * input, each member for its own columns of x.
-void Member::MultiplyAndAdd(const WeightMatrix& matrix, const Input& input) const {
-  const Range own = OwnRows(matrix, kRowUnit);
-  Multiply(matrix, input, own, scratch_.delta);
-  for (int64_t t = 0; t < input.n_tokens; ++t) {
-    const int64_t at = t * matrix.rows + own.begin;
-    kernels_.add(scratch_.x + at, scratch_.delta + at, own.size());
-  }
-}
-
-// Calls f(head, token) for this member's pairs, of so many heads for each of the cache; of heads
-// that are dealt out to nodes those of its own. Later tokens look at more positions, so each head's
-// tokens are dealt out in turn; heads are in the outer loop because a head's keys stay in cache.
+// Calls f(head, token) for all pairs, of so many heads for each of the cache. A head's tokens
+// follow each other, because its keys stay in cache; heads that are dealt out to nodes are at home
+// there.
 template <typename F>
-void Member::ForOwnPairs(int64_t heads_per_kv, F&& f) const {
-  Range kv_heads{0, config_.n_kv_heads};
-  int64_t members = members_;
-  int64_t index = index_;
-  if (const auto here = place_.node ? parts_.kv.HeadsOn(*place_.node) : std::nullopt) {
-    kv_heads = *here;
-    members = place_.members;
-    index = place_.rank;
-  }
-  for (int64_t head = kv_heads.begin * heads_per_kv; head < kv_heads.end * heads_per_kv; ++head) {
-    const int64_t first = ((index - head) % members + members) % members;
-    for (int64_t t = first; t < n_; t += members) f(head, t);
-  }
+void Member::ForPairs(int64_t heads_per_kv, F&& f) {
+  const int64_t pairs_per_head = heads_per_kv * n_;
+  const auto home = [&](int member) {
+    const NodePlace& place = parts_.places[static_cast<size_t>(member)];
+    const auto here = place.node ? parts_.kv.HeadsOn(*place.node) : std::nullopt;
+    if (!here) {
+      return StaticRange(config_.n_kv_heads * pairs_per_head, parts_.pool.size(), member);
+    }
+    const Range own = StaticRange(here->size() * pairs_per_head, place.members, place.rank);
+    const int64_t first = here->begin * pairs_per_head;
+    return Range{first + own.begin, first + own.end};
+  };
+  steps_.Step(config_.n_kv_heads * pairs_per_head, 1, home, [&](Range piece) {
+    for (int64_t i = piece.begin; i < piece.end; ++i) f(i / n_, i % n_);
+  });
 }
 
 void Member::Attention(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
+  const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
   const bool quantize =
       layer.q.quantized_input || layer.k.quantized_input || layer.v.quantized_input;
-  const Input input = Prepare(scratch_.x, n_, config_.d_model, layer.attn_norm, quantize);
-  MultiplyAll(input, {{layer.q, scratch_.q}, {layer.k, scratch_.k}, {layer.v, scratch_.v}});
-  Barrier();
+  Prepared input = Prepare({.x = scratch_.x,
+                            .n_tokens = n_,
+                            .n_cols = config_.d_model,
+                            .norm = layer.attn_norm,
+                            .quantize = quantize});
+  const WeightMatrix* const matrices[] = {&layer.q, &layer.k, &layer.v};
+  float* const outs[] = {scratch_.q, scratch_.k, scratch_.v};
+  steps_.Step(
+      strips.qkv.total(), kRowUnit, [&](int member) { return strips.qkv.Home(member, kRowUnit); },
+      [&](Range piece) {
+        strips.qkv.ForEach(piece, [&](size_t matrix, Range rows) {
+          Multiply(*matrices[matrix], input.Get(), rows, outs[matrix]);
+        });
+      });
   StoreKeysAndValues(layer_index);
-  Barrier();
   Attend(layer_index);
-  Barrier();
-  const WeightMatrix& output = layer.attn_output;
-  MultiplyAndAdd(output,
-                 Prepare(scratch_.attention, n_, config_.q_dim(), nullptr, output.quantized_input));
-  Barrier();
+  MultiplyAndAdd(strips.attn_output, layer.attn_output,
+                 Prepare({.x = scratch_.attention,
+                          .n_tokens = n_,
+                          .n_cols = config_.q_dim(),
+                          .quantize = layer.attn_output.quantized_input}));
 }
 
 void Member::StoreKeysAndValues(int64_t layer_index) {
   const int64_t head_dim = config_.head_dim;
   const KvCache& kv = parts_.kv;
-  ForOwnPairs(1, [&](int64_t head, int64_t t) {
+  ForPairs(1, [&](int64_t head, int64_t t) {
     const int64_t position = batch_.position + t;
     const int64_t at = t * config_.kv_dim() + head * head_dim;
     kernels_.rope(scratch_.k + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
@@ -283,7 +307,7 @@ void Member::Attend(int64_t layer_index) {
   const int64_t heads_per_kv = config_.n_heads / config_.n_kv_heads;
   const float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
   const KvCache& kv = parts_.kv;
-  ForOwnPairs(heads_per_kv, [&](int64_t head, int64_t t) {
+  ForPairs(heads_per_kv, [&](int64_t head, int64_t t) {
     const int64_t position = batch_.position + t;
     const int64_t at = t * config_.q_dim() + head * head_dim;
     kernels_.rope(scratch_.q + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
@@ -302,40 +326,59 @@ void Member::Attend(int64_t layer_index) {
   });
 }
 
-void Member::FeedForward(const LlamaLayer& layer) {
+void Member::FeedForward(int64_t layer_index) {
+  const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
+  const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
   const int64_t d_ff = config_.d_ff;
-  const Input input = Prepare(scratch_.x, n_, config_.d_model, layer.ffn_norm,
-                              layer.gate.quantized_input || layer.up.quantized_input);
-  // The same rows of gate and up, so that their product, and its int8 form, need no barrier.
-  const Range own = OwnRows(layer.gate, kActivationUnit);
-  Multiply(layer.gate, input, own, scratch_.gate);
-  Multiply(layer.up, input, own, scratch_.up);
-  for (int64_t t = 0; t < n_; ++t) {
-    const int64_t at = t * d_ff + own.begin;
-    kernels_.silu_mul(scratch_.gate + at, scratch_.up + at, own.size());
-    if (layer.down.quantized_input && !own.empty()) {
-      const QuantizedBuffer out = scratch_.activation.From(at);
-      kernels_.quantize_rows(scratch_.gate + at, 1, own.size(), out.q, out.scale, out.sums);
+  Prepared input = Prepare({.x = scratch_.x,
+                            .n_tokens = n_,
+                            .n_cols = config_.d_model,
+                            .norm = layer.ffn_norm,
+                            .quantize = layer.gate.quantized_input || layer.up.quantized_input});
+  // The same rows of gate and up, so that their product, and its int8 form, are of the same step.
+  const auto work = [&](size_t, Range rows) {
+    Multiply(layer.gate, input.Get(), rows, scratch_.gate);
+    Multiply(layer.up, input.Get(), rows, scratch_.up);
+    for (int64_t t = 0; t < n_; ++t) {
+      const int64_t at = t * d_ff + rows.begin;
+      kernels_.silu_mul(scratch_.gate + at, scratch_.up + at, rows.size());
+      if (layer.down.quantized_input) {
+        const QuantizedBuffer out = scratch_.activation.From(at);
+        kernels_.quantize_rows(scratch_.gate + at, 1, rows.size(), out.q, out.scale, out.sums);
+      }
     }
-  }
-  Barrier();
-  MultiplyAndAdd(layer.down, {n_, scratch_.gate, scratch_.activation.Rows()});
+  };
+  steps_.Step(
+      strips.gate.total(), kActivationUnit,
+      [&](int member) { return strips.gate.Home(member, kActivationUnit); },
+      [&](Range piece) { strips.gate.ForEach(piece, work); });
+  MultiplyAndAdd(strips.down, layer.down,
+                 {*this, {}, Input{n_, scratch_.gate, scratch_.activation.Rows()}});
 }
 
 void Member::Logits() {
   const WeightMatrix& output = parts_.llama.output;
+  const RowStrips& strips = parts_.strips.output;
   const float* last = scratch_.x + (n_ - batch_.n_logits) * config_.d_model;
-  const Input input = Prepare(last, batch_.n_logits, config_.d_model, parts_.llama.output_norm,
-                              output.quantized_input);
-  Multiply(output, input, OwnRows(output, kRowUnit), batch_.logits);
+  Prepared input = Prepare({.x = last,
+                            .n_tokens = batch_.n_logits,
+                            .n_cols = config_.d_model,
+                            .norm = parts_.llama.output_norm,
+                            .quantize = output.quantized_input});
+  steps_.Step(
+      strips.total(), kRowUnit, [&](int member) { return strips.Home(member, kRowUnit); },
+      [&](Range piece) {
+        strips.ForEach(
+            piece, [&](size_t, Range rows) { Multiply(output, input.Get(), rows, batch_.logits); });
+      });
 }
 
 }  // namespace
 
 Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
-  Status status;
-  parts.pool.Run([&](int index) { Member(parts, batch, index, &status).Run(); });
-  return status;
+  Pass pass{.first_step = parts.pool.steps().count()};
+  parts.pool.Run([&](int index) { Member(parts, batch, index, pass).Run(); });
+  return pass.status;
 }
 
 }  // namespace llmrun

@@ -1,12 +1,12 @@
 // The forward pass of a llama model over one batch of tokens: embeddings, then for each layer
 // attention and feed-forward, then the logits.
 //
-// Of a sharded matrix each member multiplies with rows of its own NUMA node.
+// Of a sharded matrix each member multiplies with rows of its own NUMA node first.
 //
-// One region of the thread pool. Each step divides its rows, or its tokens, or its (head, token)
-// pairs over the members by counts alone, and ends in a barrier where the next step reads what
-// other members wrote. Each element is computed by one member in an order that does not depend on
-// the division, so the bits of the result do not either.
+// One region of the thread pool, in steps (sched/work_steps.h): each deals out its rows, or its
+// tokens, or its (head, token) pairs to the members, who help each other at its end. Each element
+// is computed by one member in an order that does not depend on who it is, so the bits of the
+// result do not either.
 //
 // Source of the architecture: Touvron et al. 2023 (LLaMA); Zhang & Sennrich 2019 (RMSNorm); Shazeer
 // 2020 (SwiGLU); Ainslie et al. 2023 (GQA).
@@ -26,6 +26,7 @@
 #include "model/llama_weights.h"
 #include "model/model_config.h"
 #include "model/rope.h"
+#include "model/row_strips.h"
 #include "model/scratch.h"
 #include "sched/node_place.h"
 #include "sched/thread_pool.h"
@@ -42,10 +43,11 @@ struct ForwardParts {
   ThreadPool& pool;
   // [pool.size()]; with nodes, every node that holds rows of a sharded matrix is among them.
   const std::vector<NodePlace>& places;
+  const ModelStrips& strips;  // of llama and places
   const KvCache& kv;
   const RopeTable& rope;                     // grown to the end of the batch
   const ScratchArrays& scratch;              // `embd` holds the batch's rows
-  const std::function<bool()>& interrupted;  // asked by member 0 before each layer; may be empty
+  const std::function<bool()>& interrupted;  // asked by one member before each layer; may be empty
   TraceLog* trace;                           // may be null
 };
 

@@ -85,6 +85,7 @@ struct Session::Impl {
   const Kernels& kernels;
   ThreadPool& pool;
   std::vector<NodePlace> places;  // [members]
+  ModelStrips strips;             // of llama and places
   int64_t n_ctx;
   int64_t n_batch;
   KvCache kv;
@@ -140,8 +141,8 @@ Result<float*> Session::Impl::LogitsFor(int64_t n_tokens) {
 }
 
 Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which, float* logits) {
-  const ForwardParts parts = {config, llama, weights,          kernels,     pool, places,
-                              kv,     *rope, scratch.arrays(), interrupted, trace};
+  const ForwardParts parts = {config, llama, weights, kernels,          pool,        places,
+                              strips, kv,    *rope,   scratch.arrays(), interrupted, trace};
   const int64_t n_tokens = static_cast<int64_t>(tokens.size());
   for (int64_t begin = 0; begin < n_tokens; begin += n_batch) {
     const int64_t n = std::min(n_batch, n_tokens - begin);
@@ -191,6 +192,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .kernels = KernelsFor(options.isa),
                                       .pool = pool,
                                       .places = std::move(places),
+                                      .strips = {.layers = {}, .output = RowStrips({}, {})},
                                       .n_ctx = n_ctx,
                                       .n_batch = n_batch,
                                       .kv = std::move(kv),
@@ -198,6 +200,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .interrupted = {},
                                       .rope = {},
                                       .all_logits = {}});
+  impl->strips = StripsOf(impl->llama, impl->places);
   impl->trace = options.trace;
   if (options.interrupted) {
     impl->interrupted = [state = impl.get(), ask = options.interrupted] {

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <system_error>
@@ -14,6 +15,19 @@
 #include "sched/epoch.h"
 
 namespace llmrun {
+namespace {
+
+// [threads]; nothing of a caller that is not pinned.
+std::vector<std::optional<unsigned>> NodesOf(const ThreadPoolOptions& options) {
+  std::vector<std::optional<unsigned>> nodes(static_cast<size_t>(std::max(options.threads, 1)));
+  if (options.nodes.empty()) return nodes;
+  for (size_t i = options.pin_caller ? 0 : 1; i < nodes.size(); ++i) {
+    nodes[i] = options.nodes[i % options.nodes.size()];
+  }
+  return nodes;
+}
+
+}  // namespace
 
 // A region starts by one step of `start` and ends when `running` workers have counted down, the
 // last of them stepping `done`. Workers never wait for each other at the end: each goes straight
@@ -22,7 +36,8 @@ struct ThreadPool::Impl {
   explicit Impl(const ThreadPoolOptions& o)
       : options(o),
         spin_ns(o.threads > o.effective_cpus ? 0 : o.spin_ns),
-        barrier(o.threads, spin_ns) {}
+        barrier(o.threads, spin_ns),
+        steps(NodesOf(o), spin_ns) {}
   ~Impl();
 
   Status Start();
@@ -37,6 +52,7 @@ struct ThreadPool::Impl {
   std::atomic<int> pin_failures{0};
 
   llmrun::Barrier barrier;
+  WorkSteps steps;
   Epoch start;
   Epoch done;
   // Written by the caller before stepping `start`; null asks the workers to end.
@@ -121,11 +137,10 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::Create(const ThreadPoolOptions& 
 int ThreadPool::size() const { return impl_->options.threads; }
 
 std::optional<unsigned> ThreadPool::node(int member) const {
-  const std::vector<unsigned>& nodes = impl_->options.nodes;
-  if (nodes.empty() || (member == 0 && !impl_->options.pin_caller)) return std::nullopt;
-  return nodes[static_cast<size_t>(member) % nodes.size()];
+  return NodesOf(impl_->options)[static_cast<size_t>(member)];
 }
 void ThreadPool::Run(FunctionRef<void(int)> region) { impl_->Run(region); }
+WorkSteps& ThreadPool::steps() { return impl_->steps; }
 void ThreadPool::Barrier() { impl_->barrier.ArriveAndWait(); }
 int ThreadPool::pin_failures() const { return impl_->pin_failures.load(std::memory_order_relaxed); }
 

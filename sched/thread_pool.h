@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/function_ref.h"
+#include "sched/work_steps.h"
 
 namespace llmrun {
 
@@ -43,6 +44,9 @@ class ThreadPool {
   void Run(FunctionRef<void(int)> region);
   // Every member waits until all have arrived.
   void Barrier();
+  // Steps of work inside regions: a member makes itself a WorkSteps::Member with the count() from
+  // before Run().
+  WorkSteps& steps();
   int pin_failures() const;
 
  private:

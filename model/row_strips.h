@@ -1,0 +1,72 @@
+// The rows of some matrices in one line, node by node, so that they are dealt out to the members of
+// a pool as if they were one matrix: each gets rows that lie on its own NUMA node.
+// Threads: a value. Borrows the places.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "model/llama_weights.h"
+#include "sched/node_place.h"
+#include "sched/partition.h"
+
+namespace llmrun {
+
+class RowStrips {
+ public:
+  // `places`: of the members of the pool.
+  RowStrips(std::initializer_list<const WeightMatrix*> matrices, std::span<const NodePlace> places);
+
+  int64_t total() const { return total_; }
+  // Of the line, in which inner borders are multiples of `unit` from where a node's rows begin. All
+  // of a member without a node, or of matrices that are not dealt out, is dealt out to everybody.
+  Range Home(int member, int64_t unit) const;
+  // Calls f(matrix, rows) for each run of rows of one matrix in this piece of the line; `matrix`
+  // counts from 0.
+  template <typename F>
+  void ForEach(Range piece, F&& f) const {
+    int64_t first = 0;
+    for (const Strip& strip : strips_) {
+      const int64_t rows = strip.rows.size();
+      const Range here{std::max<int64_t>(piece.begin - first, 0),
+                       std::min(piece.end - first, rows)};
+      if (!here.empty()) {
+        f(strip.matrix, Range{strip.rows.begin + here.begin, strip.rows.begin + here.end});
+      }
+      first += rows;
+    }
+  }
+
+ private:
+  struct Strip {
+    size_t matrix = 0;
+    Range rows;
+    std::optional<unsigned> node;
+  };
+
+  std::span<const NodePlace> places_;
+  std::vector<Strip> strips_;
+  bool by_node_ = false;
+  int64_t total_ = 0;
+};
+
+// The products that a layer shares out together.
+struct LayerStrips {
+  RowStrips qkv;
+  RowStrips attn_output;
+  RowStrips gate;  // and up, whose rows lie as those of gate do
+  RowStrips down;
+};
+struct ModelStrips {
+  std::vector<LayerStrips> layers;
+  RowStrips output;
+};
+// Borrows `places`.
+ModelStrips StripsOf(const LlamaWeights& llama, std::span<const NodePlace> places);
+
+}  // namespace llmrun
