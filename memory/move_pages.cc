@@ -14,7 +14,7 @@
 namespace llmrun {
 namespace {
 
-constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kAddressStep = 4096;
 constexpr uint64_t kBatch = 16'384;  // addresses a call
 
 // One call for all of these pages; with `targets` it moves them, without it tells where they are.
@@ -47,9 +47,9 @@ Status MoveBatch(const std::vector<void*>& pages, int node) {
 }  // namespace
 
 Status MoveToNode(std::span<const std::byte> range, unsigned node) {
-  const uint64_t begin = AlignDown(reinterpret_cast<uintptr_t>(range.data()), kPageBytes);
+  const uint64_t begin = AlignDown(reinterpret_cast<uintptr_t>(range.data()), kAddressStep);
   const uint64_t end =
-      AlignUp(reinterpret_cast<uintptr_t>(range.data()) + range.size(), kPageBytes);
+      AlignUp(reinterpret_cast<uintptr_t>(range.data()) + range.size(), kAddressStep);
   ASSIGN_OR_RETURN(const std::vector<Vma> vmas, ReadVmas(begin, end));
   for (const Vma& vma : vmas) {
     const uint64_t to = std::min(end, vma.end);

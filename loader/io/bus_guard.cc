@@ -13,18 +13,18 @@ namespace {
 constexpr uintptr_t kGuardPageBytes = 4096;
 constexpr uintptr_t kNone = UINTPTR_MAX;
 
-struct Range {
+struct GuardedRange {
   std::atomic<uintptr_t> begin{0};  // 0: free
   std::atomic<uintptr_t> end{0};
   std::atomic<uintptr_t> missing{kNone};  // address of the first missing page
 };
 
-std::array<Range, BusGuard::kMaxRanges> ranges;
+std::array<GuardedRange, BusGuard::kMaxRanges> ranges;
 std::mutex ranges_mutex;  // for taking and giving back; the handler only reads
 struct sigaction previous_action;
 
 bool Replace(uintptr_t address) {
-  for (Range& range : ranges) {
+  for (GuardedRange& range : ranges) {
     const uintptr_t begin = range.begin.load(std::memory_order_acquire);
     const uintptr_t end = range.end.load(std::memory_order_acquire);
     if (begin == 0 || address < begin || address >= end) continue;
@@ -82,7 +82,7 @@ BusGuard::~BusGuard() {
 
 std::optional<uint64_t> BusGuard::FirstMissing() const {
   if (slot_ < 0) return std::nullopt;
-  const Range& range = ranges[static_cast<size_t>(slot_)];
+  const GuardedRange& range = ranges[static_cast<size_t>(slot_)];
   const uintptr_t missing = range.missing.load(std::memory_order_acquire);
   if (missing == kNone) return std::nullopt;
   return missing - range.begin.load();

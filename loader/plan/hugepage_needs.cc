@@ -18,7 +18,7 @@ Machine WithFullPools(Machine machine) {
   return machine;
 }
 
-uint64_t FreePages(const Machine& machine, unsigned node, PageKind kind) {
+uint64_t FreeInPool(const Machine& machine, unsigned node, PageKind kind) {
   for (const NumaNode& candidate : machine.nodes) {
     if (candidate.os_index != node) continue;
     return kind == PageKind::k1G ? candidate.pool_1g.free_pages : candidate.pool_2m.free_pages;
@@ -54,7 +54,7 @@ Result<HugePageNeeds> PlanHugePages(const TensorIndex& index, const Machine& mac
       for (const unsigned node : nodes) {
         HugePageNeed need;
         need.change = {node, tile.kind, (pages + nodes.size() - 1) / nodes.size()};
-        need.free_pages = FreePages(machine, node, tile.kind);
+        need.free_pages = FreeInPool(machine, node, tile.kind);
         needs.pools.push_back(need);
       }
     }
