@@ -64,6 +64,35 @@ struct Lane {
   std::vector<size_t> reads = {};
 };
 
+// How far touching pages may be ahead of the reads: so far that they need not wait for pages, and
+// no further, because clearing memory takes the CPU from those who compute with what has arrived.
+class Ahead {
+ public:
+  // One more read of the lane is on its way.
+  void Advance() {
+    reads_.fetch_add(1, std::memory_order_relaxed);
+    reads_.notify_all();
+  }
+  void End() {
+    reads_ = kEnd;
+    reads_.notify_all();
+  }
+  // Until the read at this place of the lane may be touched; false at the end.
+  bool Await(size_t at) const {
+    size_t reads = reads_.load(std::memory_order_relaxed);
+    for (; reads < kEnd && at >= reads + kMostReads;
+         reads = reads_.load(std::memory_order_relaxed)) {
+      reads_.wait(reads, std::memory_order_relaxed);
+    }
+    return reads < kEnd;
+  }
+
+ private:
+  static constexpr size_t kMostReads = 32;  // of at most 2 MiB
+  static constexpr size_t kEnd = size_t{1} << 60;
+  std::atomic<size_t> reads_{0};
+};
+
 class Filling {
  public:
   Filling(const FillJob& job, std::span<Arena> arenas, const BackendFactory& make_backend)
@@ -152,7 +181,9 @@ class Filling {
                             .tuner = choice.direct ? &tuner_ : nullptr,
                             .sharers = alike,
                             .clock = reading_};
-    options.prepare = [this, touch_ahead](uint64_t read) -> Status {
+    Ahead ahead;
+    options.prepare = [this, touch_ahead, &ahead](uint64_t read) -> Status {
+      ahead.Advance();
       if (job_.trace != nullptr) begin_s_[read] = job_.trace->Now();
       if (stop_) return MakeError(ErrorCode::kResource, "stopped: other reads have failed");
       return touch_ahead ? EnsureRead(read) : Status();
@@ -164,12 +195,11 @@ class Filling {
       job_.landed(read);
       if (may_tick) job_.tick();
     };
-    std::atomic<bool> touched_enough{false};
     std::vector<std::thread> helpers;
-    if (touch_ahead) helpers = StartTouching(lane, touched_enough);
+    if (touch_ahead) helpers = StartTouching(lane, ahead);
     Result<ExecutorResult> done =
         RunReads(*choice.backend, JobsFor(lane.reads), files, options, landed, &job_.cancelled);
-    touched_enough = true;
+    ahead.End();
     for (std::thread& helper : helpers) helper.join();
     if (!done) return tl::unexpected<Error>(done.error());
     if (choice.direct) {
@@ -203,12 +233,13 @@ class Filling {
 
   // Threads that touch pages in the order of the reads. None to be had is no failure: the reads
   // touch theirs themselves.
-  std::vector<std::thread> StartTouching(const Lane& lane, const std::atomic<bool>& enough) {
+  std::vector<std::thread> StartTouching(const Lane& lane, const Ahead& ahead) {
     std::vector<std::thread> threads;
     for (int t = 0; t < job_.populate_threads; ++t) {
       Result<std::thread> thread = StartThread("touching pages", CpusOf(lane.arena), [&] {
-        for (const size_t i : lane.reads) {
-          if (enough.load(std::memory_order_relaxed)) return;
+        for (size_t at = 0; at < lane.reads.size(); ++at) {
+          if (!ahead.Await(at)) return;
+          const size_t i = lane.reads[at];
           const PlannedRead& read = job_.reads.reads[i];
           const double begin_s = job_.trace != nullptr ? job_.trace->Now() : 0;
           const bool touched = arenas_[read.arena].TryPages(read.arena_offset, read.bytes);
