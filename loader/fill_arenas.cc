@@ -150,11 +150,9 @@ class Filling {
       }
     }
     for (std::thread& thread : threads) thread.join();
+    if (stop_) return tl::unexpected<Error>(*first_error_);
     FillResult all;
-    for (Result<FillResult>& result : results) {
-      if (!result) return result;
-      Merge(std::move(*result), &all);
-    }
+    for (Result<FillResult>& result : results) Merge(std::move(*result), &all);
     return all;
   }
 

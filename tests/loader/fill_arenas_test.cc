@@ -1,11 +1,13 @@
 // Filling several arenas: each has a backend and a thread of its own, and they end together.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -15,6 +17,7 @@
 
 #include "loader/fill.h"
 #include "loader/open_model.h"
+#include "tests/loader/restrict_thread.h"
 #include "tests/loader/weights_support.h"
 
 namespace llmrun {
@@ -176,6 +179,18 @@ TEST_F(FillArenas4, OneThatFailsEndsTheOthersAndIsNamed) {
     ASSERT_FALSE(filled);
     EXPECT_THAT(filled.error().message, HasSubstr("the broken backend"));
   }
+}
+
+TEST_F(FillArenas4, WithoutThreadsIsAnErrorAndNotAnEmptyLoad) {
+  std::optional<Result<FillResult>> filled;
+  std::thread([&] {
+    if (!RefuseSyscall(SYS_clone3, EAGAIN) || !RefuseSyscall(SYS_clone, EAGAIN)) return;
+    filled = Fill(LoaderKind::kRead, false);
+  }).join();
+  if (!filled) GTEST_SKIP() << "no seccomp filters here";
+  ASSERT_FALSE(*filled);
+  EXPECT_THAT(filled->error().message, HasSubstr("starting a thread for reading"));
+  for (const std::atomic<int>& count : landed_) EXPECT_EQ(count, 0);
 }
 
 }  // namespace
