@@ -204,6 +204,13 @@ Json DeviceLimitOf(const Json& limits) {
   return nullptr;
 }
 
+// For the reports of later loads. What cannot be kept costs nobody what was measured.
+void KeepDeviceLimit(const TensorIndex& index, const Json& gb_per_s) {
+  if (!gb_per_s.is_number()) return;
+  const Status kept = SaveDeviceLimit(index, gb_per_s.get<double>() * 1e9, DeviceLimitFile());
+  if (!kept) Note("note   the rate of the device was not kept: {}", kept.error().OneLine());
+}
+
 Json Document(Json machine, const TensorIndex& index, const PlotData& data, const Json& limits) {
   return {{"machine", std::move(machine)},
           {"file", DescribeModelFile(index)},
@@ -237,13 +244,10 @@ Status BenchLoad(const BenchLoadOptions& options) {
   RETURN_IF_ERROR(bench.Run(path));
   const PlotData data = bench.Rows(hash);
   const Json limits = bench.Limits();
-  const Json device_limit = DeviceLimitOf(limits);
-  if (device_limit.is_number()) {
-    RETURN_IF_ERROR(SaveDeviceLimit(index, device_limit.get<double>() * 1e9, DeviceLimitFile()));
-  }
   RETURN_IF_ERROR(format == RecordFormat::kJson
                       ? WriteJson(Document(std::move(machine_json), index, data, limits))
                       : WriteRecords(data.rows, format, MarkdownColumns(options.first_token)));
+  KeepDeviceLimit(index, DeviceLimitOf(limits));
   if (plotter) RETURN_IF_ERROR(plotter->Draw(data));
   return {};
 }

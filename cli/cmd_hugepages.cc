@@ -134,6 +134,11 @@ Status ShowPlan(const HugepagesOptions& options) {
 Result<std::vector<PoolChange>> ChangesToReserve(const HugepagesOptions& options) {
   std::vector<PoolChange> changes;
   if (options.count > 0) {
+    if (!options.numa.empty()) {
+      return MakeFixableError(ErrorCode::kUsage, "--node=N, once a node",
+                              "--numa={} says what -m takes, not where --count is to be",
+                              options.numa);
+    }
     PoolChange change;
     ASSIGN_OR_RETURN(change.kind, PoolKind(options.size));
     ASSIGN_OR_RETURN(const Machine machine, DetectMachine());

@@ -35,9 +35,10 @@ std::vector<std::optional<unsigned>> NodesOf(const ThreadPoolOptions& options) {
 struct ThreadPool::Impl {
   explicit Impl(const ThreadPoolOptions& o)
       : options(o),
+        nodes(NodesOf(o)),
         spin_ns(o.threads > o.effective_cpus ? 0 : o.spin_ns),
         barrier(o.threads, spin_ns),
-        steps(NodesOf(o), spin_ns) {}
+        steps(nodes, spin_ns) {}
   ~Impl();
 
   Status Start();
@@ -46,6 +47,7 @@ struct ThreadPool::Impl {
   void Pin(int member);
 
   const ThreadPoolOptions options;
+  const std::vector<std::optional<unsigned>> nodes;  // [members]
   const uint32_t spin_ns;
   const pid_t caller = ThisThreadId();
   std::optional<CpuMask> caller_mask;  // set while the caller is pinned
@@ -137,7 +139,7 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::Create(const ThreadPoolOptions& 
 int ThreadPool::size() const { return impl_->options.threads; }
 
 std::optional<unsigned> ThreadPool::node(int member) const {
-  return NodesOf(impl_->options)[static_cast<size_t>(member)];
+  return impl_->nodes[static_cast<size_t>(member)];
 }
 void ThreadPool::Run(FunctionRef<void(int)> region) { impl_->Run(region); }
 WorkSteps& ThreadPool::steps() { return impl_->steps; }

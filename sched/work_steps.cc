@@ -15,11 +15,9 @@ constexpr int64_t kPiecesOfRest = 3;
 WorkSteps::WorkSteps(std::vector<std::optional<unsigned>> nodes, uint32_t spin_ns)
     : nodes_(std::move(nodes)),
       spin_ns_(spin_ns),
-      cursors_(std::make_unique<Cursor[]>(nodes_.size())) {
+      cursors_(std::make_unique<Cursor[]>(nodes_.size())),
+      own_(std::make_unique<Own[]>(nodes_.size())) {
   CHECK(!nodes_.empty());
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    courtesies_.push_back(std::make_unique<CpuCourtesy>());
-  }
 }
 
 // Relaxed throughout: whoever takes a piece has seen the epoch of this step, and with it all that

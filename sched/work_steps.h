@@ -46,6 +46,10 @@ class WorkSteps {
     std::atomic<uint64_t> at{0};  // step << kUnitBits | next unit
   };
 
+  struct alignas(kNoSharingBytes) Own {
+    CpuCourtesy courtesy;
+  };
+
   bool IsCurrent(uint64_t step) const { return epoch_.Load() == static_cast<uint32_t>(step); }
   // A piece of this home that nobody has taken in this step.
   bool Take(int member, uint64_t step, Range home, int64_t unit, Range* piece);
@@ -54,7 +58,7 @@ class WorkSteps {
   const std::vector<std::optional<unsigned>> nodes_;
   const uint32_t spin_ns_;
   const std::unique_ptr<Cursor[]> cursors_;                // [members]
-  std::vector<std::unique_ptr<CpuCourtesy>> courtesies_;   // [members]
+  const std::unique_ptr<Own[]> own_;                       // [members]
   alignas(kNoSharingBytes) std::atomic<int64_t> done_{0};  // of the current step
   std::atomic<uint64_t> count_{0};
   Epoch epoch_;  // the low bits of count_
@@ -65,7 +69,7 @@ class WorkSteps::Member {
   // `first`: count() as it was before any member began.
   Member(WorkSteps& steps, int index, uint64_t first)
       : steps_(steps),
-        courtesy_(*steps.courtesies_[static_cast<size_t>(index)]),
+        courtesy_(steps.own_[static_cast<size_t>(index)].courtesy),
         index_(index),
         next_(first) {}
 
@@ -100,7 +104,7 @@ class WorkSteps::Member {
     Step(
         total, unit, [&](int member) { return StaticRange(total, members, member, unit); }, work);
   }
-  // Done by one member, whichever comes first.
+  // Done by one member: the last, or one that helps it.
   template <typename Work>
   void Once(Work&& work) {
     Step(1, 1, [&](Range) { work(); });

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -206,6 +208,24 @@ TEST(BenchLoad, ReportsOfLaterLoadsAreHeldAgainstTheDevice) {
   EXPECT_TRUE(load_of().first["device_limit_gb_per_s"].is_null());
   std::ofstream(kept) << "[damaged";
   EXPECT_TRUE(load_of().first["device_limit_gb_per_s"].is_null());
+}
+
+TEST(BenchLoad, WhatCannotBeKeptDoesNotCostTheTable) {
+  if (std::system("fio --version > /dev/null 2>&1") != 0) GTEST_SKIP() << "fio is not installed";
+  const ProcessResult bench =
+      Llm({"bench-load", "-m", SmallModel(), "--loaders", "read", "-r", "1", "-o", "json"},
+          {{"XDG_CACHE_HOME", "/proc/nowhere"}});
+  EXPECT_EQ(bench.exit_code, 0) << bench.err;
+  const BenchJson document = BenchJson::parse(bench.out);
+  EXPECT_EQ(document["rows"].size(), 1U);
+  struct stat info = {};
+  ASSERT_EQ(::stat(SmallModel().c_str(), &info), 0);
+  std::ostringstream device;
+  device << "/sys/dev/block/" << major(info.st_dev) << ':' << minor(info.st_dev);
+  if (document["device_limit_gb_per_s"].is_null() || !std::filesystem::exists(device.str())) {
+    GTEST_SKIP() << "no rate of a block device here";
+  }
+  EXPECT_THAT(bench.err, HasSubstr("note   the rate of the device was not kept: "));
 }
 
 TEST(BenchLoad, CsvAndJsonLinesCarryEveryField) {

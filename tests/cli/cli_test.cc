@@ -460,6 +460,8 @@ TEST(CliHugepages, StatusAndErrors) {
   ExpectError(Llm({"hugepages", "plan", "-m", kTinyModel, "--node=0", "--numa=shard"}), 64,
               "fix: --numa=bind:0");
   ExpectError(Llm({"hugepages", "reserve", "--count=1"}), 64, "--size=");
+  ExpectError(Llm({"hugepages", "reserve", "--size=2M", "--count=1", "--numa=shard"}), 64,
+              "fix: --node=N");
   ExpectError(Llm({"hugepages", "release"}), 64, "--all");
 }
 

@@ -10,7 +10,6 @@
 #include <thread>
 
 #include "base/small_file.h"
-#include "loader/gguf/gguf_writer.h"
 #include "loader/resident/attach.h"
 #include "tests/loader/plan_index.h"
 #include "tests/loader/resident_support.h"
@@ -125,16 +124,7 @@ TEST(Resident, AttachesTheSameBytesWithoutReading) {
 TEST(Resident, ModelsInSeveralParts) {
   const TempTree tree;
   const TempStoreDir dir;
-  for (uint32_t part = 0; part < 3; ++part) {
-    GgufWriter writer;
-    writer.AddUint32("split.no", part);
-    writer.AddUint32("split.count", 3);
-    ASSERT_TRUE(writer.AddTensor(fmt::format("blk.{}.w", part), DType::kF32, {5000 + part}));
-    std::vector<std::byte> bytes = writer.Header();
-    bytes.resize(bytes.size() + writer.DataBytes(), static_cast<std::byte>(0x11 * (part + 1)));
-    ASSERT_TRUE(WriteFile(tree.Path(fmt::format("m-0000{}-of-00003.gguf", part + 1)), bytes));
-  }
-  const TensorIndex index = OpenModel(tree.Path("m-00001-of-00003.gguf")).value();
+  const TensorIndex index = OpenModel(WriteSplitModel(tree, 3)).value();
   LoadOptions options{.hugepages = HugePages::kOff, .resident_dir = dir.path()};
   const auto stored = LoadIntoStore(index, ThisMachine(), options);
   ASSERT_TRUE(stored) << stored.error().OneLine();

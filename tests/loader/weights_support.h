@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "loader/gguf/gguf_writer.h"
 #include "loader/weights.h"
 #include "tests/memory/temp_tree.h"
 #include "tests/support/gguf_builder.h"
@@ -43,6 +44,23 @@ inline std::string WriteModel(const TempTree& tree) {
                                               .d_ff = 512,
                                               .n_vocab = 320})));
   return path;
+}
+
+// A model in so many parts, of one tensor each; the path of the first.
+inline std::string WriteSplitModel(const TempTree& tree, uint16_t parts) {
+  const auto path = [&](int part) {
+    return tree.Path(fmt::format("m-{:05}-of-{:05}.gguf", part + 1, parts));
+  };
+  for (uint16_t part = 0; part < parts; ++part) {
+    GgufWriter writer;
+    writer.AddUint32("split.no", part);
+    writer.AddUint32("split.count", parts);
+    EXPECT_TRUE(writer.AddTensor(fmt::format("blk.{}.w", part), DType::kF32, {5000U + part}));
+    std::vector<std::byte> bytes = writer.Header();
+    bytes.resize(bytes.size() + writer.DataBytes(), static_cast<std::byte>(0x11 * (part + 1)));
+    EXPECT_TRUE(WriteFile(path(part), bytes));
+  }
+  return path(0);
 }
 
 inline Result<LoadReport> LoadAll(const TensorIndex& index, LoadOptions options) {

@@ -156,16 +156,7 @@ TEST(Weights, ModelWithoutTensors) {
 
 TEST(Weights, SplitModels) {
   const TempTree tree;
-  for (uint32_t part = 0; part < 2; ++part) {
-    GgufWriter writer;
-    writer.AddUint32("split.no", part);
-    writer.AddUint32("split.count", 2);
-    ASSERT_TRUE(writer.AddTensor(fmt::format("blk.{}.w", part), DType::kF32, {5000 + part}));
-    std::vector<std::byte> bytes = writer.Header();
-    bytes.resize(bytes.size() + writer.DataBytes(), static_cast<std::byte>(0x11 * (part + 1)));
-    ASSERT_TRUE(WriteFile(tree.Path(fmt::format("m-0000{}-of-00002.gguf", part + 1)), bytes));
-  }
-  const TensorIndex index = OpenModel(tree.Path("m-00001-of-00002.gguf")).value();
+  const TensorIndex index = OpenModel(WriteSplitModel(tree, 2)).value();
   ASSERT_EQ(index.files().size(), 2U);
   for (const LoaderKind loader : kLoaders) {
     const auto report = LoadAll(index, {.loader = loader});
