@@ -33,6 +33,7 @@ class SpinBarrier {
   alignas(128) std::atomic<uint32_t> generation_{0};
 };
 
+// cross(member) is one crossing.
 template <typename Cross>
 void Measure(benchmark::State& state, Cross cross) {
   ThreadPoolOptions options;
@@ -40,8 +41,8 @@ void Measure(benchmark::State& state, Cross cross) {
   options.effective_cpus = 2;
   const auto pool = ThreadPool::Create(options).value();
   for (auto _ : state) {
-    pool->Run([&](int) {
-      for (int i = 0; i < kCrossings; ++i) cross();
+    pool->Run([&](int member) {
+      for (int i = 0; i < kCrossings; ++i) cross(member);
     });
   }
   state.SetItemsProcessed(state.iterations() * kCrossings);
@@ -53,17 +54,17 @@ void Measure(benchmark::State& state, Cross cross) {
 void OurBarrier(benchmark::State& state) {
   const auto threads = static_cast<int>(state.range(0));
   Barrier barrier(threads, threads > 2 ? 0 : 20'000);
-  Measure(state, [&] { barrier.ArriveAndWait(); });
+  Measure(state, [&](int member) { barrier.ArriveAndWait(member); });
 }
 
 void StdBarrier(benchmark::State& state) {
   std::barrier<> barrier(state.range(0));
-  Measure(state, [&] { barrier.arrive_and_wait(); });
+  Measure(state, [&](int /*member*/) { barrier.arrive_and_wait(); });
 }
 
 void PureSpin(benchmark::State& state) {
   SpinBarrier barrier(static_cast<int>(state.range(0)));
-  Measure(state, [&] { barrier.ArriveAndWait(); });
+  Measure(state, [&](int /*member*/) { barrier.ArriveAndWait(); });
 }
 
 void EmptyRegion(benchmark::State& state) {

@@ -8,7 +8,6 @@
 #include "cli/output.h"
 #include "cli/tensor_check.h"
 #include "model/tokenizer_spec.h"
-#include "sched/node_place.h"
 
 namespace llmrun {
 
@@ -54,8 +53,8 @@ Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, con
 void Engine::NoteNodesWithoutThreads(const PlacementPlan& plan, const ThreadPool& pool) {
   if (plan.arenas.size() < 2) return;
   NodeSet without = plan.nodes;
-  for (const NodePlace& place : NodePlaces(pool)) {
-    if (place.node) std::erase(without, *place.node);
+  for (int i = 0; i < pool.size(); ++i) {
+    if (pool.node(i)) std::erase(without, *pool.node(i));
   }
   if (without.empty()) return;
   const Fallback fallback{

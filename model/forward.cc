@@ -14,10 +14,6 @@
 namespace llmrun {
 namespace {
 
-// Inner borders of row ranges: whole cache lines of output, whole blocks of quantized activations.
-constexpr int64_t kRowUnit = 16;
-constexpr int64_t kActivationUnit = kQuantBlock;
-
 constexpr GroupId LayerGroup(int64_t layer) { return static_cast<GroupId>(1 + layer); }
 
 // The right-hand side of a product, one row a token.
@@ -35,7 +31,7 @@ const TensorPiece& Nearest(std::span<const TensorPiece> copies, std::optional<un
 
 // What the members of one pass share.
 struct Pass {
-  uint64_t first_step = 0;
+  const BatchPlans plans;
   Status status = {};  // written before `failed` is set, once
   std::atomic<bool> failed{false};
 };
@@ -51,9 +47,11 @@ class Member {
         batch_(batch),
         n_(static_cast<int64_t>(batch.tokens.size())),
         index_(index),
-        place_(parts.places[static_cast<size_t>(index)]),
+        node_(parts.pool.node(index)),
+        plans_(parts.plans),
+        batch_plans_(pass.plans),
         pass_(pass),
-        steps_(parts.pool.steps(), index, pass.first_step) {}
+        steps_(parts.pool.steps(), index) {}
 
   void Run();
 
@@ -91,13 +89,15 @@ class Member {
     const Wish wish_;
     std::optional<Input> input_;
   };
-  Prepared Prepare(const Wish& wish);
+  // `plan`: of wish.n_tokens.
+  Prepared Prepare(const StepPlan& plan, const Wish& wish);
   Input PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
 
   void Multiply(const WeightMatrix& matrix, const Input& input, Range rows, float* out) const;
-  void MultiplyAndAdd(const RowStrips& strips, const WeightMatrix& matrix, Prepared input);
+  void MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips, const WeightMatrix& matrix,
+                      Prepared input);
   template <typename F>
-  void ForPairs(int64_t heads_per_kv, F&& f);
+  void ForPairs(const StepPlan& plan, F&& f);
   bool Traces() const { return parts_.trace != nullptr && index_ == 0; }
   double TraceNow() const { return Traces() ? parts_.trace->Now() : 0; }
 
@@ -108,7 +108,9 @@ class Member {
   const ForwardBatch& batch_;
   const int64_t n_;
   const int index_;
-  const NodePlace& place_;
+  const std::optional<unsigned> node_;
+  const ForwardPlans& plans_;
+  const BatchPlans& batch_plans_;
   Pass& pass_;
   WorkSteps::Member steps_;
 };
@@ -132,7 +134,7 @@ void Member::Run() {
 // Whether the weights of the next stage are there; if not, all members leave. One that comes late
 // may find so a stage earlier than the others did.
 bool Member::Proceed(GroupId next) {
-  steps_.Once([&] {
+  steps_.Step(plans_.proceed, [&](Range /*once*/) {
     Status status = CheckProceed(next);
     if (status) return;
     pass_.status = std::move(status);
@@ -158,7 +160,7 @@ void Member::Embed() {
   const IndexedTensor& embd = parts_.weights.index().at(parts_.llama.token_embd);
   const uint64_t row_bytes = RowBytes(embd.dtype, embd.dims[0]);
   const int64_t d = config_.d_model;
-  steps_.Step(n_, 1, [&](Range tokens) {
+  steps_.Step(batch_plans_.embed, [&](Range tokens) {
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
       const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * row_bytes;
       CHECK(DequantizeRow(embd.dtype, row, d, scratch_.x + t * d).has_value());
@@ -169,12 +171,12 @@ void Member::Embed() {
 // Several tokens are shared out over the members; a single one is prepared by each member for
 // itself, which is cheaper than a step. It is so inside the step that needs it: a member that comes
 // late must not read what the others write by then.
-Member::Prepared Member::Prepare(const Wish& wish) {
+Member::Prepared Member::Prepare(const StepPlan& plan, const Wish& wish) {
   if (wish.norm == nullptr && !wish.quantize) {
     return {*this, wish, Input{wish.n_tokens, wish.x, scratch_.input.Rows()}};
   }
   if (wish.n_tokens == 1) return {*this, wish, std::nullopt};
-  steps_.Step(wish.n_tokens, 1, [&](Range tokens) { PrepareRows(wish, tokens, 0); });
+  steps_.Step(plan, [&](Range tokens) { PrepareRows(wish, tokens, 0); });
   return {
       *this, wish,
       Input{wish.n_tokens, wish.norm != nullptr ? scratch_.normed : wish.x, scratch_.input.Rows()}};
@@ -203,7 +205,7 @@ Input Member::PrepareRows(const Wish& wish, Range tokens, int64_t first_row) con
 void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows,
                       float* out) const {
   const std::span<const TensorPiece> pieces =
-      matrix.mirrored() ? std::span(&Nearest(matrix.pieces, place_.node), 1) : matrix.pieces;
+      matrix.mirrored() ? std::span(&Nearest(matrix.pieces, node_), 1) : matrix.pieces;
   for (const TensorPiece& piece : pieces) {
     const auto first = static_cast<int64_t>(piece.row_begin);
     const Range here{std::max(rows.begin - first, int64_t{0}),
@@ -225,38 +227,24 @@ void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows
 }
 
 // x += matrix * input.
-void Member::MultiplyAndAdd(const RowStrips& strips, const WeightMatrix& matrix, Prepared input) {
-  steps_.Step(
-      strips.total(), kRowUnit, [&](int member) { return strips.Home(member, kRowUnit); },
-      [&](Range piece) {
-        strips.ForEach(piece, [&](size_t, Range rows) {
-          const Input& in = input.Get();
-          Multiply(matrix, in, rows, scratch_.delta);
-          for (int64_t t = 0; t < in.n_tokens; ++t) {
-            const int64_t at = t * matrix.rows + rows.begin;
-            kernels_.add(scratch_.x + at, scratch_.delta + at, rows.size());
-          }
-        });
-      });
+void Member::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
+                            const WeightMatrix& matrix, Prepared input) {
+  steps_.Step(plan, [&](Range piece) {
+    strips.ForEach(piece, [&](size_t, Range rows) {
+      const Input& in = input.Get();
+      Multiply(matrix, in, rows, scratch_.delta);
+      for (int64_t t = 0; t < in.n_tokens; ++t) {
+        const int64_t at = t * matrix.rows + rows.begin;
+        kernels_.add(scratch_.x + at, scratch_.delta + at, rows.size());
+      }
+    });
+  });
 }
 
-// Calls f(head, token) for all pairs, of so many heads for each of the cache. A head's tokens
-// follow each other, because its keys stay in cache; heads that are dealt out to nodes are at home
-// there.
+// Calls f(head, token) for the pairs of a plan.
 template <typename F>
-void Member::ForPairs(int64_t heads_per_kv, F&& f) {
-  const int64_t pairs_per_head = heads_per_kv * n_;
-  const auto home = [&](int member) {
-    const NodePlace& place = parts_.places[static_cast<size_t>(member)];
-    const auto here = place.node ? parts_.kv.HeadsOn(*place.node) : std::nullopt;
-    if (!here) {
-      return StaticRange(config_.n_kv_heads * pairs_per_head, parts_.pool.size(), member);
-    }
-    const Range own = StaticRange(here->size() * pairs_per_head, place.members, place.rank);
-    const int64_t first = here->begin * pairs_per_head;
-    return Range{first + own.begin, first + own.end};
-  };
-  steps_.Step(config_.n_kv_heads * pairs_per_head, 1, home, [&](Range piece) {
+void Member::ForPairs(const StepPlan& plan, F&& f) {
+  steps_.Step(plan, [&](Range piece) {
     for (int64_t i = piece.begin; i < piece.end; ++i) f(i / n_, i % n_);
   });
 }
@@ -264,35 +252,34 @@ void Member::ForPairs(int64_t heads_per_kv, F&& f) {
 void Member::Attention(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
+  const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
   const bool quantize =
       layer.q.quantized_input || layer.k.quantized_input || layer.v.quantized_input;
-  Prepared input = Prepare({.x = scratch_.x,
-                            .n_tokens = n_,
-                            .n_cols = config_.d_model,
-                            .norm = layer.attn_norm,
-                            .quantize = quantize});
+  Prepared input = Prepare(batch_plans_.prepare, {.x = scratch_.x,
+                                                  .n_tokens = n_,
+                                                  .n_cols = config_.d_model,
+                                                  .norm = layer.attn_norm,
+                                                  .quantize = quantize});
   const WeightMatrix* const matrices[] = {&layer.q, &layer.k, &layer.v};
   float* const outs[] = {scratch_.q, scratch_.k, scratch_.v};
-  steps_.Step(
-      strips.qkv.total(), kRowUnit, [&](int member) { return strips.qkv.Home(member, kRowUnit); },
-      [&](Range piece) {
-        strips.qkv.ForEach(piece, [&](size_t matrix, Range rows) {
-          Multiply(*matrices[matrix], input.Get(), rows, outs[matrix]);
-        });
-      });
+  steps_.Step(plans.qkv, [&](Range piece) {
+    strips.qkv.ForEach(piece, [&](size_t matrix, Range rows) {
+      Multiply(*matrices[matrix], input.Get(), rows, outs[matrix]);
+    });
+  });
   StoreKeysAndValues(layer_index);
   Attend(layer_index);
-  MultiplyAndAdd(strips.attn_output, layer.attn_output,
-                 Prepare({.x = scratch_.attention,
-                          .n_tokens = n_,
-                          .n_cols = config_.q_dim(),
-                          .quantize = layer.attn_output.quantized_input}));
+  MultiplyAndAdd(plans.attn_output, strips.attn_output, layer.attn_output,
+                 Prepare(batch_plans_.prepare, {.x = scratch_.attention,
+                                                .n_tokens = n_,
+                                                .n_cols = config_.q_dim(),
+                                                .quantize = layer.attn_output.quantized_input}));
 }
 
 void Member::StoreKeysAndValues(int64_t layer_index) {
   const int64_t head_dim = config_.head_dim;
   const KvCache& kv = parts_.kv;
-  ForPairs(1, [&](int64_t head, int64_t t) {
+  ForPairs(batch_plans_.store_kv, [&](int64_t head, int64_t t) {
     const int64_t position = batch_.position + t;
     const int64_t at = t * config_.kv_dim() + head * head_dim;
     kernels_.rope(scratch_.k + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
@@ -307,7 +294,7 @@ void Member::Attend(int64_t layer_index) {
   const int64_t heads_per_kv = config_.n_heads / config_.n_kv_heads;
   const float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
   const KvCache& kv = parts_.kv;
-  ForPairs(heads_per_kv, [&](int64_t head, int64_t t) {
+  ForPairs(batch_plans_.attend, [&](int64_t head, int64_t t) {
     const int64_t position = batch_.position + t;
     const int64_t at = t * config_.q_dim() + head * head_dim;
     kernels_.rope(scratch_.q + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
@@ -329,8 +316,10 @@ void Member::Attend(int64_t layer_index) {
 void Member::FeedForward(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
+  const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
   const int64_t d_ff = config_.d_ff;
-  Prepared input = Prepare({.x = scratch_.x,
+  Prepared input = Prepare(batch_plans_.prepare,
+                           {.x = scratch_.x,
                             .n_tokens = n_,
                             .n_cols = config_.d_model,
                             .norm = layer.ffn_norm,
@@ -348,11 +337,8 @@ void Member::FeedForward(int64_t layer_index) {
       }
     }
   };
-  steps_.Step(
-      strips.gate.total(), kActivationUnit,
-      [&](int member) { return strips.gate.Home(member, kActivationUnit); },
-      [&](Range piece) { strips.gate.ForEach(piece, work); });
-  MultiplyAndAdd(strips.down, layer.down,
+  steps_.Step(plans.gate, [&](Range piece) { strips.gate.ForEach(piece, work); });
+  MultiplyAndAdd(plans.down, strips.down, layer.down,
                  {*this, {}, Input{n_, scratch_.gate, scratch_.activation.Rows()}});
 }
 
@@ -360,24 +346,24 @@ void Member::Logits() {
   const WeightMatrix& output = parts_.llama.output;
   const RowStrips& strips = parts_.strips.output;
   const float* last = scratch_.x + (n_ - batch_.n_logits) * config_.d_model;
-  Prepared input = Prepare({.x = last,
-                            .n_tokens = batch_.n_logits,
-                            .n_cols = config_.d_model,
-                            .norm = parts_.llama.output_norm,
-                            .quantize = output.quantized_input});
-  steps_.Step(
-      strips.total(), kRowUnit, [&](int member) { return strips.Home(member, kRowUnit); },
-      [&](Range piece) {
-        strips.ForEach(
-            piece, [&](size_t, Range rows) { Multiply(output, input.Get(), rows, batch_.logits); });
-      });
+  Prepared input = Prepare(batch_plans_.prepare_logits, {.x = last,
+                                                         .n_tokens = batch_.n_logits,
+                                                         .n_cols = config_.d_model,
+                                                         .norm = parts_.llama.output_norm,
+                                                         .quantize = output.quantized_input});
+  steps_.Step(plans_.output, [&](Range piece) {
+    strips.ForEach(piece,
+                   [&](size_t, Range rows) { Multiply(output, input.Get(), rows, batch_.logits); });
+  });
 }
 
 }  // namespace
 
 Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
-  Pass pass{.first_step = parts.pool.steps().count()};
-  parts.pool.Run([&](int index) { Member(parts, batch, index, pass).Run(); });
+  CHECK(parts.plans.team == parts.pool.team());
+  Pass pass{.plans = PlansOfBatch(*parts.plans.team, parts.kv, parts.config,
+                                  static_cast<int64_t>(batch.tokens.size()), batch.n_logits)};
+  parts.pool.RunSteps([&](int index) { Member(parts, batch, index, pass).Run(); });
   return pass.status;
 }
 

@@ -22,13 +22,13 @@
 #include "base/trace.h"
 #include "compute/kernels.h"
 #include "loader/weights.h"
+#include "model/forward_plans.h"
 #include "model/kv_cache.h"
 #include "model/llama_weights.h"
 #include "model/model_config.h"
 #include "model/rope.h"
 #include "model/row_strips.h"
 #include "model/scratch.h"
-#include "sched/node_place.h"
 #include "sched/thread_pool.h"
 #include "text/token_id.h"
 
@@ -41,9 +41,8 @@ struct ForwardParts {
   const Weights& weights;  // group 0 has arrived
   const Kernels& kernels;
   ThreadPool& pool;
-  // [pool.size()]; with nodes, every node that holds rows of a sharded matrix is among them.
-  const std::vector<NodePlace>& places;
-  const ModelStrips& strips;  // of llama and places
+  const ModelStrips& strips;  // of llama
+  const ForwardPlans& plans;  // of strips, for the pool's team
   const KvCache& kv;
   const RopeTable& rope;                     // grown to the end of the batch
   const ScratchArrays& scratch;              // `embd` holds the batch's rows

@@ -30,12 +30,13 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, int64_t n_ctx, DType 
   return cache;
 }
 
-std::optional<Range> KvCache::HeadsOn(unsigned node) const {
-  if (homes_.size() == 1) return std::nullopt;
+std::vector<KvCache::HeadsOfNode> KvCache::HeadsByNode() const {
+  std::vector<HeadsOfNode> heads;
   for (const Home& home : homes_) {
-    if (OnlyNode(home.nodes) == node) return home.heads;
+    heads.push_back(
+        {.heads = home.heads, .node = homes_.size() > 1 ? OnlyNode(home.nodes) : std::nullopt});
   }
-  return std::nullopt;
+  return heads;
 }
 
 uint64_t KvCache::size_bytes() const {

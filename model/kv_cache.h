@@ -36,8 +36,13 @@ class KvCache {
   std::byte* Values(int64_t layer, int64_t kv_head, int64_t position) const {
     return At(2 * layer + 1, kv_head, position);
   }
-  // The heads whose keys and values lie on this node; nullopt when heads are not dealt out to it.
-  std::optional<Range> HeadsOn(unsigned node) const;
+  // Which heads' keys and values lie on which node, in the order of the heads; all of them on no
+  // node in particular when they are not dealt out.
+  struct HeadsOfNode {
+    Range heads;
+    std::optional<unsigned> node;
+  };
+  std::vector<HeadsOfNode> HeadsByNode() const;
 
   DType type() const { return type_; }
   uint64_t stride_bytes() const { return stride_bytes_; }  // from one position to the next

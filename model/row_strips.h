@@ -1,6 +1,6 @@
 // The rows of some matrices in one line, node by node, so that they are dealt out to the members of
 // a pool as if they were one matrix: each gets rows that lie on its own NUMA node.
-// Threads: a value. Borrows the places.
+// Threads: a value.
 #pragma once
 
 #include <algorithm>
@@ -8,24 +8,21 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "model/llama_weights.h"
-#include "sched/node_place.h"
 #include "sched/partition.h"
+#include "sched/team.h"
 
 namespace llmrun {
 
 class RowStrips {
  public:
-  // `places`: of the members of the pool.
-  RowStrips(std::initializer_list<const WeightMatrix*> matrices, std::span<const NodePlace> places);
+  explicit RowStrips(std::initializer_list<const WeightMatrix*> matrices);
 
-  int64_t total() const { return total_; }
-  // Of the line, in which inner borders are multiples of `unit` from where a node's rows begin. All
-  // of a member without a node, or of matrices that are not dealt out, is dealt out to everybody.
-  Range Home(int member, int64_t unit) const;
+  // The line dealt out to a team, cut at multiples of `grain` from where a node's rows begin. What
+  // lies on nodes is for those who work there.
+  StepPlan Deal(const Team& team, Zone zone, int64_t grain) const;
   // Calls f(matrix, rows) for each run of rows of one matrix in this piece of the line; `matrix`
   // counts from 0.
   template <typename F>
@@ -49,10 +46,8 @@ class RowStrips {
     std::optional<unsigned> node;
   };
 
-  std::span<const NodePlace> places_;
   std::vector<Strip> strips_;
-  bool by_node_ = false;
-  int64_t total_ = 0;
+  bool sharded_ = false;
 };
 
 // The products that a layer shares out together.
@@ -66,7 +61,6 @@ struct ModelStrips {
   std::vector<LayerStrips> layers;
   RowStrips output;
 };
-// Borrows `places`.
-ModelStrips StripsOf(const LlamaWeights& llama, std::span<const NodePlace> places);
+ModelStrips StripsOf(const LlamaWeights& llama);
 
 }  // namespace llmrun

@@ -7,12 +7,12 @@
 
 #include "base/check.h"
 #include "model/forward.h"
+#include "model/forward_plans.h"
 #include "model/kv_cache.h"
 #include "model/llama_weights.h"
 #include "model/rope.h"
 #include "model/scratch.h"
 #include "model/work_memory.h"
-#include "sched/node_place.h"
 
 namespace llmrun {
 namespace {
@@ -58,9 +58,12 @@ uint64_t EmbeddingRowBytes(const Weights& weights, TensorId token_embd) {
 }
 
 // Whether every node that holds rows has members to multiply with them.
-bool HasMembersOnAll(const NodeSet& nodes, const std::vector<NodePlace>& places) {
+bool HasMembersOnAll(const NodeSet& nodes, const ThreadPool& pool) {
   return std::ranges::all_of(nodes, [&](unsigned node) {
-    return std::ranges::count(places, std::optional(node), &NodePlace::node) > 0;
+    for (int i = 0; i < pool.size(); ++i) {
+      if (pool.node(i) == node) return true;
+    }
+    return false;
   });
 }
 
@@ -84,8 +87,8 @@ struct Session::Impl {
   const Weights& weights;
   const Kernels& kernels;
   ThreadPool& pool;
-  std::vector<NodePlace> places;  // [members]
-  ModelStrips strips;             // of llama and places
+  ModelStrips strips;               // of llama
+  std::vector<ForwardPlans> plans;  // of the last teams, the latest first
   int64_t n_ctx;
   int64_t n_batch;
   KvCache kv;
@@ -101,6 +104,7 @@ struct Session::Impl {
   Status CheckTokens(std::span<const TokenId> tokens) const;
   Status PrepareRope(int64_t end);
   Result<float*> LogitsFor(int64_t n_tokens);
+  const ForwardPlans& Plans();
   Status RunBatches(std::span<const TokenId> tokens, LogitsOf which, float* logits);
 };
 
@@ -140,9 +144,18 @@ Result<float*> Session::Impl::LogitsFor(int64_t n_tokens) {
   return static_cast<float*>(static_cast<void*>(all_logits->data()));
 }
 
+// A prompt and the tokens after it may go to different teams in turn.
+const ForwardPlans& Session::Impl::Plans() {
+  constexpr size_t kKeptPlans = 2;
+  const auto found = std::ranges::find(plans, pool.team(), &ForwardPlans::team);
+  if (found != plans.end()) return *found;
+  if (plans.size() == kKeptPlans) plans.pop_back();
+  return *plans.insert(plans.begin(), PlansOf(strips, pool.team()));
+}
+
 Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which, float* logits) {
-  const ForwardParts parts = {config, llama, weights, kernels,          pool,        places,
-                              strips, kv,    *rope,   scratch.arrays(), interrupted, trace};
+  const ForwardParts parts = {config,  llama, weights, kernels,          pool,        strips,
+                              Plans(), kv,    *rope,   scratch.arrays(), interrupted, trace};
   const int64_t n_tokens = static_cast<int64_t>(tokens.size());
   for (int64_t begin = 0; begin < n_tokens; begin += n_batch) {
     const int64_t n = std::min(n_batch, n_tokens - begin);
@@ -172,11 +185,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
   const int64_t n_ctx =
       options.n_ctx > 0 ? options.n_ctx : std::min(config.n_ctx_train, kDefaultContext);
   const int64_t n_batch = std::min(options.n_batch, n_ctx);
-  std::vector<NodePlace> places = NodePlaces(pool);
-  const bool by_node = HasMembersOnAll(weights.plan().nodes, places);
-  if (!by_node) {  // rows are shared out as if they lay in one place
-    for (NodePlace& place : places) place.node.reset();
-  }
+  const bool by_node = HasMembersOnAll(weights.plan().nodes, pool);
   ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(config, n_ctx, options.kv_type,
                                                HomesOfHeads(config, weights.plan(), by_node)));
   ASSIGN_OR_RETURN(
@@ -191,8 +200,8 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .weights = weights,
                                       .kernels = KernelsFor(options.isa),
                                       .pool = pool,
-                                      .places = std::move(places),
-                                      .strips = {.layers = {}, .output = RowStrips({}, {})},
+                                      .strips = {.layers = {}, .output = RowStrips({})},
+                                      .plans = {},
                                       .n_ctx = n_ctx,
                                       .n_batch = n_batch,
                                       .kv = std::move(kv),
@@ -200,7 +209,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .interrupted = {},
                                       .rope = {},
                                       .all_logits = {}});
-  impl->strips = StripsOf(impl->llama, impl->places);
+  impl->strips = StripsOf(impl->llama);
   impl->trace = options.trace;
   if (options.interrupted) {
     impl->interrupted = [state = impl.get(), ask = options.interrupted] {

@@ -1,17 +1,25 @@
 #include "sched/barrier.h"
 
+#include <algorithm>
+
 namespace llmrun {
 
-void Barrier::ArriveAndWait() {
-  // Read before arriving: afterwards the generation may already have ended.
-  const uint32_t generation = generation_.Load();
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < members_) {
-    generation_.AwaitChange(generation, spin_ns_);
-    return;
-  }
-  // The last one. Nobody arrives again before seeing the new generation, so the reset is safe.
-  arrived_.store(0, std::memory_order_relaxed);
-  generation_.Advance();
+Barrier::Barrier(int members, uint32_t most_spin_ns)
+    : members_(members),
+      arrived_((members + kGroupSize - 1) / kGroupSize),
+      own_(std::make_unique<Own[]>(static_cast<size_t>(members))) {
+  arrived_.SetGroups((members + kGroupSize - 1) / kGroupSize);
+  for (int i = 0; i < members; ++i) own_[static_cast<size_t>(i)].site = WaitSite(most_spin_ns);
+}
+
+void Barrier::ArriveAndWait(int member) {
+  Own& own = own_[static_cast<size_t>(member)];
+  ++own.generation;
+  const int group = member / kGroupSize;
+  const auto size = static_cast<uint64_t>(std::min(kGroupSize, members_ - group * kGroupSize));
+  const uint64_t target = own.generation * static_cast<uint64_t>(members_);
+  arrived_.Report(group, 1, size, own.generation * size, target);
+  arrived_.Await(group, target, own.site);
 }
 
 }  // namespace llmrun

@@ -1,30 +1,40 @@
-// A reusable barrier for a fixed team: nobody leaves before everybody has come.
+// A reusable barrier for a fixed team: nobody leaves before everybody has come. For lockstep, as in
+// measurements; the work of a model goes in steps (sched/work_steps.h), which wait for less.
 //
-// Threads: Thread-safe; exactly `members` threads take part, each arriving once a generation.
-// What any member wrote before arriving is visible to all members after they leave.
+// Threads: Thread-safe; each of `members` threads takes part under its own number, arriving once a
+// generation. What any member wrote before arriving is visible to all members after they leave.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <memory>
 
-#include "sched/epoch.h"
+#include "sched/team_progress.h"
+#include "sched/wait_site.h"
 
 namespace llmrun {
 
 class Barrier {
  public:
-  // Requires: members >= 1. spin_ns as in Epoch::AwaitChange.
-  Barrier(int members, uint32_t spin_ns) : members_(members), spin_ns_(spin_ns) {}
+  // Members that share a line: neighbours by number.
+  static constexpr int kGroupSize = 8;
+
+  // Requires: members >= 1. most_spin_ns as in WaitSite.
+  Barrier(int members, uint32_t most_spin_ns);
   Barrier(const Barrier&) = delete;
   Barrier& operator=(const Barrier&) = delete;
 
-  void ArriveAndWait();
+  // Requires: 0 <= member < members.
+  void ArriveAndWait(int member);
 
  private:
+  struct alignas(kNoSharingBytes) Own {
+    uint64_t generation = 0;
+    WaitSite site;
+  };
+
   const int members_;
-  const uint32_t spin_ns_;
-  alignas(kNoSharingBytes) std::atomic<int> arrived_{0};
-  Epoch generation_;
+  TeamProgress arrived_;
+  const std::unique_ptr<Own[]> own_;  // [members]
 };
 
 }  // namespace llmrun

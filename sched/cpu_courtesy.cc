@@ -43,11 +43,12 @@ void CpuCourtesy::Begin() {
   }
 }
 
-void CpuCourtesy::End() {
+int64_t CpuCourtesy::End() {
   const int64_t now_ns = calls_.now_ns();
-  if (now_ns - begin_ns_ < kSuspectNs) return;
+  const int64_t took_ns = now_ns - begin_ns_;
+  if (took_ns < kSuspectNs) return took_ns;
   const int64_t preemptions = calls_.preemptions();
-  if (preemptions == preemptions_) return;
+  if (preemptions == preemptions_) return took_ns;
   preemptions_ = preemptions;
   // It ran since resumed_ns_ until some time in this work.
   const int64_t ran_ns = begin_ns_ - resumed_ns_;
@@ -55,6 +56,7 @@ void CpuCourtesy::End() {
                           kLeastBudgetNs, kMostBudgetNs);
   contended_ = true;
   resumed_ns_ = now_ns;
+  return took_ns;
 }
 
 void CpuCourtesy::YieldIfDue() {

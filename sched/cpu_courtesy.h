@@ -25,7 +25,7 @@ class CpuCourtesy {
 
   // Around work during which others would have to wait for us.
   void Begin();
-  void End();
+  int64_t End();  // returns how many ns it took
   // Between pieces, when nobody waits for us.
   void Offer() {
     if (contended_) YieldIfDue();

@@ -11,8 +11,8 @@
 
 #include "base/check.h"
 #include "sched/affinity.h"
-#include "sched/barrier.h"
-#include "sched/epoch.h"
+#include "sched/progress.h"
+#include "sched/region_gate.h"
 
 namespace llmrun {
 namespace {
@@ -29,20 +29,27 @@ std::vector<std::optional<unsigned>> NodesOf(const ThreadPoolOptions& options) {
 
 }  // namespace
 
-// A region starts by one step of `start` and ends when `running` workers have counted down, the
-// last of them stepping `done`. Workers never wait for each other at the end: each goes straight
-// back to waiting for the next start.
+// A region is open while the gate is. Its opening is a step of `start`, for which those of the team
+// wait, and, when somebody on the bench is concerned, one of `bench`.
 struct ThreadPool::Impl {
   explicit Impl(const ThreadPoolOptions& o)
       : options(o),
         nodes(NodesOf(o)),
         spin_ns(o.threads > o.effective_cpus ? 0 : o.spin_ns),
-        barrier(o.threads, spin_ns),
-        steps(nodes, spin_ns) {}
+        steps(o.threads, spin_ns),
+        thread_ids(static_cast<size_t>(o.threads)),
+        benched(std::make_unique<std::atomic<bool>[]>(static_cast<size_t>(o.threads))),
+        end_site(spin_ns) {
+    team = std::make_shared<Team>(nodes, std::vector<double>(nodes.size(), 1.0));
+  }
   ~Impl();
 
   Status Start();
+  void SetTeam(std::shared_ptr<const Team> new_team);
   void Run(FunctionRef<void(int)> new_region);
+  void RunSteps(FunctionRef<void(int)> new_region);
+  void OpenAndRun(FunctionRef<void(int)> new_region);
+  void Signal(Progress& progress) { progress.Add(1, progress.Load() + 1); }
   void Work(int member);
   void Pin(int member);
 
@@ -53,13 +60,20 @@ struct ThreadPool::Impl {
   std::optional<CpuMask> caller_mask;  // set while the caller is pinned
   std::atomic<int> pin_failures{0};
 
-  llmrun::Barrier barrier;
   WorkSteps steps;
-  Epoch start;
-  Epoch done;
-  // Written by the caller before stepping `start`; null asks the workers to end.
+  std::vector<pid_t> thread_ids;  // [members], each written by itself before its first region
+  std::shared_ptr<const Team> team;
+  const std::unique_ptr<std::atomic<bool>[]> benched;  // [members]
+  Progress start;
+  Progress bench;
+  RegionGate gate;
+  Progress finished;  // members that ran a region of everybody, over all of those
+  WaitSite end_site;
+  // Written by the caller before the gate opens.
   const FunctionRef<void(int)>* region = nullptr;
-  alignas(kNoSharingBytes) std::atomic<int> running{0};
+  bool everybody = false;
+  uint32_t regions = 0;
+  std::atomic<bool> stopping{false};
   std::vector<std::thread> workers;
 };
 
@@ -82,6 +96,7 @@ Status ThreadPool::Impl::Start() {
                    fmt::format("creating thread {} of {}", workers.size() + 2, options.threads));
   }
   // The caller comes last: threads inherit the affinity of their creator.
+  thread_ids[0] = caller;
   if (options.pin_caller && !options.cpus.empty()) {
     if (Result<CpuMask> mask = AffinityOf(caller)) caller_mask = *std::move(mask);
     Pin(0);
@@ -92,8 +107,9 @@ Status ThreadPool::Impl::Start() {
 }
 
 ThreadPool::Impl::~Impl() {
-  region = nullptr;
-  start.Advance();
+  stopping.store(true, std::memory_order_relaxed);
+  Signal(start);
+  Signal(bench);
   for (std::thread& worker : workers) worker.join();
   // Best effort: the CPUs may be gone by now.
   if (caller_mask) (void)SetAffinity(caller, *caller_mask);
@@ -101,25 +117,61 @@ ThreadPool::Impl::~Impl() {
 
 void ThreadPool::Impl::Work(int member) {
   Pin(member);
-  for (uint32_t seen = 0;; ++seen) {
-    start.AwaitChange(seen, spin_ns);
-    if (region == nullptr) return;
-    (*region)(member);
-    if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) done.Advance();
+  thread_ids[static_cast<size_t>(member)] = ThisThreadId();
+  const std::atomic<bool>& on_bench = benched[static_cast<size_t>(member)];
+  WaitSite start_site(spin_ns);
+  WaitSite bench_site(0);
+  uint64_t started = 0;
+  uint64_t called = 0;
+  uint32_t last_region = 0;
+  while (true) {
+    if (on_bench.load(std::memory_order_relaxed)) {
+      bench.Await(called + 1, bench_site);
+      called = bench.Load();
+    } else {
+      start.Await(started + 1, start_site);
+      started = start.Load();
+    }
+    if (stopping.load(std::memory_order_relaxed)) return;
+    if (!gate.TryEnter(&last_region)) continue;
+    if (everybody || !on_bench.load(std::memory_order_relaxed)) (*region)(member);
+    gate.Leave();
   }
 }
 
-void ThreadPool::Impl::Run(FunctionRef<void(int)> new_region) {
-  if (workers.empty()) {
-    new_region(0);
-    return;
+void ThreadPool::Impl::SetTeam(std::shared_ptr<const Team> new_team) {
+  CHECK(new_team->members() == options.threads && new_team->works(0));
+  team = std::move(new_team);
+  for (int i = 0; i < options.threads; ++i) {
+    benched[static_cast<size_t>(i)].store(!team->works(i), std::memory_order_relaxed);
   }
+  Signal(bench);  // who is called back goes to wait for the start
+}
+
+// The caller is inside too, so that the gate does not have to be closed before it is done.
+void ThreadPool::Impl::OpenAndRun(FunctionRef<void(int)> new_region) {
   region = &new_region;
-  running.store(static_cast<int>(workers.size()), std::memory_order_relaxed);
-  const uint32_t regions_done = done.Load();
-  start.Advance();
+  gate.Open(++regions);
+  Signal(start);
+  if (everybody && team->size() < options.threads) Signal(bench);
   new_region(0);
-  done.AwaitChange(regions_done, spin_ns);
+  gate.Close(end_site);
+}
+
+void ThreadPool::Impl::RunSteps(FunctionRef<void(int)> new_region) {
+  steps.Begin(*team);
+  everybody = false;
+  OpenAndRun(new_region);
+}
+
+void ThreadPool::Impl::Run(FunctionRef<void(int)> new_region) {
+  everybody = true;
+  const uint64_t target = finished.Load() + static_cast<uint64_t>(options.threads);
+  OpenAndRun([&](int member) {
+    new_region(member);
+    finished.Add(1, target);
+    if (member == 0) finished.Await(target, end_site);
+  });
 }
 
 ThreadPool::ThreadPool(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -137,13 +189,18 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::Create(const ThreadPoolOptions& 
 }
 
 int ThreadPool::size() const { return impl_->options.threads; }
-
 std::optional<unsigned> ThreadPool::node(int member) const {
   return impl_->nodes[static_cast<size_t>(member)];
 }
-void ThreadPool::Run(FunctionRef<void(int)> region) { impl_->Run(region); }
-WorkSteps& ThreadPool::steps() { return impl_->steps; }
-void ThreadPool::Barrier() { impl_->barrier.ArriveAndWait(); }
+const std::vector<pid_t>& ThreadPool::thread_ids() const { return impl_->thread_ids; }
 int ThreadPool::pin_failures() const { return impl_->pin_failures.load(std::memory_order_relaxed); }
+void ThreadPool::Run(FunctionRef<void(int)> region) { impl_->Run(region); }
+void ThreadPool::SetTeam(std::shared_ptr<const Team> team) { impl_->SetTeam(std::move(team)); }
+const std::shared_ptr<const Team>& ThreadPool::team() const { return impl_->team; }
+void ThreadPool::RunSteps(FunctionRef<void(int)> region) { impl_->RunSteps(region); }
+WorkSteps& ThreadPool::steps() { return impl_->steps; }
+uint64_t ThreadPool::wakes() const {
+  return impl_->start.wakes() + impl_->gate.wakes() + impl_->steps.wakes();
+}
 
 }  // namespace llmrun

@@ -1,9 +1,9 @@
-// A persistent team of threads that runs one region at a time, in lockstep where the region asks
-// for it. The caller is member 0; the others are pinned and wait between regions, first spinning
-// briefly and then asleep on a futex (no wake-up call is made when nobody sleeps).
+// A persistent team of threads that runs one region at a time. The caller is member 0; the others
+// are pinned and wait between regions, first spinning briefly and then asleep on a futex (no
+// wake-up call is made when nobody sleeps). A part of them can be benched: they sleep until they
+// are wanted again.
 //
-// Threads: Run() is Single-thread (one caller at a time). Barrier() may be called only from inside
-// a region, by all members the same number of times. Failure: Create() fails with kOs when threads
+// Threads: Single-thread (one caller at a time). Failure: Create() fails with kOs when threads
 // cannot be made; pinning that is refused (EPERM, EINVAL in containers) is kept in pin_failures()
 // and otherwise harmless.
 #pragma once
@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/function_ref.h"
+#include "sched/team.h"
 #include "sched/work_steps.h"
 
 namespace llmrun {
@@ -24,8 +25,8 @@ struct ThreadPoolOptions {
   std::vector<unsigned> cpus;        // member i is pinned to cpus[i % size]; empty: not pinned
   std::vector<unsigned> nodes = {};  // [cpus] the NUMA node of each; empty: not known
   bool pin_caller = false;           // pin member 0 too; its affinity is restored on destruction
-  uint32_t spin_ns = 20'000;         // how long a waiter spins before it sleeps; 0: sleep at once.
-                              // Forced to 0 when threads exceed the effective CPUs given below.
+  uint32_t spin_ns = 20'000;         // how long a waiter spins before it sleeps, at most; 0: sleep
+                              // at once. Forced to 0 when threads exceed the effective CPUs below.
   int effective_cpus = 1;
 };
 
@@ -40,14 +41,24 @@ class ThreadPool {
   int size() const;
   // The NUMA node of the CPU a member is pinned to; nullopt where it is not, or not known.
   std::optional<unsigned> node(int member) const;
-  // Calls region(member) once on every member, member in [0, size()); returns when all are done.
-  void Run(FunctionRef<void(int)> region);
-  // Every member waits until all have arrived.
-  void Barrier();
-  // Steps of work inside regions: a member makes itself a WorkSteps::Member with the count() from
-  // before Run().
-  WorkSteps& steps();
+  // The kernel's ids of the threads, [size()].
+  const std::vector<pid_t>& thread_ids() const;
   int pin_failures() const;
+
+  // Calls region(member) once on every member, benched or not, member in [0, size()); returns when
+  // all are done.
+  void Run(FunctionRef<void(int)> region);
+
+  // Who takes part in RunSteps(): at first everybody. The others sleep. Requires: Members as many
+  // as size(); member 0 works. Between regions only.
+  void SetTeam(std::shared_ptr<const Team> team);
+  const std::shared_ptr<const Team>& team() const;
+  // Calls region(member) on those of the team who come before it is over, member 0 among them, for
+  // work in steps: each makes itself a WorkSteps::Member of steps(). Returns when nobody is inside.
+  void RunSteps(FunctionRef<void(int)> region);
+  WorkSteps& steps();
+  // System calls made so far to wake somebody up.
+  uint64_t wakes() const;
 
  private:
   struct Impl;

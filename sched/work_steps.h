@@ -4,134 +4,181 @@
 // program, an interrupt) holds the team up for at most the piece it was at; one that comes late
 // finds the step over and goes on to the next.
 //
-// All members must go through the same steps with the same sizes, in the same order; what was
+// All members must go through the same steps with the same plans, in the same order; what was
 // written in a step is visible in the later ones. Which member does which piece depends on timing:
 // results must not depend on that.
 //
-// How: each member's home has a cursor, stamped with the number of the step, so that nothing has to
-// be reset. Pieces are a third of what is left of a home, down to one unit (guided self-scheduling:
-// Polychronopoulos and Kuck 1987). Whoever reports the last of the work advances an epoch.
+// How: pieces are taken by sched/piece_cursor.h, done work is counted by sched/team_progress.h.
 //
-// Threads: WorkSteps is Thread-safe, each Member belongs to one thread.
+// Threads: Begin() and counts() are for when no member is inside; a Member belongs to one thread.
+// Templates: as in sched/progress.h.
 #pragma once
 
-#include <atomic>
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "base/check.h"
 #include "sched/cpu_courtesy.h"
-#include "sched/epoch.h"
-#include "sched/partition.h"
+#include "sched/piece_cursor.h"
+#include "sched/step_plan.h"
+#include "sched/team.h"
+#include "sched/team_progress.h"
 
 namespace llmrun {
 
-class WorkSteps {
- public:
-  // `nodes`: [members] the NUMA node of each, whose members are helped first. spin_ns as in
-  // Epoch::AwaitChange.
-  WorkSteps(std::vector<std::optional<unsigned>> nodes, uint32_t spin_ns);
+// Of one member in one zone, since the beginning.
+struct ZoneCounts {
+  uint64_t steps = 0;         // it took part in
+  uint64_t pieces = 0;        // it did
+  uint64_t helped_units = 0;  // of the homes of others
+  uint64_t units = 0;         // of its own home
+  int64_t work_ns = 0;
+  WaitSite wait;  // for the end of the steps
+};
 
-  // How many steps are over: the number of the next. To be asked when no member is in a step.
-  uint64_t count() const { return count_.load(std::memory_order_acquire); }
+template <typename Platform>
+class BasicWorkSteps {
+ public:
+  // most_spin_ns as in WaitSite.
+  BasicWorkSteps(int members, uint32_t most_spin_ns);
+
+  // Before a team goes through steps. `team` must outlive them.
+  void Begin(const Team& team);
+  // [kMostZones] of one member.
+  const std::array<ZoneCounts, kMostZones>& counts(int member) const {
+    return own_[static_cast<size_t>(member)].zones;
+  }
+  uint64_t wakes() const { return progress_.wakes(); }
 
   class Member;
 
  private:
-  // Units of homes in a step, and steps.
-  static constexpr int kUnitBits = 24;
-  static constexpr int kMostHelped = 8;  // members looked at for work, at most
-  struct alignas(kNoSharingBytes) Cursor {
-    std::atomic<uint64_t> at{0};  // step << kUnitBits | next unit
-  };
-
   struct alignas(kNoSharingBytes) Own {
-    CpuCourtesy courtesy;
+    typename Platform::Courtesy courtesy;
+    uint64_t next_step = 1;
+    uint64_t target = 0;                  // of the step it is at, of everybody
+    std::vector<uint64_t> group_targets;  // and of each group
+    std::array<ZoneCounts, kMostZones> zones;
   };
 
-  bool IsCurrent(uint64_t step) const { return epoch_.Load() == static_cast<uint32_t>(step); }
-  // A piece of this home that nobody has taken in this step.
-  bool Take(int member, uint64_t step, Range home, int64_t unit, Range* piece);
-  void Report(uint64_t step, int64_t done, int64_t total);
-
-  const std::vector<std::optional<unsigned>> nodes_;
-  const uint32_t spin_ns_;
-  const std::unique_ptr<Cursor[]> cursors_;                // [members]
-  const std::unique_ptr<Own[]> own_;                       // [members]
-  alignas(kNoSharingBytes) std::atomic<int64_t> done_{0};  // of the current step
-  std::atomic<uint64_t> count_{0};
-  Epoch epoch_;  // the low bits of count_
+  const std::unique_ptr<BasicPieceCursor<Platform>[]> cursors_;  // [members]
+  const std::unique_ptr<Own[]> own_;                             // [members]
+  const int members_;
+  const Team* team_ = nullptr;
+  // Where Begin() found the counts: members that come late begin there too.
+  uint64_t first_step_ = 1;
+  uint64_t base_ = 0;
+  std::vector<uint64_t> group_bases_;
+  BasicTeamProgress<Platform> progress_;
 };
 
-class WorkSteps::Member {
- public:
-  // `first`: count() as it was before any member began.
-  Member(WorkSteps& steps, int index, uint64_t first)
-      : steps_(steps),
-        courtesy_(steps.own_[static_cast<size_t>(index)].courtesy),
-        index_(index),
-        next_(first) {}
+template <typename Platform>
+BasicWorkSteps<Platform>::BasicWorkSteps(int members, uint32_t most_spin_ns)
+    : cursors_(std::make_unique<BasicPieceCursor<Platform>[]>(static_cast<size_t>(members))),
+      own_(std::make_unique<Own[]>(static_cast<size_t>(members))),
+      members_(members),
+      progress_(members) {
+  for (int i = 0; i < members; ++i) {
+    for (ZoneCounts& zone : own_[static_cast<size_t>(i)].zones) zone.wait = WaitSite(most_spin_ns);
+  }
+}
 
-  // `total` is the sum of sizes of all homes; home(member) gives the part of [0, total) that is a
-  // member's; homes do not overlap. Calls work(piece) for pieces of homes, cut at multiples of
-  // `unit` from where a home begins. Nothing at all happens in a step of nothing.
-  // Requires: unit >= 1, homes of fewer than 2^24 units.
-  template <typename Home, typename Work>
-  void Step(int64_t total, int64_t unit, Home&& home, Work&& work) {
-    if (total == 0) return;
-    const uint64_t step = next_++;
-    courtesy_.Offer();
-    if (!steps_.IsCurrent(step)) return;
-    int64_t done = 0;
-    courtesy_.Begin();
-    const auto help = [&](int member) {
-      const Range range = home(member);
-      for (Range piece; steps_.Take(member, step, range, unit, &piece);) {
-        work(piece);
-        done += piece.size();
-      }
-    };
-    help(index_);
-    HelpOthers(step, help);
-    courtesy_.End();
-    steps_.Report(step, done, total);
+template <typename Platform>
+void BasicWorkSteps<Platform>::Begin(const Team& team) {
+  CHECK(team.members() == members_);
+  if (team_ != &team || team.n_groups() != progress_.n_groups())
+    progress_.SetGroups(team.n_groups());
+  team_ = &team;
+  // Members that left early, or did not come at all, are behind.
+  for (int i = 0; i < members_; ++i) {
+    first_step_ = std::max(first_step_, own_[static_cast<size_t>(i)].next_step);
   }
-  // The same for homes that follow from the number of members alone.
-  template <typename Work>
-  void Step(int64_t total, int64_t unit, Work&& work) {
-    const int members = static_cast<int>(steps_.nodes_.size());
-    Step(
-        total, unit, [&](int member) { return StaticRange(total, members, member, unit); }, work);
+  base_ = progress_.Base();
+  group_bases_.resize(static_cast<size_t>(progress_.n_groups()));
+  for (size_t g = 0; g < group_bases_.size(); ++g) {
+    group_bases_[g] = progress_.GroupBase(static_cast<int>(g));
   }
-  // Done by one member: the last, or one that helps it.
+}
+
+template <typename Platform>
+class BasicWorkSteps<Platform>::Member {
+ public:
+  // Requires: `index` works in the team.
+  Member(BasicWorkSteps& steps, int index)
+      : steps_(steps),
+        own_(steps.own_[static_cast<size_t>(index)]),
+        index_(index),
+        group_(steps.team_->group(index)) {
+    own_.next_step = steps.first_step_;
+    own_.target = steps.base_;
+    own_.group_targets = steps.group_bases_;
+  }
+
+  // Calls work(piece) for pieces of homes. Requires: homes of fewer than 2^24 grains.
   template <typename Work>
-  void Once(Work&& work) {
-    Step(1, 1, [&](Range) { work(); });
+  void Step(const StepPlan& plan, Work&& work) {
+    if (plan.total == 0) return;
+    const uint64_t step = own_.next_step++;
+    own_.target += static_cast<uint64_t>(plan.total);
+    for (size_t g = 0; g < own_.group_targets.size(); ++g) {
+      own_.group_targets[g] += plan.group_units[g];
+    }
+    own_.courtesy.Offer();
+    if (Over()) return;
+    ZoneCounts& zone = own_.zones[plan.zone];
+    ++zone.steps;
+    own_.courtesy.Begin();
+    zone.units += DoHome(index_, step, plan, zone, work);
+    for (const int other : steps_.team_->helped_by(index_)) {
+      if (Over()) break;
+      zone.helped_units += DoHome(other, step, plan, zone, work);
+    }
+    zone.work_ns += own_.courtesy.End();
+    Report(plan);
+    steps_.progress_.Await(group_, own_.target, zone.wait);
   }
 
  private:
-  // Those of the same node first.
-  template <typename Help>
-  void HelpOthers(uint64_t step, const Help& help) const {
-    const int members = static_cast<int>(steps_.nodes_.size());
-    const auto node = [&](int member) { return steps_.nodes_[static_cast<size_t>(member)]; };
-    int helped = 0;
-    for (const bool same_node : {true, false}) {
-      for (int i = 1; i < members && helped < kMostHelped; ++i) {
-        const int other = (index_ + i) % members;
-        if ((node(other) == node(index_)) != same_node) continue;
-        if (!steps_.IsCurrent(step)) return;
-        help(other);
-        ++helped;
-      }
+  bool Over() const { return steps_.progress_.Reached(group_, own_.target); }
+
+  // Of the home of this member what nobody has begun. Returns how many units that were.
+  template <typename Work>
+  uint64_t DoHome(int member, uint64_t step, const StepPlan& plan, ZoneCounts& zone, Work& work) {
+    const int group = steps_.team_->group(member);
+    uint64_t units = 0;
+    auto& cursor = steps_.cursors_[static_cast<size_t>(member)];
+    const Range home = plan.homes[static_cast<size_t>(member)];
+    while (const std::optional<Range> piece = cursor.Take(step, home, plan.grain)) {
+      if (group != reporting_) Report(plan);
+      reporting_ = group;
+      work(*piece);
+      ++zone.pieces;
+      units += static_cast<uint64_t>(piece->size());
+      unreported_ += static_cast<uint64_t>(piece->size());
     }
+    return units;
+  }
+  void Report(const StepPlan& plan) {
+    if (unreported_ == 0) return;
+    const auto group = static_cast<size_t>(reporting_);
+    steps_.progress_.Report(reporting_, unreported_, plan.group_units[group],
+                            own_.group_targets[group], own_.target);
+    unreported_ = 0;
   }
 
-  WorkSteps& steps_;
-  CpuCourtesy& courtesy_;
+  BasicWorkSteps& steps_;
+  Own& own_;
   const int index_;
-  uint64_t next_;
+  const int group_;
+  int reporting_ = 0;  // the group whose units are not reported yet
+  uint64_t unreported_ = 0;
 };
+
+using WorkSteps = BasicWorkSteps<NativeWaiting>;
 
 }  // namespace llmrun

@@ -37,7 +37,9 @@ TEST(KvCache, OneHomeHasAllHeads) {
   const std::vector<NodeSet> homes = {{}};
   const KvCache cache = KvCache::Create(ConfigOf(5), 7, DType::kF16, homes).value();
   CheckPlaces(cache, 5, 7);
-  EXPECT_FALSE(cache.HeadsOn(0));
+  ASSERT_EQ(cache.HeadsByNode().size(), 1U);
+  EXPECT_EQ(cache.HeadsByNode()[0].heads, (Range{0, 5}));
+  EXPECT_FALSE(cache.HeadsByNode()[0].node);
   EXPECT_EQ(cache.stride_bytes(), 64U);
   EXPECT_GE(cache.size_bytes(), 2U * 3 * 5 * 7 * 64);
 }
@@ -47,8 +49,12 @@ TEST(KvCache, HeadsAreDealtOutToSeveralHomes) {
   const std::vector<NodeSet> homes = {{0}, {}, {}};
   const KvCache cache = KvCache::Create(ConfigOf(8), 7, DType::kF16, homes).value();
   CheckPlaces(cache, 8, 7);
-  EXPECT_EQ(cache.HeadsOn(0), (Range{0, 2}));
-  EXPECT_FALSE(cache.HeadsOn(1));
+  const auto heads = cache.HeadsByNode();
+  ASSERT_EQ(heads.size(), 3U);
+  EXPECT_EQ(heads[0].heads, (Range{0, 2}));
+  EXPECT_EQ(heads[0].node, 0U);
+  EXPECT_EQ(heads[1].heads, (Range{2, 5}));
+  EXPECT_FALSE(heads[1].node);
   EXPECT_GE(cache.size_bytes(), 2U * 3 * 8 * 7 * 64);
 }
 

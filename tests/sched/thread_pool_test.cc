@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <chrono>
+#include <memory>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -22,7 +23,7 @@ std::unique_ptr<ThreadPool> MustCreate(const ThreadPoolOptions& options) {
   return pool ? *std::move(pool) : nullptr;
 }
 
-ThreadPoolOptions Team(int threads, uint32_t spin_ns = 20'000, int effective_cpus = 2) {
+ThreadPoolOptions Options(int threads, uint32_t spin_ns = 20'000, int effective_cpus = 2) {
   ThreadPoolOptions options;
   options.threads = threads;
   options.spin_ns = spin_ns;
@@ -45,7 +46,7 @@ class PoolSizes : public testing::TestWithParam<int> {};
 TEST_P(PoolSizes, RunsEveryMemberOncePerRegion) {
   const int threads = GetParam();
   for (uint32_t spin_ns : {0U, 20'000U}) {
-    auto pool = MustCreate(Team(threads, spin_ns));
+    auto pool = MustCreate(Options(threads, spin_ns));
     ASSERT_EQ(pool->size(), threads);
     std::vector<int> runs(static_cast<size_t>(threads), 0);
     constexpr int kRegions = 200;
@@ -56,35 +57,32 @@ TEST_P(PoolSizes, RunsEveryMemberOncePerRegion) {
   }
 }
 
-TEST_P(PoolSizes, BarrierOrdersThePhasesOfARegion) {
+// The benched are called for a region of everybody, and for no other.
+TEST_P(PoolSizes, RunsTheBenchedOnlyWithEverybody) {
   const auto threads = static_cast<size_t>(GetParam());
-  auto pool = MustCreate(Team(GetParam()));
-  std::vector<int64_t> value(threads, 1);
-  std::vector<int64_t> next(threads, 0);
-  constexpr int kRegions = 10;
-  constexpr int kSteps = 20;
-  // Each step replaces every slot by the sum of all, modulo a prime.
-  constexpr int64_t kPrime = 1'000'003;
-  int64_t want = 1;
-  for (int r = 0; r < kRegions; ++r) {
-    pool->Run([&](int member) {
-      for (int s = 0; s < kSteps; ++s) {
-        next[static_cast<size_t>(member)] =
-            std::accumulate(value.begin(), value.end(), int64_t{0}) % kPrime;
-        pool->Barrier();
-        value[static_cast<size_t>(member)] = next[static_cast<size_t>(member)];
-        pool->Barrier();
-      }
-    });
-    for (int s = 0; s < kSteps; ++s) want = want * GetParam() % kPrime;
-    EXPECT_EQ(value, std::vector<int64_t>(threads, want));
+  const auto pool = MustCreate(Options(GetParam(), 1'000));
+  std::vector<double> weights(threads, 0.0);
+  weights[0] = 1;
+  std::vector<int> everybody(threads);
+  std::vector<int> team(threads);
+  for (int round = 0; round < 50; ++round) {
+    weights[threads - 1] = round % 2;
+    if (threads == 1) weights[0] = 1;
+    pool->SetTeam(
+        std::make_shared<llmrun::Team>(std::vector<std::optional<unsigned>>(threads), weights));
+    pool->RunSteps([&](int member) { ++team[static_cast<size_t>(member)]; });
+    pool->Run([&](int member) { ++everybody[static_cast<size_t>(member)]; });
   }
+  EXPECT_EQ(everybody, std::vector<int>(threads, 50));
+  EXPECT_EQ(team[0], 50);
+  for (size_t i = 1; i + 1 < threads; ++i) EXPECT_EQ(team[i], 0);
+  EXPECT_LE(team[threads - 1], 50);
 }
 
 INSTANTIATE_TEST_SUITE_P(Teams, PoolSizes, testing::Values(1, 2, 3, 4, 7, 8, 16));
 
 TEST(ThreadPool, CallerIsMemberZero) {
-  auto pool = MustCreate(Team(3));
+  auto pool = MustCreate(Options(3));
   std::vector<std::thread::id> ids(3);
   pool->Run([&](int member) { ids[static_cast<size_t>(member)] = std::this_thread::get_id(); });
   EXPECT_EQ(ids[0], std::this_thread::get_id());
@@ -94,14 +92,14 @@ TEST(ThreadPool, CallerIsMemberZero) {
 
 TEST(ThreadPool, EndsWhileItsThreadsSleep) {
   for (uint32_t spin_ns : {0U, 1'000U}) {
-    auto pool = MustCreate(Team(4, spin_ns));
+    auto pool = MustCreate(Options(4, spin_ns));
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
 TEST(ThreadPool, ComesAndGoesManyTimes) {
   for (int i = 0; i < 50; ++i) {
-    auto pool = MustCreate(Team(1 + i % 4, 20'000, 4));
+    auto pool = MustCreate(Options(1 + i % 4, 20'000, 4));
     int sum = 0;
     pool->Run([&](int member) {
       if (member == 0) sum += 1;
@@ -112,7 +110,7 @@ TEST(ThreadPool, ComesAndGoesManyTimes) {
 
 TEST(ThreadPool, RefusesAbsurdSizes) {
   for (int threads : {0, -1, ThreadPool::kMaxThreads + 1}) {
-    auto pool = ThreadPool::Create(Team(threads));
+    auto pool = ThreadPool::Create(Options(threads));
     ASSERT_FALSE(pool.has_value());
     EXPECT_EQ(pool.error().code, ErrorCode::kUsage);
   }
@@ -120,7 +118,7 @@ TEST(ThreadPool, RefusesAbsurdSizes) {
 
 TEST(ThreadPool, PinsWorkersAndRestoresTheCaller) {
   const std::vector<unsigned> before = AllowedCpus();
-  ThreadPoolOptions options = Team(3);
+  ThreadPoolOptions options = Options(3);
   options.cpus = before;
   options.pin_caller = true;
   {
@@ -138,7 +136,7 @@ TEST(ThreadPool, PinsWorkersAndRestoresTheCaller) {
 
 TEST(ThreadPool, LeavesTheCallerAloneUnlessAsked) {
   const std::vector<unsigned> before = AllowedCpus();
-  ThreadPoolOptions options = Team(2);
+  ThreadPoolOptions options = Options(2);
   options.cpus = {before.front()};
   auto pool = MustCreate(options);
   EXPECT_EQ(AllowedCpus(), before);
@@ -146,7 +144,7 @@ TEST(ThreadPool, LeavesTheCallerAloneUnlessAsked) {
 
 TEST(ThreadPool, RefusedPinningIsCountedAndHarmless) {
   const std::vector<unsigned> before = AllowedCpus();
-  ThreadPoolOptions options = Team(4);
+  ThreadPoolOptions options = Options(4);
   options.cpus = {kNoSuchCpu};
   options.pin_caller = true;
   auto pool = MustCreate(options);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <numeric>
 #include <optional>
 #include <random>
@@ -39,18 +41,23 @@ TEST_P(TeamSizes, EachStepDoesAllOfItsWorkOnceAndSeesTheLast) {
     for (int region = 0; region < 5; ++region) {
       std::vector<int64_t> sizes(60);
       for (int64_t& size : sizes) size = random() % 4 == 0 ? 0 : 1 + random() % kMostUnits;
-      const uint64_t first = pool->steps().count();
-      pool->Run([&](int index) {
-        WorkSteps::Member member(pool->steps(), index, first);
+      std::vector<StepPlan> all_plans;
+      std::vector<StepPlan> plans;
+      for (const int64_t size : sizes) {
+        all_plans.push_back(pool->team()->Deal(0, kMostUnits, 1 + size % 7));
+        plans.push_back(pool->team()->Deal(1, size, 3));
+      }
+      pool->RunSteps([&](int index) {
+        WorkSteps::Member member(pool->steps(), index);
         int64_t now = round;
-        for (const int64_t size : sizes) {
+        for (size_t i_size = 0; i_size < sizes.size(); ++i_size) {
           ++now;
-          member.Step(kMostUnits, 1 + size % 7, [&](Range piece) {
+          member.Step(all_plans[i_size], [&](Range piece) {
             for (int64_t i = piece.begin; i < piece.end; ++i) {
               wrong[static_cast<size_t>(index)] += value[static_cast<size_t>(i)]++ != now - 1;
             }
           });
-          member.Step(size, 3, [&](Range piece) {
+          member.Step(plans[i_size], [&](Range piece) {
             for (int64_t i = piece.begin; i < piece.end; ++i) {
               // Of another member, most likely.
               const auto other = static_cast<size_t>((i * 7 + 11) % kMostUnits);
@@ -60,8 +67,6 @@ TEST_P(TeamSizes, EachStepDoesAllOfItsWorkOnceAndSeesTheLast) {
         }
       });
       round += static_cast<int64_t>(sizes.size());
-      const auto empty = std::ranges::count(sizes, 0);
-      EXPECT_EQ(pool->steps().count() - first, 2 * sizes.size() - static_cast<size_t>(empty));
     }
     EXPECT_THAT(wrong, Each(0));
     EXPECT_THAT(value, Each(round));
@@ -70,36 +75,46 @@ TEST_P(TeamSizes, EachStepDoesAllOfItsWorkOnceAndSeesTheLast) {
 
 INSTANTIATE_TEST_SUITE_P(Members, TeamSizes, testing::Values(1, 2, 3, 5, 8, 16));
 
+std::unique_ptr<ThreadPool> Two() {
+  return ThreadPool::Create({.threads = 2, .cpus = {}, .effective_cpus = 2}).value();
+}
+
 TEST(WorkSteps, AMemberThatComesLateIsNotWaitedFor) {
-  const auto pool = ThreadPool::Create({.threads = 2, .cpus = {}, .effective_cpus = 2}).value();
+  const auto pool = Two();
   constexpr int kSteps = 500;
+  const StepPlan ten = pool->team()->Deal(0, 10, 1);
+  const StepPlan once = pool->team()->Single(1);
   Latch over;
   std::vector<int> done(2);
-  const uint64_t first = pool->steps().count();
-  pool->Run([&](int index) {
+  pool->RunSteps([&](int index) {
     if (index == 1) over.Wait();
-    WorkSteps::Member member(pool->steps(), index, first);
+    WorkSteps::Member member(pool->steps(), index);
     for (int i = 0; i < kSteps; ++i) {
-      member.Step(10, 1, [&](Range piece) { done[static_cast<size_t>(index)] += piece.size(); });
-      member.Once([&] { ++done[static_cast<size_t>(index)]; });
+      member.Step(ten, [&](Range piece) { done[static_cast<size_t>(index)] += piece.size(); });
+      member.Step(once, [&](Range) { ++done[static_cast<size_t>(index)]; });
     }
     if (index == 0) over.Open();
   });
   EXPECT_THAT(done, ElementsAre(11 * kSteps, 0));
+  EXPECT_EQ(pool->steps().counts(0)[0].units, 5U * kSteps);
+  EXPECT_EQ(pool->steps().counts(0)[0].helped_units, 5U * kSteps);
+  EXPECT_EQ(pool->steps().counts(0)[0].steps, uint64_t{kSteps});
+  EXPECT_EQ(pool->steps().counts(1)[0].steps, 0U);
 }
 
 TEST(WorkSteps, APieceThatIsHeldIsWaitedForAndNothingElse) {
-  const auto pool = ThreadPool::Create({.threads = 2, .cpus = {}, .effective_cpus = 2}).value();
+  const auto pool = Two();
+  const StepPlan hundred = pool->team()->Deal(0, 100, 1);
+  const StepPlan once = pool->team()->Single(1);
   Latch held;
   Latch release;
   int64_t held_size = 0;
   std::atomic<int64_t> others{0};
   std::atomic<bool> second_step{false};
-  const uint64_t first = pool->steps().count();
-  pool->Run([&](int index) {
-    WorkSteps::Member member(pool->steps(), index, first);
+  pool->RunSteps([&](int index) {
     if (index == 0) held.Wait();  // so that the other one takes the first piece
-    member.Step(100, 1, [&](Range piece) {
+    WorkSteps::Member member(pool->steps(), index);
+    member.Step(hundred, [&](Range piece) {
       if (index == 1 && held_size == 0) {
         held_size = piece.size();
         held.Open();
@@ -110,7 +125,7 @@ TEST(WorkSteps, APieceThatIsHeldIsWaitedForAndNothingElse) {
       others += piece.size();
       if (others + held_size == 100) release.Open();
     });
-    member.Once([&] { second_step = true; });
+    member.Step(once, [&](Range) { second_step = true; });
   });
   EXPECT_TRUE(second_step);
   EXPECT_EQ(others + held_size, 100);
@@ -118,24 +133,80 @@ TEST(WorkSteps, APieceThatIsHeldIsWaitedForAndNothingElse) {
 }
 
 TEST(WorkSteps, ThoseOfTheSameNodeAreHelpedFirst) {
-  WorkSteps steps({0U, 1U, 1U, 0U}, 0);
-  WorkSteps::Member only(steps, 0, 0);
+  const Team team({0U, 1U, 1U, 0U}, {1, 1, 1, 1});
+  WorkSteps steps(4, 0);
+  steps.Begin(team);
+  WorkSteps::Member only(steps, 0);
   std::vector<int64_t> order;
-  only.Step(4, 1, [&](Range piece) { order.push_back(piece.begin); });
+  only.Step(team.Deal(0, 4, 1), [&](Range piece) { order.push_back(piece.begin); });
   EXPECT_THAT(order, ElementsAre(0, 3, 1, 2));
 }
 
-TEST(WorkSteps, HomesMayLieAnywhere) {
-  WorkSteps steps(NoNodes(3), 0);
-  WorkSteps::Member only(steps, 1, 0);
-  const std::vector<Range> homes = {{40, 50}, {0, 0}, {0, 40}};
-  std::vector<int> seen(50);
-  only.Step(
-      50, 8, [&](int member) { return homes[static_cast<size_t>(member)]; },
-      [&](Range piece) {
-        EXPECT_TRUE(piece.begin >= 40 || piece.begin % 8 == 0);
-        for (int64_t i = piece.begin; i < piece.end; ++i) ++seen[static_cast<size_t>(i)];
+// Two nodes: counts go through groups, which one member alone serves here.
+TEST(WorkSteps, OneMemberDoesTheWorkOfAllNodes) {
+  const Team team({0U, 0U, 1U, 1U}, {1, 1, 1, 1});
+  ASSERT_EQ(team.n_groups(), 2);
+  WorkSteps steps(4, 0);
+  const StepPlan plan = team.Deal(0, 40, 3);
+  for (int pass = 0; pass < 3; ++pass) {
+    steps.Begin(team);
+    WorkSteps::Member only(steps, 2);
+    for (int i = 0; i < 5; ++i) {
+      std::vector<int> seen(40);
+      only.Step(plan, [&](Range piece) {
+        for (int64_t at = piece.begin; at < piece.end; ++at) ++seen[static_cast<size_t>(at)];
       });
+      EXPECT_THAT(seen, Each(1));
+    }
+  }
+}
+
+// Members of several groups, benched and called back between passes.
+TEST(WorkSteps, TeamsChangeBetweenPasses) {
+  ThreadPoolOptions options{.threads = 6, .cpus = {}, .spin_ns = 2'000, .effective_cpus = 6};
+  const auto pool = ThreadPool::Create(options).value();
+  std::mt19937 random(7);
+  std::vector<int64_t> value(97);
+  int64_t round = 0;
+  for (int pass = 0; pass < 200; ++pass) {
+    std::vector<std::optional<unsigned>> nodes;
+    std::vector<double> weights = {1};
+    for (int i = 0; i < 6; ++i) nodes.push_back(static_cast<unsigned>(i / 2));
+    for (int i = 1; i < 6; ++i) weights.push_back(random() % 3 == 0 ? 0 : 1.0 / (1 + random() % 3));
+    pool->SetTeam(std::make_shared<Team>(nodes, weights));
+    const StepPlan plan = pool->team()->Deal(0, 97, 1 + random() % 5);
+    std::atomic<int64_t> wrong{0};
+    std::atomic<int> benched{0};
+    pool->RunSteps([&](int index) {
+      if (!pool->team()->works(index)) ++benched;
+      WorkSteps::Member member(pool->steps(), index);
+      for (int s = 0; s < 7; ++s) {
+        member.Step(plan, [&](Range piece) {
+          for (int64_t i = piece.begin; i < piece.end; ++i) {
+            if (value[static_cast<size_t>(i)]++ != round + s) ++wrong;
+          }
+        });
+      }
+    });
+    round += 7;
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(benched, 0);
+  }
+  EXPECT_THAT(value, Each(round));
+}
+
+TEST(WorkSteps, HomesMayLieAnywhere) {
+  const Team team(NoNodes(3), {1, 1, 1});
+  WorkSteps steps(3, 0);
+  steps.Begin(team);
+  WorkSteps::Member only(steps, 1);
+  const StepPlan plan{
+      .total = 50, .grain = 8, .homes = {{40, 50}, {0, 0}, {0, 40}}, .group_units = {50}};
+  std::vector<int> seen(50);
+  only.Step(plan, [&](Range piece) {
+    EXPECT_TRUE(piece.begin >= 40 || piece.begin % 8 == 0);
+    for (int64_t i = piece.begin; i < piece.end; ++i) ++seen[static_cast<size_t>(i)];
+  });
   EXPECT_THAT(seen, Each(1));
 }
 

@@ -1,0 +1,67 @@
+// How the steps of a forward pass are dealt out to one team: made when the team changes, used for
+// every batch.
+// Threads: a value. Must outlive it: nothing.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "compute/kernels.h"
+#include "model/kv_cache.h"
+#include "model/row_strips.h"
+#include "sched/step_plan.h"
+#include "sched/team.h"
+
+namespace llmrun {
+
+// Inner borders of row ranges: whole cache lines of output, whole blocks of quantized activations.
+inline constexpr int64_t kRowGrain = 16;
+inline constexpr int64_t kActivationGrain = kQuantBlock;
+
+// What the steps are for.
+enum ForwardZone : Zone {
+  kZoneEmbed,
+  kZoneProceed,  // waits for weights, asks for interrupts
+  kZonePrepare,  // normalizes and quantizes several tokens
+  kZoneQkv,
+  kZoneStoreKv,
+  kZoneAttend,
+  kZoneAttnOutput,
+  kZoneGateUp,
+  kZoneDown,
+  kZoneLogits,
+  kForwardZones,
+};
+// [kForwardZones] "embed", ...
+const std::array<std::string_view, kForwardZones>& ForwardZoneNames();
+
+struct LayerPlans {
+  StepPlan qkv;
+  StepPlan attn_output;
+  StepPlan gate;
+  StepPlan down;
+};
+
+struct ForwardPlans {
+  std::shared_ptr<const Team> team;
+  std::vector<LayerPlans> layers;
+  StepPlan output;
+  StepPlan proceed;
+};
+ForwardPlans PlansOf(const ModelStrips& strips, std::shared_ptr<const Team> team);
+
+// The steps whose sizes follow from the tokens of a batch.
+struct BatchPlans {
+  StepPlan embed;
+  StepPlan prepare;         // all tokens
+  StepPlan prepare_logits;  // those whose logits are wanted
+  StepPlan store_kv;        // (kv head, token)
+  StepPlan attend;          // (head, token)
+};
+// `heads_per_kv`: heads for each of the cache. Heads that are dealt out to nodes are at home there.
+BatchPlans PlansOfBatch(const Team& team, const KvCache& kv, const ModelConfig& config,
+                        int64_t n_tokens, int64_t n_logits);
+
+}  // namespace llmrun
