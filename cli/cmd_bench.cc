@@ -16,6 +16,8 @@
 #include "cli/records.h"
 #include "cli/session_flags.h"
 #include "cli/stats.h"
+#include "cli/step_profile.h"
+#include "cli/thread_options.h"
 
 namespace llmrun {
 namespace {
@@ -24,7 +26,8 @@ struct BenchOptions {
   ModelOptions model;
   LoaderFlags loader;
   SessionFlags session;
-  std::string threads;  // list; empty: the default count
+  std::string thread_list;  // empty: the default count
+  ThreadFlags threads;      // all but the counts
   std::string prompt = "512";
   std::string generate = "128";
   int64_t repetitions = 5;
@@ -97,7 +100,21 @@ Json ModelFields(const Engine& engine, const std::string& path) {
 struct Measured {
   std::vector<double> seconds;
   double bandwidth_bytes_per_second = 0;
+  StepProfile profile;  // of all repetitions
+  uint64_t throttled_periods = 0;
 };
+
+// For each token: steps of work, system calls to sleep and to wake others, context switches.
+void AddProfile(const Measured& measured, double tokens, Json* row) {
+  const StepProfile& profile = measured.profile;
+  const auto each = [&](uint64_t n) { return static_cast<double>(n) / tokens; };
+  (*row)["steps_per_token"] = each(profile.steps);
+  (*row)["futex_waits_per_token"] = each(profile.sleeps);
+  (*row)["futex_wakes_per_token"] = each(profile.wakes);
+  (*row)["voluntary_switches_per_token"] = each(profile.voluntary_switches);
+  (*row)["involuntary_switches_per_token"] = each(profile.involuntary_switches);
+  (*row)["throttled_periods"] = measured.throttled_periods;
+}
 
 Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session, const Measured& measured,
              uint64_t bytes_per_token) {
@@ -131,6 +148,7 @@ Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session, const 
   // A prompt reads the weights once for many tokens: the memory is not its roof.
   row["memory_roof_percent"] =
       c.n_gen > 0 ? Json(100 * rate.median * static_cast<double>(bytes_per_token) / roof) : Json();
+  AddProfile(measured, tokens * static_cast<double>(measured.seconds.size()), &row);
   row["samples_ns"] = ns;
   row["samples_ts"] = rates;
   return row;
@@ -138,10 +156,14 @@ Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session, const 
 
 Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCase& c,
                      const std::string& path) {
-  engine.pool.reset();  // it gives our thread its affinity back; the next one takes it
-  ASSIGN_OR_RETURN(engine.pool, Engine::MakePool(engine.machine, engine.weights->plan().nodes,
-                                                 static_cast<int>(c.n_threads)));
-  Engine::NoteNodesWithoutThreads(engine.weights->plan(), *engine.pool);
+  // It gives our thread its affinity back; the next one takes it.
+  engine.workers = {};
+  ASSIGN_OR_RETURN(WorkerOptions workers, MakeWorkerOptions(options.threads));
+  workers.threads = static_cast<int>(c.n_threads);
+  ASSIGN_OR_RETURN(engine.workers,
+                   MakeWorkers(engine.machine, engine.weights->plan().nodes, workers));
+  ThreadPool& pool = *engine.workers.pool;
+  NoteNodesWithoutThreads(engine.weights->plan(), pool);
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
   if (session_options.n_ctx == 0)
     session_options.n_ctx = std::max(c.n_prompt + c.n_gen, int64_t{1});
@@ -150,13 +172,16 @@ Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCas
   const std::vector<TokenId> ids = SomeTokens(c.n_prompt + c.n_gen, engine.config.n_vocab);
   RETURN_IF_ERROR(RunOnce(*session, c, ids));  // warm-up
   Measured measured;
+  const StepProfile before = StepProfile::Of(pool);
   for (int64_t i = 0; i < options.repetitions; ++i) {
     ASSIGN_OR_RETURN(const double seconds, RunOnce(*session, c, ids));
     measured.seconds.push_back(seconds);
   }
-  ASSIGN_OR_RETURN(measured.bandwidth_bytes_per_second, MeasureReadBandwidth(*engine.pool));
+  measured.profile = StepProfile::Of(pool).Since(before);
+  measured.throttled_periods = engine.workers.keeper->throttled_periods();
+  ASSIGN_OR_RETURN(measured.bandwidth_bytes_per_second, MeasureReadBandwidth(pool));
   BenchCase used = c;
-  used.n_threads = engine.pool->size();
+  used.n_threads = pool.team()->size();
   return CaseRow(ModelFields(engine, path), used, session_options, measured,
                  WeightBytesPerToken(*engine.index));
 }
@@ -165,8 +190,8 @@ Result<std::vector<BenchCase>> MakeCases(const BenchOptions& options, int defaul
   ASSIGN_OR_RETURN(const std::vector<int64_t> prompts, ParseNumberList(options.prompt, 0));
   ASSIGN_OR_RETURN(const std::vector<int64_t> generates, ParseNumberList(options.generate, 0));
   std::vector<int64_t> threads = {default_threads};
-  if (!options.threads.empty()) {
-    ASSIGN_OR_RETURN(threads, ParseNumberList(options.threads, 1));
+  if (!options.thread_list.empty()) {
+    ASSIGN_OR_RETURN(threads, ParseNumberList(options.thread_list, 1));
   }
   std::vector<BenchCase> cases;
   for (const int64_t t : threads) {
@@ -186,10 +211,10 @@ Status Bench(const BenchOptions& options) {
   EngineOptions engine_options;
   ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
   ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
+  ASSIGN_OR_RETURN(engine_options.workers, MakeWorkerOptions(options.threads));
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
-  ASSIGN_OR_RETURN(
-      const std::vector<BenchCase> cases,
-      MakeCases(options, Engine::DefaultThreads(engine->machine, engine->weights->plan().nodes)));
+  ASSIGN_OR_RETURN(const std::vector<BenchCase> cases,
+                   MakeCases(options, engine->workers.pool->size()));
   RETURN_IF_ERROR(engine->weights->Finish());
   std::vector<Json> rows;
   for (const BenchCase& c : cases) {
@@ -218,12 +243,13 @@ void AddBenchCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   command->add_option("-n,--n-gen", options->generate, "tokens to decode, a list or range")
       ->capture_default_str();
-  command->add_option("-t,--threads", options->threads, "thread counts, a list or range");
+  command->add_option("-t,--threads", options->thread_list, "thread counts, a list or range");
   command->add_option("-r,--repetitions", options->repetitions, "of each measurement")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   command->add_option("-o,--output", options->format, "md, csv, json, jsonl")
       ->capture_default_str();
+  AddPlacementFlags(*command, options->threads);
   AddSessionFlags(*command, options->session);
   AddLoaderFlags(*command, options->loader);
   command->callback(

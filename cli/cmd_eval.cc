@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/prompt.h"
 #include "cli/session_flags.h"
+#include "cli/thread_options.h"
 
 namespace llmrun {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 struct EvalOptions {
   ModelOptions model;
   LoaderFlags loader;
-  ThreadOptions threads;
+  ThreadFlags threads;
   SessionFlags session;
   std::string tokens;
   std::string tokens_file;
@@ -71,7 +72,7 @@ Status Eval(const EvalOptions& options) {
   EngineOptions engine_options;
   ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
   ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
-  engine_options.threads = options.threads.threads;
+  ASSIGN_OR_RETURN(engine_options.workers, MakeWorkerOptions(options.threads));
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
   const LoadWatcher watcher(*engine->weights, options.loader.report);
 
@@ -83,7 +84,8 @@ Status Eval(const EvalOptions& options) {
   ASSIGN_OR_RETURN(const std::span<const float> logits, session->Forward(ids, LogitsOf::kAll));
   RETURN_IF_ERROR(WriteLogits(options.logits, logits));
   Note("eval   {} tokens x {} logits in {:.3f} s  isa {}  threads {}", ids.size(),
-       engine->config.n_vocab, watch.Seconds(), NameOf(engine->isa), engine->pool->size());
+       engine->config.n_vocab, watch.Seconds(), NameOf(engine->isa),
+       engine->workers.pool->team()->size());
   RETURN_IF_ERROR(watcher.Wait());
   return {};
 }
@@ -104,7 +106,7 @@ void AddEvalCommand(CLI::App& app, CommandContext& context) {
       ->excludes(tokens);
   command->add_option("--logits", options->logits, "where they go, - for stdout")->required();
   AddSessionFlags(*command, options->session);
-  AddThreadOptions(*command, options->threads);
+  AddThreadFlags(*command, options->threads);
   AddLoaderFlags(*command, options->loader);
   AddReportFlag(*command, options->loader);
   command->callback(

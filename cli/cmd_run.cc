@@ -2,7 +2,11 @@
 #include <sys/random.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/stopwatch.h"
 #include "cli/command.h"
@@ -15,6 +19,8 @@
 #include "cli/prompt.h"
 #include "cli/report.h"
 #include "cli/session_flags.h"
+#include "cli/step_profile.h"
+#include "cli/thread_options.h"
 #include "cli/trace_file.h"
 #include "model/generator.h"
 
@@ -24,7 +30,7 @@ namespace {
 struct RunOptions {
   ModelOptions model;
   LoaderFlags loader;
-  ThreadOptions threads;
+  ThreadFlags threads;
   SessionFlags session;
   PromptOptions prompt;
   SamplerOptions sampler;
@@ -36,6 +42,7 @@ struct RunOptions {
   bool special = false;
   bool hide_prompt = false;
   bool check_tensors = false;
+  bool profile = false;
   std::string trace;  // path of the timeline, empty for none
   bool quiet = false;
 };
@@ -101,31 +108,54 @@ class RunOutput {
   Status failure_;
 };
 
+// What --profile shows: the pool's counts before the prompt, after it, and at the end.
+struct ProfileMarks {
+  StepProfile begin;
+  std::optional<StepProfile> after_prompt;
+};
+
+void ShowProfile(const ProfileMarks& marks, const GenerateResult& result, const Engine& engine) {
+  const TeamKeeper& keeper = *engine.workers.keeper;
+  const StepProfile end = StepProfile::Of(*engine.workers.pool);
+  const StepProfile& middle = marks.after_prompt ? *marks.after_prompt : end;
+  const auto show = [](const std::string& text) {
+    NoteLine(std::string_view(text).substr(0, text.size() - 1));
+  };
+  show(ProfileText(fmt::format("of the prompt, {} tokens together", result.prompt_tokens),
+                   middle.Since(marks.begin), 1, keeper.threads(TeamUse::kPrompt)));
+  const auto decoded = static_cast<uint64_t>(std::max<int64_t>(result.generated_tokens - 1, 0));
+  if (decoded == 0) return;
+  show(ProfileText(fmt::format("of each of {} decoded tokens", decoded), end.Since(middle), decoded,
+                   keeper.threads(TeamUse::kDecode)));
+}
+
 void ShowTimes(const GenerateResult& result, const Engine& engine, const Session& session) {
   Note(
       "run    prompt {} tokens {:.1f} tok/s   first token {:.3f} s   decode {} tokens {:.1f} tok/s",
       result.prompt_tokens, PerSecond(result.prompt_tokens, result.prompt_seconds),
       result.first_token_seconds, result.generated_tokens,
       PerSecond(result.generated_tokens - 1, result.generate_seconds));
-  Note("with   isa {}  threads {}  context {}", NameOf(engine.isa), engine.pool->size(),
-       session.n_ctx());
+  Note("with   isa {}  threads {}  context {}", NameOf(engine.isa),
+       engine.workers.pool->team()->size(), session.n_ctx());
   if (result.stop == StopReason::kContextFull) {
     Note("note   stopped: the context of {} tokens is full; fix: -c {}", session.n_ctx(),
          2 * session.n_ctx());
   }
 }
 
-void NoteSharedPool(const ThreadOptions& threads) {
-  if (threads.threads_batch == 0 || threads.threads_batch == threads.threads) return;
-  Note("note   wanted {} threads for the prompt, got those of -t: prompt and decode share one pool",
-       threads.threads_batch);
+Result<EngineOptions> MakeEngineOptions(const RunOptions& options) {
+  EngineOptions engine;
+  ASSIGN_OR_RETURN(engine.model_path, ModelPath(options.model));
+  ASSIGN_OR_RETURN(engine.load, MakeLoadOptions(options.loader));
+  ASSIGN_OR_RETURN(engine.workers, MakeWorkerOptions(options.threads));
+  engine.check_tensors = options.check_tensors;
+  return engine;
 }
 
 Result<int> Run(RunOptions& options) {
   CatchInterrupts();
   const Stopwatch since_start;
   TraceLog trace;
-  EngineOptions engine_options;
   if (!options.positional_model.empty()) options.model.path = options.positional_model;
   if (!options.positional_prompt.empty()) {
     options.prompt.text = options.positional_prompt;
@@ -138,10 +168,7 @@ Result<int> Run(RunOptions& options) {
   ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
   ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(options.sampler));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
-  ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(options.loader));
-  engine_options.threads = options.threads.threads;
-  engine_options.check_tensors = options.check_tensors;
+  ASSIGN_OR_RETURN(EngineOptions engine_options, MakeEngineOptions(options));
   if (!options.trace.empty()) engine_options.load.trace = &trace;
   ProgressBar bar("load");
   if (!options.quiet) {
@@ -162,12 +189,17 @@ Result<int> Run(RunOptions& options) {
   generate.max_tokens = options.n_predict;
   generate.ignore_eos = options.ignore_eos;
   generate.show_special = options.special;
-  generate.on_text = [&output](std::string_view text) { return output.Show(text); };
+  ProfileMarks marks;
+  ThreadPool& pool = *engine->workers.pool;
+  if (options.profile) marks.begin = StepProfile::Of(pool);
+  generate.on_text = [&](std::string_view text) {
+    if (options.profile && !marks.after_prompt) marks.after_prompt = StepProfile::Of(pool);
+    return output.Show(text);
+  };
   if (!options.quiet) {
     if (!options.has_seed && options.sampler.temperature > 0) {
       Note("seed   {}", options.sampler.seed);
     }
-    NoteSharedPool(options.threads);
   }
   const double before_generate_seconds = since_start.Seconds();
   Result<GenerateResult> result = Generate(*session, *engine->tokenizer, sampler, ids, generate);
@@ -177,6 +209,8 @@ Result<int> Run(RunOptions& options) {
   if (result && !options.quiet) {
     result->first_token_seconds += before_generate_seconds;
     ShowTimes(*result, *engine, *session);
+    NoteChanges(*engine->workers.keeper);
+    if (options.profile) ShowProfile(marks, *result, *engine);
   }
   if (Interrupted()) {
     Note("note   interrupted");
@@ -247,13 +281,17 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
   AddModelOptions(*command, options->model);
   AddSamplerFlags(*command, *options);
   AddSessionFlags(*command, options->session);
-  AddThreadOptions(*command, options->threads);
+  AddThreadFlags(*command, options->threads);
   AddLoaderFlags(*command, options->loader);
   AddReportFlag(*command, options->loader);
   command
       ->add_flag("--check-tensors", options->check_tensors,
                  "refuse weights with NaN or infinities, looked for as they arrive")
       ->group(kGroupLoading);
+  command
+      ->add_flag("--profile", options->profile,
+                 "show where the time of prompt and decode went, by the kind of step")
+      ->group(kGroupThreads);
   command
       ->add_option("--trace", options->trace,
                    "write a timeline of reads, pages and layers (Chrome trace JSON)")

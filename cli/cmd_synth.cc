@@ -11,11 +11,12 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
-#include "cli/engine.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/synth_file.h"
 #include "cli/synth_shape.h"
+#include "cli/thread_options.h"
+#include "cli/workers.h"
 
 namespace llmrun {
 namespace {
@@ -48,7 +49,7 @@ Status Synth(const SynthOptions& options) {
   RETURN_IF_ERROR(CheckTarget(options));
   ASSIGN_OR_RETURN(const SynthLayout layout, LayOutSynth(shape, type, options.seed));
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
-  ASSIGN_OR_RETURN(const auto pool, Engine::MakePool(machine, {}, options.threads));
+  ASSIGN_OR_RETURN(const auto pool, MakePool(machine, {}, options.threads));
   const Stopwatch watch;
   RETURN_IF_ERROR(WriteSynthFile(layout, options.seed, options.out, *pool));
   const uint64_t bytes = layout.header.size() + layout.data_bytes;

@@ -17,13 +17,14 @@
 #include "cli/common_options.h"
 #include "cli/describe.h"
 #include "cli/device_limit.h"
-#include "cli/engine.h"
 #include "cli/model_source.h"
 #include "cli/node_bandwidth.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/tensor_check.h"
+#include "cli/thread_options.h"
+#include "cli/workers.h"
 #include "loader/weights.h"
 #include "memory/machine.h"
 #include "sched/thread_pool.h"
@@ -88,8 +89,7 @@ Result<Verdict> CheckTensors(const VerifyOptions& options, const ModelSource& so
   ASSIGN_OR_RETURN(verdict.report, weights->Finish());
   verdict.report.device_bytes_per_s = KnownDeviceLimit(source.index, DeviceLimitFile());
   bar.Clear();
-  ASSIGN_OR_RETURN(const auto pool,
-                   Engine::MakePool(machine, weights->plan().nodes, options.threads));
+  ASSIGN_OR_RETURN(const auto pool, MakePool(machine, weights->plan().nodes, options.threads));
   ASSIGN_OR_RETURN(verdict.checks, CheckAll(*weights, *pool));
   verdict.xxh3 = HashOfHashes(verdict.checks);
   verdict.report.xxh3 = verdict.xxh3;

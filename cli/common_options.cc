@@ -17,7 +17,6 @@
 #include "base/units.h"
 #include "cli/output.h"
 #include "loader/resident/store_dir.h"
-#include "sched/thread_pool.h"
 
 namespace llmrun {
 namespace {
@@ -259,21 +258,6 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
     }
   }
   return options;
-}
-
-void AddThreadsOption(CLI::App& command, int& threads) {
-  CLI::Option* option =
-      command.add_option("-t,--threads", threads, "threads (default: one a core)");
-  option->type_name("N")->check(PlainRange(1, ThreadPool::kMaxThreads));
-  FromEnvironment(option, {"LLMRUN_THREADS", "LLAMA_ARG_THREADS"});
-}
-
-void AddThreadOptions(CLI::App& command, ThreadOptions& options) {
-  AddThreadsOption(command, options.threads);
-  CLI::Option* batch = command.add_option("--threads-batch", options.threads_batch,
-                                          "threads for prompts (default: as -t; also -tb)");
-  batch->type_name("N")->check(PlainRange(1, ThreadPool::kMaxThreads));
-  FromEnvironment(batch, {"LLMRUN_THREADS_BATCH", "LLAMA_ARG_THREADS_BATCH"});
 }
 
 }  // namespace llmrun

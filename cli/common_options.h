@@ -63,12 +63,4 @@ void AddReportFlag(CLI::App& command, LoaderFlags& flags);
 // kUsage for values that mean nothing, kUnavailable for what is planned but not there yet.
 Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags);
 
-struct ThreadOptions {
-  int threads = 0;        // 0: one a core (Engine::DefaultThreads)
-  int threads_batch = 0;  // 0: as threads
-};
-void AddThreadOptions(CLI::App& command, ThreadOptions& options);
-// Only -t, for the commands without prompts.
-void AddThreadsOption(CLI::App& command, int& threads);
-
 }  // namespace llmrun

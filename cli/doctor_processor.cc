@@ -10,7 +10,7 @@
 #include "cli/doctor.h"
 #include "cli/engine.h"
 #include "compute/kernels.h"
-#include "memory/limits.h"
+#include "memory/cpu_limits.h"
 
 namespace llmrun {
 namespace {
@@ -48,10 +48,8 @@ Check CpuCounts(const Machine& machine) {
     found +=
         fmt::format(", of {} kinds: {} are the strongest", kinds.size(), kinds.rbegin()->second);
   }
-  const Result<Limits> limits = ReadLimits();
-  const bool throttled = limits && limits->quota_cpus &&
-                         static_cast<size_t>(*limits->quota_cpus) < machine.cpus.size();
-  if (throttled) {
+  const CpuLimits limits = ReadCpuLimits();
+  if (limits.quota_cpus && static_cast<size_t>(*limits.quota_cpus) < machine.cpus.size()) {
     return {"cpus", CheckLevel::kWarn,
             fmt::format("{}; the cgroup grants the time of {}", found, machine.effective_cpus),
             "raise cpu.max of the cgroup (docker: --cpus)"};

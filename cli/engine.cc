@@ -1,6 +1,5 @@
 #include "cli/engine.h"
 
-#include <algorithm>
 #include <cstdlib>
 
 #include "cli/model_source.h"
@@ -14,56 +13,6 @@ namespace llmrun {
 Result<IsaLevel> WantedIsa() {
   const char* wish = std::getenv("LLM_RUN_ISA");
   return ChooseIsa(wish == nullptr ? "" : wish);
-}
-
-int Engine::DefaultThreads(const Machine& machine, const NodeSet& nodes) {
-  const auto cores = static_cast<int>(CoreCount(machine, nodes));
-  return std::clamp(cores, 1, std::max(1, machine.effective_cpus));
-}
-
-Result<std::unique_ptr<ThreadPool>> Engine::MakePool(const Machine& machine, const NodeSet& nodes,
-                                                     int threads) {
-  if (threads == 0) threads = DefaultThreads(machine, nodes);
-  if (threads < 1 || threads > ThreadPool::kMaxThreads) {
-    return MakeFixableError(ErrorCode::kUsage, "-t 1 or more, or leave it out",
-                            "{} threads are outside 1..{}", threads, ThreadPool::kMaxThreads);
-  }
-  if (threads > machine.effective_cpus) {
-    const Fallback capped{
-        .wanted = fmt::format("{} threads", threads),
-        .got = fmt::format("{}", machine.effective_cpus),
-        .why =
-            "there are no more CPUs for this process (its affinity, cpuset and quota counted), "
-            "and threads that share one slow each other down",
-        .fix = fmt::format("-t {} or less", machine.effective_cpus)};
-    Note("note   {}", capped.OneLine());
-    threads = machine.effective_cpus;
-  }
-  ThreadPoolOptions options;
-  options.threads = threads;
-  options.effective_cpus = machine.effective_cpus;
-  options.pin_caller = true;
-  for (const Cpu& cpu : CpusForThreads(machine, nodes, static_cast<size_t>(threads))) {
-    options.cpus.push_back(cpu.os_index);
-    options.nodes.push_back(cpu.node);
-  }
-  return ThreadPool::Create(options);
-}
-
-void Engine::NoteNodesWithoutThreads(const PlacementPlan& plan, const ThreadPool& pool) {
-  if (plan.arenas.size() < 2) return;
-  NodeSet without = plan.nodes;
-  for (int i = 0; i < pool.size(); ++i) {
-    if (pool.node(i)) std::erase(without, *pool.node(i));
-  }
-  if (without.empty()) return;
-  const Fallback fallback{
-      .wanted = fmt::format("threads on {}", NameOf(plan.nodes)),
-      .got = fmt::format("none on {}", NameOf(without)),
-      .why = fmt::format("{} thread{}, or not pinned", pool.size(), pool.size() == 1 ? "" : "s"),
-      .fix = fmt::format("-t {} or more, up to one a CPU; or --numa=bind:{}", plan.nodes.size(),
-                         plan.nodes.front())};
-  Note("note   {}", fallback.OneLine());
 }
 
 namespace {
@@ -98,15 +47,18 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   ASSIGN_OR_RETURN(engine->weights, StartLoad(*engine->index, engine->machine, load));
   ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(engine->index->metadata()));
   ASSIGN_OR_RETURN(engine->tokenizer, Tokenizer::Create(std::move(spec)));
-  ASSIGN_OR_RETURN(engine->pool,
-                   MakePool(engine->machine, engine->weights->plan().nodes, options.threads));
-  NoteNodesWithoutThreads(engine->weights->plan(), *engine->pool);
+  ASSIGN_OR_RETURN(engine->workers,
+                   MakeWorkers(engine->machine, engine->weights->plan().nodes, options.workers));
+  NoteNodesWithoutThreads(engine->weights->plan(), *engine->workers.pool);
   return engine;
 }
 
 Result<std::unique_ptr<Session>> Engine::NewSession(SessionOptions options) {
   options.isa = isa;
-  return Session::Create(config, *weights, *pool, options);
+  options.before_batch = [keeper = workers.keeper.get()](int64_t n_tokens) {
+    keeper->Prepare(n_tokens > 1 ? TeamUse::kPrompt : TeamUse::kDecode);
+  };
+  return Session::Create(config, *weights, *workers.pool, options);
 }
 
 }  // namespace llmrun

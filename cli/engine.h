@@ -9,15 +9,14 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "cli/workers.h"
 #include "compute/kernels.h"
 #include "loader/io/model_stream.h"
 #include "loader/load_options.h"
 #include "loader/weights.h"
 #include "memory/machine.h"
-#include "memory/node_set.h"
 #include "model/model_config.h"
 #include "model/session.h"
-#include "sched/thread_pool.h"
 #include "text/tokenizer.h"
 
 namespace llmrun {
@@ -28,7 +27,7 @@ Result<IsaLevel> WantedIsa();
 struct EngineOptions {
   std::string model_path;  // "-": standard input
   LoadOptions load;
-  int threads = 0;             // 0: one for each core that this process may use
+  WorkerOptions workers = {};
   bool check_tensors = false;  // refuse weights that are not finite, as they arrive
 };
 
@@ -41,21 +40,11 @@ struct Engine {
   Stopwatch since_load;  // from the beginning of the load
   std::unique_ptr<Weights> weights;
   std::unique_ptr<Tokenizer> tokenizer;
-  std::unique_ptr<ThreadPool> pool;
+  Workers workers;
 
-  // Threads that 0 stands for: cores of these nodes (none: of the machine) that this process may
-  // use, at most what its cgroup grants.
-  static int DefaultThreads(const Machine& machine, const NodeSet& nodes);
-  // A pool pinned to CPUs of these nodes (none: of the machine), of DefaultThreads() members for 0;
-  // never of more than there are CPUs for us (one line says so). kUsage when the count is
-  // outside 1..ThreadPool::kMaxThreads.
-  static Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, const NodeSet& nodes,
-                                                      int threads);
-  // One line when rows or copies lie on nodes where no thread of the pool works: they are read from
-  // afar, or not at all.
-  static void NoteNodesWithoutThreads(const PlacementPlan& plan, const ThreadPool& pool);
   static Result<std::unique_ptr<Engine>> Start(const EngineOptions& options);
 
+  // Which has the workers' teams brought in line before each of its batches.
   Result<std::unique_ptr<Session>> NewSession(SessionOptions options);
 };
 

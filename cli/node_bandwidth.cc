@@ -7,7 +7,7 @@
 #include "base/units.h"
 #include "cli/bandwidth.h"
 #include "cli/cache_file.h"
-#include "cli/engine.h"
+#include "cli/workers.h"
 
 namespace llmrun {
 namespace {
@@ -33,7 +33,7 @@ Status MeasureNodeBandwidths(Machine* machine) {
     std::vector<double>& row = measured.emplace_back(machine->nodes.size(), 0.0);
     if (CpusOf(*machine, reader.os_index).empty()) continue;
     ASSIGN_OR_RETURN(const std::unique_ptr<ThreadPool> pool,
-                     Engine::MakePool(*machine, {reader.os_index}, 0));
+                     MakePool(*machine, {reader.os_index}, 0));
     for (size_t i = 0; i < machine->nodes.size(); ++i) {
       const NumaNode& from = machine->nodes[i];
       const uint64_t bytes = std::min(kMostBufferBytes, from.free_bytes / 4);

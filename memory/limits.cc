@@ -11,6 +11,7 @@
 
 #include "base/small_file.h"
 #include "base/units.h"
+#include "memory/cgroup_paths.h"
 
 namespace llmrun {
 namespace {
@@ -54,43 +55,6 @@ uint64_t FindHex(std::string_view text, std::string_view key) {
   return value;
 }
 
-// "/a/b" under "/sys/fs/cgroup" -> the directories of b, a and the mount itself. The path may name
-// directories that are not visible here (no cgroup namespace); reading them then simply finds none.
-std::vector<std::string> DirectoriesUpwards(const std::string& mount, std::string path) {
-  std::vector<std::string> directories;
-  while (path.size() > 1) {
-    directories.push_back(mount + path);
-    path.erase(path.rfind('/'));
-  }
-  directories.push_back(mount);
-  return directories;
-}
-
-struct CgroupPaths {
-  std::optional<std::string> unified;
-  std::optional<std::string> v1_memory;
-  std::optional<std::string> v1_cpu;
-};
-
-// Lines of /proc/self/cgroup: "0::/path" (v2) and "4:cpu,cpuacct:/path" (v1).
-CgroupPaths ParseCgroupPaths(std::string_view text) {
-  CgroupPaths paths;
-  while (!text.empty()) {
-    const size_t line_end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, line_end);
-    text.remove_prefix(std::min(line_end + 1, text.size()));
-    const size_t first = line.find(':');
-    const size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
-    if (second == line.npos || second + 1 >= line.size() || line[second + 1] != '/') continue;
-    const std::string path(line.substr(second + 1));
-    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
-    if (controllers == ",,") paths.unified = path;
-    if (controllers.find(",memory,") != controllers.npos) paths.v1_memory = path;
-    if (controllers.find(",cpu,") != controllers.npos) paths.v1_cpu = path;
-  }
-  return paths;
-}
-
 void LowerMemory(uint64_t limit, uint64_t used, uint64_t reclaimable, std::string source,
                  Limits* limits) {
   if (limit >= kUnlimitedBytes) return;
@@ -99,12 +63,6 @@ void LowerMemory(uint64_t limit, uint64_t used, uint64_t reclaimable, std::strin
   if (left >= limits->available_bytes) return;
   limits->available_bytes = left;
   limits->available_source = std::move(source);
-}
-
-void LowerCpus(uint64_t quota_us, uint64_t period_us, Limits* limits) {
-  if (period_us == 0) return;
-  const uint64_t cpus = std::clamp<uint64_t>(quota_us / period_us, 1, 1 << 20);
-  limits->quota_cpus = std::min(limits->quota_cpus.value_or(1 << 20), static_cast<int>(cpus));
 }
 
 // The names under which one version of cgroups keeps its memory limit.
@@ -130,41 +88,13 @@ void ReadMemoryLimit(const std::string& directory, const MemoryFiles& files, Lim
   LowerMemory(*limit, used, cache, std::move(limit_path), limits);
 }
 
-// "150000 100000" or "max 100000".
-void ReadCpuMax(const std::string& directory, Limits* limits) {
-  const std::string text = ReadSmallFile(directory + "/cpu.max").value_or(std::string());
-  const std::optional<uint64_t> quota_us = ParseNumber(text);
-  const size_t space = text.find(' ');
-  if (!quota_us || space == text.npos) return;
-  LowerCpus(*quota_us, ParseNumber(std::string_view(text).substr(space + 1)).value_or(0), limits);
-}
-
-void ReadCfsQuota(const std::string& directory, Limits* limits) {
-  const auto quota_us = ReadNumberFile(directory + "/cpu.cfs_quota_us");  // "-1" is no number
-  const auto period_us = ReadNumberFile(directory + "/cpu.cfs_period_us");
-  if (quota_us && period_us) LowerCpus(*quota_us, *period_us, limits);
-}
-
 void ReadCgroups(const LimitRoots& roots, Limits* limits) {
-  const CgroupPaths paths =
-      ParseCgroupPaths(ReadSmallFile(roots.proc + "/self/cgroup").value_or(std::string()));
-  if (paths.unified) {
-    const bool only_v2 = access((roots.cgroup + "/cgroup.controllers").c_str(), F_OK) == 0;
-    const std::string mount = only_v2 ? roots.cgroup : roots.cgroup + "/unified";
-    for (const std::string& directory : DirectoriesUpwards(mount, *paths.unified)) {
-      ReadMemoryLimit(directory, kMemoryV2, limits);
-      ReadCpuMax(directory, limits);
-    }
+  const CgroupDirectories groups = FindCgroups(roots);
+  for (const std::string& directory : groups.unified) {
+    ReadMemoryLimit(directory, kMemoryV2, limits);
   }
-  if (paths.v1_memory) {
-    for (const auto& directory : DirectoriesUpwards(roots.cgroup + "/memory", *paths.v1_memory)) {
-      ReadMemoryLimit(directory, kMemoryV1, limits);
-    }
-  }
-  if (paths.v1_cpu) {
-    for (const auto& directory : DirectoriesUpwards(roots.cgroup + "/cpu", *paths.v1_cpu)) {
-      ReadCfsQuota(directory, limits);
-    }
+  for (const std::string& directory : groups.v1_memory) {
+    ReadMemoryLimit(directory, kMemoryV1, limits);
   }
 }
 
@@ -178,7 +108,7 @@ Result<Limits> ReadLimits(const LimitRoots& roots) {
   if (!total_bytes || !available_bytes) {
     return MakeError(ErrorCode::kOs, "{}: no MemTotal and MemAvailable in it", path);
   }
-  Limits limits{*total_bytes, *available_bytes, kMemAvailable, std::nullopt};
+  Limits limits{*total_bytes, *available_bytes, kMemAvailable};
   ReadCgroups(roots, &limits);
   if (ReadNumberFile(roots.proc + "/sys/vm/overcommit_memory") == kOvercommitNever) {
     const std::optional<uint64_t> limit = FindKilobytes(meminfo, "CommitLimit");

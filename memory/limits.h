@@ -1,10 +1,9 @@
-// What the kernel and the cgroups leave this process: memory that can be taken without waking the
-// OOM killer, and CPU time.
+// What the kernel and the cgroups leave this process of memory: how much can be taken without
+// waking the OOM killer. (CPU time: memory/cpu_limits.h.)
 //
 // Sources: /proc/meminfo, nodeN/meminfo, vm.overcommit_memory, /proc/thread-self, and along the
-// path of /proc/self/cgroup up to the root: cpu.max and memory.max (cgroup v2), cpu.cfs_* and
-// memory.limit_in_bytes (v1). Threads: Thread-safe (reads only). The roots are parameters so that
-// tests can bring their own.
+// path of /proc/self/cgroup up to the root: memory.max (cgroup v2), memory.limit_in_bytes (v1).
+// Threads: Thread-safe (reads only). The roots are parameters so that tests can bring their own.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +27,7 @@ struct Limits {
   // Smallest of MemAvailable, what each cgroup leaves, and, with vm.overcommit_memory=2, what may
   // still be promised.
   uint64_t available_bytes = 0;
-  std::string available_source;   // who set it: kMemAvailable, the path of the cgroup's limit, ...
-  std::optional<int> quota_cpus;  // floor of the smallest CPU quota, at least 1; unset: no quota
+  std::string available_source;  // who set it: kMemAvailable, the path of the cgroup's limit, ...
 };
 
 // A cgroup leaves its limit, less its usage, plus its page cache, which the kernel can reclaim.

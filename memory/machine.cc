@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "memory/cpu_limits.h"
 #include "memory/hugepage_pool.h"
 #include "memory/limits.h"
 #include "memory/page_calls.h"
@@ -49,7 +50,7 @@ Result<Machine> DetectMachine() {
   machine.available_bytes = limits.available_bytes;
   if (limits.available_source != kMemAvailable) machine.memory_limit = limits.available_source;
   machine.effective_cpus =
-      std::min(machine.effective_cpus, limits.quota_cpus.value_or(machine.effective_cpus));
+      std::min(machine.effective_cpus, ReadCpuLimits().quota_cpus.value_or(machine.effective_cpus));
   for (NumaNode& node : machine.nodes) {
     node.free_bytes = NodeAvailableBytes(node.os_index).value_or(limits.available_bytes);
   }

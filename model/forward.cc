@@ -32,7 +32,8 @@ const TensorPiece& Nearest(std::span<const TensorPiece> copies, std::optional<un
 // What the members of one pass share.
 struct Pass {
   const BatchPlans plans;
-  Status status = {};  // written before `failed` is set, once
+  const bool proceeds_at_once;  // the same for all members
+  Status status = {};           // written before `failed` is set, once
   std::atomic<bool> failed{false};
 };
 
@@ -47,7 +48,7 @@ class Member {
         batch_(batch),
         n_(static_cast<int64_t>(batch.tokens.size())),
         index_(index),
-        node_(parts.pool.node(index)),
+        node_(parts.plans.team->node(index)),
         plans_(parts.plans),
         batch_plans_(pass.plans),
         pass_(pass),
@@ -57,11 +58,13 @@ class Member {
 
  private:
   bool Proceed(GroupId next);
+  bool CheckedProceed(GroupId next);
   Status CheckProceed(GroupId next) const;
 
   void Embed();
   void Attention(int64_t layer_index);
-  void StoreKeysAndValues(int64_t layer_index);
+  void StoreKeyAndValue(int64_t layer_index, int64_t kv_head, int64_t t) const;
+  void AttendHead(int64_t layer_index, int64_t head, int64_t t) const;
   void Attend(int64_t layer_index);
   void FeedForward(int64_t layer_index);
   void Logits();
@@ -96,8 +99,6 @@ class Member {
   void Multiply(const WeightMatrix& matrix, const Input& input, Range rows, float* out) const;
   void MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips, const WeightMatrix& matrix,
                       Prepared input);
-  template <typename F>
-  void ForPairs(const StepPlan& plan, F&& f);
   bool Traces() const { return parts_.trace != nullptr && index_ == 0; }
   double TraceNow() const { return Traces() ? parts_.trace->Now() : 0; }
 
@@ -131,9 +132,16 @@ void Member::Run() {
   if (batch_.n_logits > 0) Logits();
 }
 
+// Of one token, once all weights are there, only before the first layer: a step costs little, but a
+// token has many. Otherwise before each.
+bool Member::Proceed(GroupId next) {
+  if (pass_.proceeds_at_once && next != LayerGroup(0)) return true;
+  return CheckedProceed(next);
+}
+
 // Whether the weights of the next stage are there; if not, all members leave. One that comes late
 // may find so a stage earlier than the others did.
-bool Member::Proceed(GroupId next) {
+bool Member::CheckedProceed(GroupId next) {
   steps_.Step(plans_.proceed, [&](Range /*once*/) {
     Status status = CheckProceed(next);
     if (status) return;
@@ -241,14 +249,6 @@ void Member::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
   });
 }
 
-// Calls f(head, token) for the pairs of a plan.
-template <typename F>
-void Member::ForPairs(const StepPlan& plan, F&& f) {
-  steps_.Step(plan, [&](Range piece) {
-    for (int64_t i = piece.begin; i < piece.end; ++i) f(i / n_, i % n_);
-  });
-}
-
 void Member::Attention(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
@@ -267,7 +267,6 @@ void Member::Attention(int64_t layer_index) {
       Multiply(*matrices[matrix], input.Get(), rows, outs[matrix]);
     });
   });
-  StoreKeysAndValues(layer_index);
   Attend(layer_index);
   MultiplyAndAdd(plans.attn_output, strips.attn_output, layer.attn_output,
                  Prepare(batch_plans_.prepare, {.x = scratch_.attention,
@@ -276,40 +275,60 @@ void Member::Attention(int64_t layer_index) {
                                                 .quantize = layer.attn_output.quantized_input}));
 }
 
-void Member::StoreKeysAndValues(int64_t layer_index) {
+// Rotates the key of one head and token and puts key and value into the cache.
+void Member::StoreKeyAndValue(int64_t layer_index, int64_t kv_head, int64_t t) const {
   const int64_t head_dim = config_.head_dim;
   const KvCache& kv = parts_.kv;
-  ForPairs(batch_plans_.store_kv, [&](int64_t head, int64_t t) {
-    const int64_t position = batch_.position + t;
-    const int64_t at = t * config_.kv_dim() + head * head_dim;
-    kernels_.rope(scratch_.k + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
-                  config_.n_rot, config_.rope_interleaved);
-    kernels_.store_kv(scratch_.k + at, head_dim, kv.type(), kv.Keys(layer_index, head, position));
-    kernels_.store_kv(scratch_.v + at, head_dim, kv.type(), kv.Values(layer_index, head, position));
-  });
+  const int64_t position = batch_.position + t;
+  const int64_t at = t * config_.kv_dim() + kv_head * head_dim;
+  kernels_.rope(scratch_.k + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
+                config_.n_rot, config_.rope_interleaved);
+  kernels_.store_kv(scratch_.k + at, head_dim, kv.type(), kv.Keys(layer_index, kv_head, position));
+  kernels_.store_kv(scratch_.v + at, head_dim, kv.type(),
+                    kv.Values(layer_index, kv_head, position));
+}
+
+void Member::AttendHead(int64_t layer_index, int64_t head, int64_t t) const {
+  const int64_t head_dim = config_.head_dim;
+  const int64_t kv_head = head / (config_.n_heads / config_.n_kv_heads);
+  const KvCache& kv = parts_.kv;
+  const int64_t position = batch_.position + t;
+  const int64_t at = t * config_.q_dim() + head * head_dim;
+  kernels_.rope(scratch_.q + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
+                config_.n_rot, config_.rope_interleaved);
+  kernels_.attention({.q = scratch_.q + at,
+                      .k = kv.Keys(layer_index, kv_head, 0),
+                      .v = kv.Values(layer_index, kv_head, 0),
+                      .kv_dtype = kv.type(),
+                      .k_stride_bytes = kv.stride_bytes(),
+                      .v_stride_bytes = kv.stride_bytes(),
+                      .head_dim = head_dim,
+                      .n_pos = position + 1,
+                      .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim))),
+                      .scores = scratch_.scores + index_ * scratch_.scores_stride,
+                      .out = scratch_.attention + at});
 }
 
 void Member::Attend(int64_t layer_index) {
-  const int64_t head_dim = config_.head_dim;
-  const int64_t heads_per_kv = config_.n_heads / config_.n_kv_heads;
-  const float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
-  const KvCache& kv = parts_.kv;
-  ForPairs(batch_plans_.attend, [&](int64_t head, int64_t t) {
-    const int64_t position = batch_.position + t;
-    const int64_t at = t * config_.q_dim() + head * head_dim;
-    kernels_.rope(scratch_.q + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
-                  config_.n_rot, config_.rope_interleaved);
-    kernels_.attention({.q = scratch_.q + at,
-                        .k = kv.Keys(layer_index, head / heads_per_kv, 0),
-                        .v = kv.Values(layer_index, head / heads_per_kv, 0),
-                        .kv_dtype = kv.type(),
-                        .k_stride_bytes = kv.stride_bytes(),
-                        .v_stride_bytes = kv.stride_bytes(),
-                        .head_dim = head_dim,
-                        .n_pos = position + 1,
-                        .scale = scale,
-                        .scores = scratch_.scores + index_ * scratch_.scores_stride,
-                        .out = scratch_.attention + at});
+  if (batch_plans_.attend_by_kv_head.total > 0) {
+    // Of one token whoever stores a head's key is the one who needs it.
+    steps_.Step(batch_plans_.attend_by_kv_head, [&](Range kv_heads) {
+      const int64_t heads_per_kv = config_.n_heads / config_.n_kv_heads;
+      for (int64_t kv_head = kv_heads.begin; kv_head < kv_heads.end; ++kv_head) {
+        StoreKeyAndValue(layer_index, kv_head, 0);
+        for (int64_t i = 0; i < heads_per_kv; ++i) {
+          AttendHead(layer_index, kv_head * heads_per_kv + i, 0);
+        }
+      }
+    });
+    return;
+  }
+  // Pairs of a head and a token.
+  steps_.Step(batch_plans_.store_kv, [&](Range pairs) {
+    for (int64_t i = pairs.begin; i < pairs.end; ++i) StoreKeyAndValue(layer_index, i / n_, i % n_);
+  });
+  steps_.Step(batch_plans_.attend, [&](Range pairs) {
+    for (int64_t i = pairs.begin; i < pairs.end; ++i) AttendHead(layer_index, i / n_, i % n_);
   });
 }
 
@@ -357,12 +376,21 @@ void Member::Logits() {
   });
 }
 
+bool AllArrived(const ForwardParts& parts) {
+  for (int64_t group = 0; group <= parts.config.n_layers; ++group) {
+    if (!parts.weights.GroupReady(LayerGroup(group))) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
   CHECK(parts.plans.team == parts.pool.team());
-  Pass pass{.plans = PlansOfBatch(*parts.plans.team, parts.kv, parts.config,
-                                  static_cast<int64_t>(batch.tokens.size()), batch.n_logits)};
+  const auto n_tokens = static_cast<int64_t>(batch.tokens.size());
+  Pass pass{
+      .plans = PlansOfBatch(*parts.plans.team, parts.kv, parts.config, n_tokens, batch.n_logits),
+      .proceeds_at_once = n_tokens == 1 && AllArrived(parts)};
   parts.pool.RunSteps([&](int index) { Member(parts, batch, index, pass).Run(); });
   return pass.status;
 }

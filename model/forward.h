@@ -46,7 +46,7 @@ struct ForwardParts {
   const KvCache& kv;
   const RopeTable& rope;                     // grown to the end of the batch
   const ScratchArrays& scratch;              // `embd` holds the batch's rows
-  const std::function<bool()>& interrupted;  // asked by one member before each layer; may be empty
+  const std::function<bool()>& interrupted;  // asked by one member; may be empty
   TraceLog* trace;                           // may be null
 };
 

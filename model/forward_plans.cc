@@ -41,11 +41,16 @@ ForwardPlans PlansOf(const ModelStrips& strips, std::shared_ptr<const Team> team
 BatchPlans PlansOfBatch(const Team& team, const KvCache& kv, const ModelConfig& config,
                         int64_t n_tokens, int64_t n_logits) {
   const int64_t heads_per_kv = config.n_heads / config.n_kv_heads;
-  return {.embed = team.Deal(kZoneEmbed, n_tokens, 1),
-          .prepare = team.Deal(kZonePrepare, n_tokens, 1),
-          .prepare_logits = team.Deal(kZonePrepare, n_logits, 1),
-          .store_kv = DealPairs(team, kv, kZoneStoreKv, n_tokens),
-          .attend = DealPairs(team, kv, kZoneAttend, heads_per_kv * n_tokens)};
+  BatchPlans plans = {.embed = team.Deal(kZoneEmbed, n_tokens, 1),
+                      .prepare = team.Deal(kZonePrepare, n_tokens, 1),
+                      .prepare_logits = team.Deal(kZonePrepare, n_logits, 1),
+                      .store_kv = DealPairs(team, kv, kZoneStoreKv, n_tokens),
+                      .attend = DealPairs(team, kv, kZoneAttend, heads_per_kv * n_tokens)};
+  // Dealt out evenly, or nearly so.
+  const bool enough =
+      config.n_kv_heads % team.size() == 0 || config.n_kv_heads >= 4 * int64_t{team.size()};
+  if (n_tokens == 1 && enough) plans.attend_by_kv_head = DealPairs(team, kv, kZoneAttend, 1);
+  return plans;
 }
 
 }  // namespace llmrun

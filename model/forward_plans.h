@@ -59,8 +59,10 @@ struct BatchPlans {
   StepPlan prepare_logits;  // those whose logits are wanted
   StepPlan store_kv;        // (kv head, token)
   StepPlan attend;          // (head, token)
+  // Both in one, for a single token and enough heads of the cache to keep the team busy: (kv head).
+  StepPlan attend_by_kv_head = {};
 };
-// `heads_per_kv`: heads for each of the cache. Heads that are dealt out to nodes are at home there.
+// Heads that are dealt out to nodes are at home there.
 BatchPlans PlansOfBatch(const Team& team, const KvCache& kv, const ModelConfig& config,
                         int64_t n_tokens, int64_t n_logits);
 

@@ -94,6 +94,7 @@ struct Session::Impl {
   KvCache kv;
   Scratch scratch;
   std::function<bool()> interrupted;  // empty, or records in was_interrupted
+  std::function<void(int64_t)> before_batch;
 
   std::optional<RopeTable> rope;    // made when its factors have arrived
   std::optional<Arena> all_logits;  // grown on demand
@@ -154,8 +155,6 @@ const ForwardPlans& Session::Impl::Plans() {
 }
 
 Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which, float* logits) {
-  const ForwardParts parts = {config,  llama, weights, kernels,          pool,        strips,
-                              Plans(), kv,    *rope,   scratch.arrays(), interrupted, trace};
   const int64_t n_tokens = static_cast<int64_t>(tokens.size());
   for (int64_t begin = 0; begin < n_tokens; begin += n_batch) {
     const int64_t n = std::min(n_batch, n_tokens - begin);
@@ -170,6 +169,9 @@ Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which
       batch.logits = logits;
     }
     RETURN_IF_ERROR(weights.CopyRows(llama.token_embd, batch.tokens, scratch.arrays().embd));
+    if (before_batch) before_batch(n);
+    const ForwardParts parts = {config,  llama, weights, kernels,          pool,        strips,
+                                Plans(), kv,    *rope,   scratch.arrays(), interrupted, trace};
     RETURN_IF_ERROR(RunForward(parts, batch));
   }
   return {};
@@ -207,6 +209,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .kv = std::move(kv),
                                       .scratch = std::move(scratch),
                                       .interrupted = {},
+                                      .before_batch = options.before_batch,
                                       .rope = {},
                                       .all_logits = {}});
   impl->strips = StripsOf(impl->llama);

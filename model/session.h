@@ -1,6 +1,6 @@
 // One conversation with a model: a KV cache and the forward pass over new tokens.
 //
-// The forward pass runs as one region of the thread pool with barriers between its steps; every
+// The forward pass runs as one region of the thread pool, in steps; every
 // output element is computed by one thread in a fixed order, so logits do not depend on the number
 // of threads, nor on how a prompt is cut into batches.
 //
@@ -34,8 +34,11 @@ struct SessionOptions {
   int64_t n_batch = 512;        // most tokens computed together
   DType kv_type = DType::kF16;  // kF16 or kF32
   IsaLevel isa = IsaLevel::kPortable;
-  // Asked between layers; true ends Forward() with kUsage "interrupted". May be empty.
+  // Asked between layers of several tokens, between single tokens; true ends Forward() with kUsage
+  // "interrupted". May be empty.
   std::function<bool()> interrupted = {};
+  // Called before each batch with the number of its tokens: may change the pool's team.
+  std::function<void(int64_t)> before_batch = {};
   TraceLog* trace = nullptr;  // borrowed: the layers of each pass
 };
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/small_file.h"
-#include "sched/cpu_list.h"
+#include "memory/cpu_list.h"
 
 namespace llmrun {
 namespace {

@@ -23,7 +23,7 @@ struct PinMode {
   std::vector<unsigned> cpus = {};  // kList: os_index, in the order of the members; no two equal
   bool operator==(const PinMode&) const = default;
 };
-// "cores", "threads", "none", or a list as in sched/cpu_list.h.
+// "cores", "threads", "none", or a list as in memory/cpu_list.h.
 Result<PinMode> ParsePin(std::string_view text);
 std::string NameOf(const PinMode& mode);
 

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/small_file.h"
+#include "memory/cgroup_paths.h"
 
 namespace llmrun {
 namespace {
@@ -64,22 +65,10 @@ uint64_t AllowedPriority(const LimitRoots& roots) {
 // The file of this thread's group that gives real-time threads no time; nullopt: none does so.
 // Where the group's path is not visible here, the mount shows the container's own group.
 std::optional<std::string> GroupWithoutRuntime(const LimitRoots& roots) {
-  const std::string groups = TextOf(roots.proc + "/thread-self/cgroup");
-  for (size_t begin = 0; begin < groups.size();) {
-    const size_t end = std::min(groups.find('\n', begin), groups.size());
-    const std::string_view line = std::string_view(groups).substr(begin, end - begin);
-    begin = end + 1;
-    const size_t first = line.find(':');
-    const size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
-    if (second == line.npos) continue;
-    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
-    if (controllers.find(",cpu,") == controllers.npos) continue;
-    const std::string mount = roots.cgroup + "/cpu";
-    for (const std::string& directory : {mount + std::string(line.substr(second + 1)), mount}) {
-      const std::string path = directory + "/cpu.rt_runtime_us";
-      const std::optional<uint64_t> runtime_us = ReadNumberFile(path);
-      if (runtime_us) return *runtime_us == 0 ? std::optional(path) : std::nullopt;
-    }
+  for (const std::string& directory : FindCgroups(roots, "thread-self").v1_cpu) {
+    const std::string path = directory + "/cpu.rt_runtime_us";
+    const std::optional<uint64_t> runtime_us = ReadNumberFile(path);
+    if (runtime_us) return *runtime_us == 0 ? std::optional(path) : std::nullopt;
   }
   return std::nullopt;
 }

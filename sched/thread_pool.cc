@@ -27,6 +27,11 @@ std::vector<std::optional<unsigned>> NodesOf(const ThreadPoolOptions& options) {
   return nodes;
 }
 
+uint32_t SpinNs(const ThreadPoolOptions& options) {
+  if (options.threads > options.effective_cpus) return 0;
+  return options.policy ? MostSpinNs(*options.policy, options.spin_ns) : options.spin_ns;
+}
+
 }  // namespace
 
 // A region is open while the gate is. Its opening is a step of `start`, for which those of the team
@@ -35,7 +40,7 @@ struct ThreadPool::Impl {
   explicit Impl(const ThreadPoolOptions& o)
       : options(o),
         nodes(NodesOf(o)),
-        spin_ns(o.threads > o.effective_cpus ? 0 : o.spin_ns),
+        spin_ns(SpinNs(o)),
         steps(o.threads, spin_ns),
         thread_ids(static_cast<size_t>(o.threads)),
         benched(std::make_unique<std::atomic<bool>[]>(static_cast<size_t>(o.threads))),
@@ -45,7 +50,8 @@ struct ThreadPool::Impl {
   ~Impl();
 
   Status Start();
-  void SetTeam(std::shared_ptr<const Team> new_team);
+  void SetTeam(std::shared_ptr<const Team> new_team, std::span<const unsigned> cpus);
+  Status ApplyPolicy();
   void Run(FunctionRef<void(int)> new_region);
   void RunSteps(FunctionRef<void(int)> new_region);
   void OpenAndRun(FunctionRef<void(int)> new_region);
@@ -57,7 +63,8 @@ struct ThreadPool::Impl {
   const std::vector<std::optional<unsigned>> nodes;  // [members]
   const uint32_t spin_ns;
   const pid_t caller = ThisThreadId();
-  std::optional<CpuMask> caller_mask;  // set while the caller is pinned
+  std::optional<CpuMask> caller_mask;        // set while the caller is pinned
+  std::optional<SchedPolicy> caller_policy;  // set while it has another
   std::atomic<int> pin_failures{0};
 
   WorkSteps steps;
@@ -103,6 +110,15 @@ Status ThreadPool::Impl::Start() {
   }
   // Once every worker has been through a region, all are pinned and pin_failures is final.
   Run([](int) {});
+  return ApplyPolicy();
+}
+
+Status ThreadPool::Impl::ApplyPolicy() {
+  if (!options.policy) return {};
+  ASSIGN_OR_RETURN(caller_policy, PolicyOf(caller));
+  for (const pid_t thread_id : thread_ids) {
+    RETURN_IF_ERROR(ApplySchedPolicy(thread_id, *options.policy));
+  }
   return {};
 }
 
@@ -113,6 +129,8 @@ ThreadPool::Impl::~Impl() {
   for (std::thread& worker : workers) worker.join();
   // Best effort: the CPUs may be gone by now.
   if (caller_mask) (void)SetAffinity(caller, *caller_mask);
+  // And a policy of no return may have been asked for (sched/sched_policy.h).
+  if (caller_policy) (void)ApplySchedPolicy(caller, *caller_policy);
 }
 
 void ThreadPool::Impl::Work(int member) {
@@ -139,7 +157,12 @@ void ThreadPool::Impl::Work(int member) {
   }
 }
 
-void ThreadPool::Impl::SetTeam(std::shared_ptr<const Team> new_team) {
+void ThreadPool::Impl::SetTeam(std::shared_ptr<const Team> new_team,
+                               std::span<const unsigned> cpus) {
+  for (size_t i = 0; i < std::min(cpus.size(), thread_ids.size()); ++i) {
+    // A CPU that is gone by now: the next look at the limits tells.
+    if (i > 0 || options.pin_caller) (void)PinToCpu(thread_ids[i], cpus[i]);
+  }
   CHECK(new_team->members() == options.threads && new_team->works(0));
   team = std::move(new_team);
   for (int i = 0; i < options.threads; ++i) {
@@ -195,7 +218,9 @@ std::optional<unsigned> ThreadPool::node(int member) const {
 const std::vector<pid_t>& ThreadPool::thread_ids() const { return impl_->thread_ids; }
 int ThreadPool::pin_failures() const { return impl_->pin_failures.load(std::memory_order_relaxed); }
 void ThreadPool::Run(FunctionRef<void(int)> region) { impl_->Run(region); }
-void ThreadPool::SetTeam(std::shared_ptr<const Team> team) { impl_->SetTeam(std::move(team)); }
+void ThreadPool::SetTeam(std::shared_ptr<const Team> team, std::span<const unsigned> cpus) {
+  impl_->SetTeam(std::move(team), cpus);
+}
 const std::shared_ptr<const Team>& ThreadPool::team() const { return impl_->team; }
 void ThreadPool::RunSteps(FunctionRef<void(int)> region) { impl_->RunSteps(region); }
 WorkSteps& ThreadPool::steps() { return impl_->steps; }

@@ -8,13 +8,17 @@
 // and otherwise harmless.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
 #include "base/function_ref.h"
+#include "sched/sched_policy.h"
 #include "sched/team.h"
 #include "sched/work_steps.h"
 
@@ -28,6 +32,9 @@ struct ThreadPoolOptions {
   uint32_t spin_ns = 20'000;         // how long a waiter spins before it sleeps, at most; 0: sleep
                               // at once. Forced to 0 when threads exceed the effective CPUs below.
   int effective_cpus = 1;
+  // Of all members; the caller's own comes back on destruction. Create() fails as
+  // ApplySchedPolicy() does. nullopt: as they are.
+  std::optional<SchedPolicy> policy = {};
 };
 
 class ThreadPool {
@@ -39,7 +46,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const;
-  // The NUMA node of the CPU a member is pinned to; nullopt where it is not, or not known.
+  // The NUMA node of the CPU a member was pinned to at first; nullopt where it is not, or not
+  // known.
   std::optional<unsigned> node(int member) const;
   // The kernel's ids of the threads, [size()].
   const std::vector<pid_t>& thread_ids() const;
@@ -49,9 +57,10 @@ class ThreadPool {
   // all are done.
   void Run(FunctionRef<void(int)> region);
 
-  // Who takes part in RunSteps(): at first everybody. The others sleep. Requires: Members as many
-  // as size(); member 0 works. Between regions only.
-  void SetTeam(std::shared_ptr<const Team> team);
+  // Who takes part in RunSteps(): at first everybody. The others sleep. `cpus`: where members are
+  // pinned from now on, the first to the first and so on; beyond them, or without any, they stay
+  // where they are. Requires: members as many as size(); member 0 works. Between regions only.
+  void SetTeam(std::shared_ptr<const Team> team, std::span<const unsigned> cpus = {});
   const std::shared_ptr<const Team>& team() const;
   // Calls region(member) on those of the team who come before it is over, member 0 among them, for
   // work in steps: each makes itself a WorkSteps::Member of steps(). Returns when nobody is inside.

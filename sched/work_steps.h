@@ -53,6 +53,8 @@ class BasicWorkSteps {
   const std::array<ZoneCounts, kMostZones>& counts(int member) const {
     return own_[static_cast<size_t>(member)].zones;
   }
+  // Steps so far.
+  uint64_t steps() const { return NextStep() - 1; }
   uint64_t wakes() const { return progress_.wakes(); }
 
   class Member;
@@ -65,6 +67,15 @@ class BasicWorkSteps {
     std::vector<uint64_t> group_targets;  // and of each group
     std::array<ZoneCounts, kMostZones> zones;
   };
+
+  // Members that left early, or did not come at all, are behind.
+  uint64_t NextStep() const {
+    uint64_t next = 1;
+    for (int i = 0; i < members_; ++i) {
+      next = std::max(next, own_[static_cast<size_t>(i)].next_step);
+    }
+    return next;
+  }
 
   const std::unique_ptr<BasicPieceCursor<Platform>[]> cursors_;  // [members]
   const std::unique_ptr<Own[]> own_;                             // [members]
@@ -94,10 +105,7 @@ void BasicWorkSteps<Platform>::Begin(const Team& team) {
   if (team_ != &team || team.n_groups() != progress_.n_groups())
     progress_.SetGroups(team.n_groups());
   team_ = &team;
-  // Members that left early, or did not come at all, are behind.
-  for (int i = 0; i < members_; ++i) {
-    first_step_ = std::max(first_step_, own_[static_cast<size_t>(i)].next_step);
-  }
+  first_step_ = NextStep();
   base_ = progress_.Base();
   group_bases_.resize(static_cast<size_t>(progress_.n_groups()));
   for (size_t g = 0; g < group_bases_.size(); ++g) {

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "base/units.h"
+#include "memory/cpu_limits.h"
 #include "tests/memory/temp_tree.h"
 
 namespace llmrun {
@@ -22,6 +25,7 @@ class LimitsTest : public testing::Test {
     EXPECT_TRUE(limits) << limits.error().OneLine();
     return limits.value_or(Limits());
   }
+  CpuLimits Cpus() const { return ReadCpuLimits(Roots()); }
   LimitRoots Roots() const { return {tree_.Path("proc"), tree_.Path("sys"), tree_.Path("cgroup")}; }
 
   // Makes the hierarchy a pure v2 one with this process at `path`.
@@ -38,7 +42,7 @@ TEST_F(LimitsTest, BareMachine) {
   EXPECT_EQ(limits.total_bytes, 64 * kGiB);
   EXPECT_EQ(limits.available_bytes, 48 * kGiB);
   EXPECT_EQ(limits.available_source, "MemAvailable");
-  EXPECT_EQ(limits.quota_cpus, std::nullopt);
+  EXPECT_EQ(Cpus().quota_cpus, std::nullopt);
 }
 
 TEST_F(LimitsTest, CpuMaxIsRoundedDown) {
@@ -56,7 +60,7 @@ TEST_F(LimitsTest, CpuMaxIsRoundedDown) {
                                                               {"6400000 100000", 64}};
   for (const auto& [text, cpus] : cases) {
     tree_.Write("cgroup/box/cpu.max", std::string(text) + "\n");
-    EXPECT_EQ(Read().quota_cpus, cpus) << "'" << text << "'";
+    EXPECT_EQ(Cpus().quota_cpus, cpus) << "'" << text << "'";
   }
 }
 
@@ -65,9 +69,36 @@ TEST_F(LimitsTest, TheTightestAncestorCounts) {
   tree_.Write("cgroup/a/cpu.max", "300000 100000\n");
   tree_.Write("cgroup/a/b/cpu.max", "250000 100000\n");
   tree_.Write("cgroup/a/b/c/cpu.max", "max 100000\n");
-  EXPECT_EQ(Read().quota_cpus, 2);
+  EXPECT_EQ(Cpus().quota_cpus, 2);
   tree_.Write("cgroup/cpu.max", "100000 100000\n");  // seen inside a cgroup namespace
-  EXPECT_EQ(Read().quota_cpus, 1);
+  EXPECT_EQ(Cpus().quota_cpus, 1);
+}
+
+TEST_F(LimitsTest, HowOftenTheQuotaStoppedUs) {
+  EnterV2("/a/b");
+  EXPECT_EQ(Cpus().throttled_periods, 0U);
+  tree_.Write("cgroup/a/b/cpu.stat",
+              "usage_usec 9\nnr_periods 40\nnr_throttled 0\nthrottled_usec 0\n");
+  tree_.Write("cgroup/a/cpu.stat", "nr_periods 40\nnr_throttled 12\nthrottled_usec 2500000\n");
+  EXPECT_EQ(Cpus().throttled_periods, 12U);
+  EXPECT_DOUBLE_EQ(Cpus().throttled_seconds, 2.5);
+  tree_.Write("proc/self/cgroup", "3:cpu,cpuacct:/y\n");
+  tree_.Write("cgroup/cpu/y/cpu.stat",
+              "nr_periods 40\nnr_throttled 3\nthrottled_time 1500000000\n");
+  EXPECT_EQ(Cpus().throttled_periods, 3U);
+  EXPECT_DOUBLE_EQ(Cpus().throttled_seconds, 1.5);
+}
+
+TEST_F(LimitsTest, TheCpusetOfTheInnermostGroupThatHasOne) {
+  EnterV2("/a/b");
+  EXPECT_EQ(Cpus().cpuset, std::nullopt);
+  tree_.Write("cgroup/a/cpuset.cpus.effective", "0-3,8\n");
+  EXPECT_EQ(Cpus().cpuset, (std::vector<unsigned>{0, 1, 2, 3, 8}));
+  tree_.Write("cgroup/a/b/cpuset.cpus.effective", "2-3\n");
+  EXPECT_EQ(Cpus().cpuset, (std::vector<unsigned>{2, 3}));
+  tree_.Write("proc/self/cgroup", "5:cpuset:/z\n");
+  tree_.Write("cgroup/cpuset/z/cpuset.effective_cpus", "7\n");
+  EXPECT_EQ(Cpus().cpuset, (std::vector<unsigned>{7}));
 }
 
 TEST_F(LimitsTest, MemoryMaxLessWhatIsUsedButForTheCache) {
@@ -104,10 +135,10 @@ TEST_F(LimitsTest, Version1) {
               "0::/\n");
   tree_.Write("cgroup/cpu/docker/y/cpu.cfs_quota_us", "-1\n");
   tree_.Write("cgroup/cpu/docker/y/cpu.cfs_period_us", "100000\n");
-  EXPECT_EQ(Read().quota_cpus, std::nullopt);
+  EXPECT_EQ(Cpus().quota_cpus, std::nullopt);
   tree_.Write("cgroup/cpu/docker/cpu.cfs_quota_us", "350000\n");
   tree_.Write("cgroup/cpu/docker/cpu.cfs_period_us", "100000\n");
-  EXPECT_EQ(Read().quota_cpus, 3);
+  EXPECT_EQ(Cpus().quota_cpus, 3);
 
   tree_.Write("cgroup/memory/docker/x/memory.limit_in_bytes", "9223372036854771712\n");
   EXPECT_EQ(Read().available_source, "MemAvailable");
@@ -128,13 +159,13 @@ TEST_F(LimitsTest, APathThatIsNotVisibleEndsAtTheMount) {
   tree_.Write("cgroup/cpu/cpu.cfs_quota_us", "200000\n");
   tree_.Write("cgroup/cpu/cpu.cfs_period_us", "100000\n");
   EXPECT_EQ(Read().available_bytes, kGiB);
-  EXPECT_EQ(Read().quota_cpus, 2);
+  EXPECT_EQ(Cpus().quota_cpus, 2);
 }
 
 TEST_F(LimitsTest, HybridHierarchyHasItsV2Below) {
   tree_.Write("proc/self/cgroup", "0::/box\n");
   tree_.Write("cgroup/unified/box/cpu.max", "200000 100000\n");
-  EXPECT_EQ(Read().quota_cpus, 2);
+  EXPECT_EQ(Cpus().quota_cpus, 2);
 }
 
 TEST_F(LimitsTest, DamagedCgroupLinesAreNoLimits) {
@@ -208,7 +239,7 @@ TEST(Limits, OfThisMachine) {
   ASSERT_TRUE(limits) << limits.error().OneLine();
   EXPECT_GT(limits->total_bytes, 64 * kMiB);
   EXPECT_LE(limits->available_bytes, limits->total_bytes);
-  EXPECT_GE(limits->quota_cpus.value_or(1), 1);
+  EXPECT_GE(ReadCpuLimits().quota_cpus.value_or(1), 1);
 }
 
 }  // namespace

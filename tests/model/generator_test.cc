@@ -154,7 +154,7 @@ TEST_F(GeneratorTest, InterruptionIsNoError) {
   EXPECT_EQ(in_prompt->generated_tokens, 0);
 
   asked = 0;
-  allowed = 3 + 3 * 4;  // the prompt, and the passes after 4 tokens
+  allowed = 3 + 4;  // the layers of the prompt, and the passes after 4 tokens
   const auto later = Run(Greedy(), {.ignore_eos = true});
   ASSERT_TRUE(later) << later.error().OneLine();
   EXPECT_EQ(later->stop, StopReason::kInterrupted);

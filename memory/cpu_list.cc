@@ -1,4 +1,4 @@
-#include "sched/cpu_list.h"
+#include "memory/cpu_list.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,92 @@
+// Keeps a pool's team in line with what there is for it while it runs: as many threads as the work
+// wants (a prompt and the tokens after it may want different numbers), no more than the cgroup
+// grants the time of, on CPUs that affinity and cpuset leave, and, with core leases, on those that
+// other processes do not use.
+//
+// Threads: Single-thread, that of the pool's caller; between regions only. Must outlive it: the
+// pool.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "memory/cpu_limits.h"
+#include "memory/machine.h"
+#include "memory/node_set.h"
+#include "sched/affinity_plan.h"
+#include "sched/core_lease.h"
+#include "sched/thread_pool.h"
+
+namespace llmrun {
+
+// What the team is for.
+enum class TeamUse : uint8_t { kPrompt, kDecode };
+
+struct TeamKeeperOptions {
+  Machine machine;  // as the pool was planned with
+  NodeSet nodes;    // of the weights
+  PinMode pin;
+  int prompt_threads = 1;
+  int decode_threads = 1;
+  std::optional<std::string> lease_path = {};  // of the table of core leases; unset: none
+  LimitRoots roots = {};
+  std::chrono::milliseconds look_interval{500};  // how often limits are read again
+};
+
+// The pool that those options want: as many members as the larger of both numbers of threads.
+ThreadPoolOptions PoolOptionsFor(const TeamKeeperOptions& options, const AffinityPlan& plan);
+
+class TeamKeeper {
+ public:
+  // Failure: that of CoreLease::Join().
+  static Result<std::unique_ptr<TeamKeeper>> Create(ThreadPool& pool, TeamKeeperOptions options);
+
+  // Before work of this kind. Costs a look at the clock when nothing has changed. From the first
+  // call until Rest() this process counts as active among those that share cores.
+  void Prepare(TeamUse use);
+  // How many work on this now.
+  int threads(TeamUse use) const {
+    return (use == TeamUse::kPrompt ? prompt_ : decode_).team->size();
+  }
+  // There is nothing to do for now: leased cores are given back.
+  void Rest();
+
+  // What changed since the beginning and why: "4 -> 2 threads: the cgroup grants the time of 2
+  // CPUs". The first few of them.
+  const std::vector<std::string>& changes() const { return changes_; }
+  uint64_t n_changes() const { return n_changes_; }
+  // How often, and for how long, a CPU quota stopped this process since the beginning.
+  uint64_t throttled_periods() const;
+  double throttled_seconds() const;
+
+ private:
+  TeamKeeper(ThreadPool& pool, TeamKeeperOptions options);
+  bool Look();
+  void MakeTeams();
+  std::shared_ptr<const Team> TeamOf(int threads, std::vector<unsigned>* cpus) const;
+  std::string Reason() const;
+
+  struct Made {
+    std::shared_ptr<const Team> team;
+    std::vector<unsigned> cpus;  // of its members
+  };
+
+  ThreadPool& pool_;
+  const TeamKeeperOptions options_;
+  std::unique_ptr<CoreLease> lease_;
+  bool active_ = false;
+  const CpuLimits first_limits_;
+  CpuLimits limits_;
+  std::chrono::steady_clock::time_point next_look_;
+  Made prompt_;
+  Made decode_;
+  std::vector<std::string> changes_;
+  uint64_t n_changes_ = 0;
+};
+
+}  // namespace llmrun

@@ -1,0 +1,160 @@
+#include "sched/team_keeper.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/memory/temp_tree.h"
+
+namespace llmrun {
+namespace {
+
+using testing::ElementsAre;
+
+// A machine of 2 nodes with 4 cores each, in whose CPU limits a test writes. Nothing is pinned
+// where there are no such CPUs; teams and what they are to be pinned to follow all the same.
+class TeamKeeperTest : public testing::Test {
+ protected:
+  TeamKeeperTest() { Enter("max 100000", "0-7"); }
+
+  void Enter(const std::string& cpu_max, const std::string& cpuset) const {
+    tree_.Write("proc/self/cgroup", "0::/box\n");
+    tree_.Write("cgroup/cgroup.controllers", "cpu cpuset\n");
+    tree_.Write("cgroup/box/cpu.max", cpu_max + "\n");
+    tree_.Write("cgroup/box/cpuset.cpus.effective", cpuset + "\n");
+  }
+
+  TeamKeeperOptions Options(int prompt_threads, int decode_threads) const {
+    TeamKeeperOptions options{.machine = SyntheticMachine("pack:2 numa:1 core:4 pu:1").value(),
+                              .nodes = {0, 1},
+                              .pin = {},
+                              .prompt_threads = prompt_threads,
+                              .decode_threads = decode_threads};
+    options.roots = {tree_.Path("proc"), tree_.Path("sys"), tree_.Path("cgroup")};
+    options.look_interval = std::chrono::milliseconds(0);
+    return options;
+  }
+
+  void Make(const TeamKeeperOptions& options) {
+    keeper_.reset();
+    ThreadPoolOptions pool;
+    pool.threads = std::max(options.prompt_threads, options.decode_threads);
+    pool_ = ThreadPool::Create(pool).value();
+    auto keeper = TeamKeeper::Create(*pool_, options);
+    ASSERT_TRUE(keeper) << keeper.error().OneLine();
+    keeper_ = *std::move(keeper);
+  }
+  // The nodes of those who work.
+  std::vector<unsigned> Nodes() const {
+    std::vector<unsigned> nodes;
+    for (int i = 0; i < pool_->size(); ++i) {
+      if (pool_->team()->works(i)) nodes.push_back(pool_->team()->node(i).value_or(99));
+    }
+    return nodes;
+  }
+
+  TempTree tree_;
+  std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<TeamKeeper> keeper_;
+};
+
+TEST_F(TeamKeeperTest, PromptAndDecodeHaveTheirOwnNumbers) {
+  Make(Options(8, 2));
+  EXPECT_EQ(pool_->size(), 8);
+  keeper_->Prepare(TeamUse::kPrompt);
+  EXPECT_THAT(Nodes(), ElementsAre(0, 0, 0, 0, 1, 1, 1, 1));
+  const auto prompt = pool_->team();
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_THAT(Nodes(), ElementsAre(0, 1)) << "one on each node that has weights";
+  keeper_->Prepare(TeamUse::kPrompt);
+  EXPECT_EQ(pool_->team(), prompt) << "teams are made once";
+  EXPECT_EQ(keeper_->n_changes(), 0U);
+}
+
+TEST_F(TeamKeeperTest, FollowsTheQuota) {
+  Make(Options(8, 8));
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 8);
+  Enter("350000 100000", "0-7");
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_THAT(Nodes(), ElementsAre(0, 0, 1));
+  Enter("50000 100000", "0-7");
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 1);
+  Enter("max 100000", "0-7");
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 8);
+  EXPECT_THAT(keeper_->changes(),
+              ElementsAre("8 -> 3 threads: the cgroup grants the time of 3 CPUs now",
+                          "3 -> 1 threads: the cgroup grants the time of 1 CPU now",
+                          "1 -> 8 threads: the limits of before are back"));
+}
+
+TEST_F(TeamKeeperTest, FollowsTheCpuset) {
+  Make(Options(8, 8));
+  keeper_->Prepare(TeamUse::kDecode);
+  Enter("max 100000", "5-6");
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_THAT(Nodes(), ElementsAre(1, 1));
+  EXPECT_THAT(keeper_->changes(), ElementsAre("8 -> 2 threads: the cpuset has 2 CPUs now"));
+  Enter("max 100000", "90-95");  // none of those that we know
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 8) << "better than none";
+}
+
+TEST_F(TeamKeeperTest, AListKeepsToItsCpus) {
+  TeamKeeperOptions options = Options(3, 3);
+  options.pin = ParsePin("7,2,6").value();
+  Make(options);
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_THAT(Nodes(), ElementsAre(1, 0, 1));
+  Enter("max 100000", "0-3");
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_THAT(Nodes(), ElementsAre(0)) << "CPU 2 is what is left of the list";
+}
+
+TEST_F(TeamKeeperTest, ProcessesShareCores) {
+  const std::string table = tree_.Path("cores");
+  TeamKeeperOptions options = Options(8, 8);
+  options.lease_path = table;
+  Make(options);
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 8);
+  {
+    CoreLeaseOptions other;
+    other.path = table;
+    other.claim = {.cpus = {0, 1, 2, 3, 4, 5, 6, 7}, .wanted = 8};
+    const auto lease = CoreLease::Join(other).value();
+    keeper_->Prepare(TeamUse::kDecode);
+    EXPECT_EQ(pool_->team()->size(), 8) << "it does not generate";
+    ASSERT_TRUE(lease->SetActive(true));
+    keeper_->Prepare(TeamUse::kDecode);
+    EXPECT_EQ(pool_->team()->size(), 4);
+    EXPECT_EQ(lease->cpus().size(), 4U);
+    keeper_->Rest();
+    lease->Refresh();
+    EXPECT_EQ(lease->cpus().size(), 8U) << "who rests holds nothing";
+    keeper_->Prepare(TeamUse::kDecode);
+    EXPECT_EQ(pool_->team()->size(), 4);
+  }
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 8);
+  ASSERT_FALSE(keeper_->changes().empty());
+  EXPECT_EQ(keeper_->changes().front(), "8 -> 4 threads: 2 processes share the cores");
+}
+
+TEST_F(TeamKeeperTest, CountsHowOftenTheQuotaStoppedUs) {
+  tree_.Write("cgroup/box/cpu.stat", "nr_periods 9\nnr_throttled 4\nthrottled_usec 100000\n");
+  Make(Options(2, 2));
+  EXPECT_EQ(keeper_->throttled_periods(), 0U);
+  tree_.Write("cgroup/box/cpu.stat", "nr_periods 19\nnr_throttled 7\nthrottled_usec 1600000\n");
+  EXPECT_EQ(keeper_->throttled_periods(), 3U);
+  EXPECT_NEAR(keeper_->throttled_seconds(), 1.5, 1e-9);
+}
+
+}  // namespace
+}  // namespace llmrun
