@@ -233,13 +233,7 @@ void AddSamplerFlags(CLI::App& command, RunOptions& options) {
       ->capture_default_str();
   command.add_option("--repeat-last-n", s.repeat_last_n, "tokens the penalty looks back")
       ->capture_default_str();
-  command.add_option_function<uint64_t>(
-      "-s,--seed",
-      [&options](uint64_t seed) {
-        options.sampler.seed = seed;
-        options.has_seed = true;
-      },
-      "seed of the sampler, random when absent");
+  command.add_option("-s,--seed", s.seed, "seed of the sampler, random when absent");
 }
 
 void AddPromptFlags(CLI::App& command, RunOptions& options) {
@@ -297,8 +291,9 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
                    "write a timeline of reads, pages and layers (Chrome trace JSON)")
       ->type_name("FILE")
       ->group(kGroupLoading);
-  command->callback([options, &context] {
-    context.action = [options] {
+  command->callback([options, command, &context] {
+    context.action = [options, command] {
+      options->has_seed = command->count("--seed") > 0;
       if (!options->has_seed) options->sampler.seed = RandomSeed();
       const Result<int> exit_code = Run(*options);
       return exit_code ? *exit_code : ReportError(exit_code.error());
