@@ -1,18 +1,22 @@
-// What one crossing costs when everybody is there: our barrier, std::barrier, and one that only
-// spins, on as many threads; and an empty region of the pool.
+// What one crossing costs when everybody is there: our barrier, an empty step of work,
+// std::barrier, that of pthreads, and one that only spins (OpenMP's: bench/omp_barrier_bench.cc);
+// and an empty region of the pool.
 #include <benchmark/benchmark.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <barrier>
+#include <cstdint>
+#include <memory>
 
+#include "bench/crossings.h"
 #include "sched/barrier.h"
 #include "sched/cpu_relax.h"
 #include "sched/thread_pool.h"
+#include "sched/work_steps.h"
 
 namespace llmrun {
 namespace {
-
-constexpr int kCrossings = 1000;
 
 class SpinBarrier {
  public:
@@ -33,52 +37,105 @@ class SpinBarrier {
   alignas(128) std::atomic<uint32_t> generation_{0};
 };
 
+class PthreadBarrier {
+ public:
+  explicit PthreadBarrier(int members) {
+    ::pthread_barrier_init(&barrier_, nullptr, static_cast<unsigned>(members));
+  }
+  ~PthreadBarrier() { ::pthread_barrier_destroy(&barrier_); }
+  PthreadBarrier(const PthreadBarrier&) = delete;
+  PthreadBarrier& operator=(const PthreadBarrier&) = delete;
+  void ArriveAndWait() { ::pthread_barrier_wait(&barrier_); }
+
+ private:
+  pthread_barrier_t barrier_;
+};
+
+ThreadPoolOptions Options(int threads) {
+  ThreadPoolOptions options;
+  options.threads = threads;
+  options.cpus = CpusToPin(threads);
+  options.pin_caller = true;
+  options.effective_cpus = ThisMachine().effective_cpus;
+  return options;
+}
+
+std::unique_ptr<ThreadPool> MakePool(int threads) {
+  return ThreadPool::Create(Options(threads)).value();
+}
+
 // cross(member) is one crossing.
 template <typename Cross>
-void Measure(benchmark::State& state, Cross cross) {
-  ThreadPoolOptions options;
-  options.threads = static_cast<int>(state.range(0));
-  options.effective_cpus = 2;
-  const auto pool = ThreadPool::Create(options).value();
-  for (auto _ : state) {
+void Measure(benchmark::State& state, int64_t batch, const Cross& cross) {
+  const auto pool = MakePool(ThreadsOf(state));
+  while (state.KeepRunningBatch(batch)) {
     pool->Run([&](int member) {
-      for (int i = 0; i < kCrossings; ++i) cross(member);
+      for (int64_t i = 0; i < batch; ++i) cross(member);
     });
   }
-  state.SetItemsProcessed(state.iterations() * kCrossings);
-  state.counters["crossing"] =
-      benchmark::Counter(static_cast<double>(state.iterations()) * kCrossings,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 void OurBarrier(benchmark::State& state) {
-  const auto threads = static_cast<int>(state.range(0));
-  Barrier barrier(threads, threads > 2 ? 0 : 20'000);
-  Measure(state, [&](int member) { barrier.ArriveAndWait(member); });
+  const int threads = ThreadsOf(state);
+  Barrier barrier(threads, Fit(threads) ? Options(threads).spin_ns : 0);
+  Measure(state, BatchSize(threads), [&](int member) { barrier.ArriveAndWait(member); });
 }
 
 void StdBarrier(benchmark::State& state) {
-  std::barrier<> barrier(state.range(0));
-  Measure(state, [&](int /*member*/) { barrier.arrive_and_wait(); });
+  const int threads = ThreadsOf(state);
+  std::barrier<> barrier(threads);
+  Measure(state, BatchSize(threads), [&](int /*member*/) { barrier.arrive_and_wait(); });
 }
 
+void Pthread(benchmark::State& state) {
+  const int threads = ThreadsOf(state);
+  PthreadBarrier barrier(threads);
+  Measure(state, BatchSize(threads), [&](int /*member*/) { barrier.ArriveAndWait(); });
+}
+
+// Where threads share CPUs, a crossing takes as long as the kernel lets each of them spin.
 void PureSpin(benchmark::State& state) {
-  SpinBarrier barrier(static_cast<int>(state.range(0)));
-  Measure(state, [&](int /*member*/) { barrier.ArriveAndWait(); });
+  const int threads = ThreadsOf(state);
+  SpinBarrier barrier(threads);
+  Measure(state, Fit(threads) ? BatchSize(threads) : 10,
+          [&](int /*member*/) { barrier.ArriveAndWait(); });
+}
+
+// One grain for each member. Nobody is waited for whose grain another did: `came` is how many
+// members a step had.
+void EmptyStep(benchmark::State& state) {
+  const int threads = ThreadsOf(state);
+  const int64_t batch = BatchSize(threads);
+  const auto pool = MakePool(threads);
+  const StepPlan plan = pool->team()->Deal(0, threads, 1);
+  while (state.KeepRunningBatch(batch)) {
+    pool->RunSteps([&](int member) {
+      WorkSteps::Member self(pool->steps(), member);
+      for (int64_t i = 0; i < batch; ++i) self.Step(plan, [](Range /*piece*/) {});
+    });
+  }
+  uint64_t came = 0;
+  for (int i = 0; i < threads; ++i) came += pool->steps().counts(i)[plan.zone].steps;
+  state.counters["came"] = static_cast<double>(came) / static_cast<double>(state.iterations());
 }
 
 void EmptyRegion(benchmark::State& state) {
-  ThreadPoolOptions options;
-  options.threads = static_cast<int>(state.range(0));
-  options.effective_cpus = 2;
-  const auto pool = ThreadPool::Create(options).value();
+  const auto pool = MakePool(ThreadsOf(state));
   for (auto _ : state) pool->Run([](int) {});
 }
 
-BENCHMARK(OurBarrier)->Arg(2)->Arg(4)->Arg(8)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(StdBarrier)->Arg(2)->Arg(4)->Arg(8)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(PureSpin)->Arg(2)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(EmptyRegion)->Arg(1)->Arg(2)->Arg(8)->UseRealTime()->Unit(benchmark::kNanosecond);
+void EmptyRegionOfSteps(benchmark::State& state) {
+  const auto pool = MakePool(ThreadsOf(state));
+  for (auto _ : state) pool->RunSteps([](int) {});
+}
+
+BENCHMARK(OurBarrier)->Name("crossing/Barrier")->Apply(ForTeams);
+BENCHMARK(EmptyStep)->Name("crossing/WorkSteps")->Apply(ForTeams);
+BENCHMARK(StdBarrier)->Name("crossing/std")->Apply(ForTeams);
+BENCHMARK(Pthread)->Name("crossing/pthread")->Apply(ForTeams);
+BENCHMARK(PureSpin)->Name("crossing/spin")->Apply(ForTeams);
+BENCHMARK(EmptyRegion)->Name("region/Run")->Apply(ForTeams);
+BENCHMARK(EmptyRegionOfSteps)->Name("region/RunSteps")->Apply(ForTeams);
 
 }  // namespace
 }  // namespace llmrun
