@@ -2,7 +2,9 @@
 // how long spinning pays. Also the counts that --profile shows.
 //
 // The rule: spin for twice the usual wait if that is less than the limit, else only briefly,
-// because the sleep comes anyway. Waits that end within the first looks count as none.
+// because the sleep comes anyway; but to the limit every eighth time, because waits may be long
+// only because everybody sleeps and has to be woken. Waits that end within the first looks count as
+// none.
 //
 // Threads: belongs to one thread; counters may be read by others once it has been synchronized
 // with.
@@ -23,7 +25,8 @@ class WaitSite {
   uint32_t spin_ns() const {
     const uint32_t least = std::min(kLeastSpinNs, most_spin_ns_);
     const uint32_t wish = 2 * usual_ns_;
-    return wish <= most_spin_ns_ ? std::max(wish, least) : least;
+    if (wish <= most_spin_ns_) return std::max(wish, least);
+    return waits_ % kTryEvery == 0 ? most_spin_ns_ : least;
   }
 
   // After a wait: how long it was, and whether it slept.
@@ -42,6 +45,7 @@ class WaitSite {
 
  private:
   static constexpr uint32_t kLeastSpinNs = 2'000;
+  static constexpr uint64_t kTryEvery = 8;
 
   uint32_t most_spin_ns_ = 0;
   uint32_t usual_ns_ = 0;

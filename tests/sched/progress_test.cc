@@ -110,6 +110,12 @@ TEST(WaitSite, SpinsBrieflyWhereTheSleepComesAnyway) {
   for (int i = 0; i < 100; ++i) site.Waited(3'000'000, true);
   EXPECT_EQ(site.spin_ns(), 2'000U);
   EXPECT_EQ(site.sleeps(), 100U);
+  int tries = 0;
+  for (int i = 0; i < 80; ++i) {
+    site.Waited(3'000'000, true);
+    tries += site.spin_ns() == 20'000 ? 1 : 0;
+  }
+  EXPECT_EQ(tries, 10) << "whether the sleep still comes";
   for (int i = 0; i < 100; ++i) site.Waited(4'000, false);
   EXPECT_NEAR(site.spin_ns(), 8'000, 200) << "it learns again";
 }
