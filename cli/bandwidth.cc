@@ -8,12 +8,14 @@
 #include "base/stopwatch.h"
 #include "base/units.h"
 #include "memory/arena.h"
+#include "sched/barrier.h"
 #include "sched/partition.h"
 
 namespace llmrun {
 namespace {
 
 constexpr int kPasses = 6;
+constexpr uint32_t kSpinNs = 50'000;
 
 }  // namespace
 
@@ -47,14 +49,17 @@ Result<double> MeasureReadBandwidth(ThreadPool& pool, uint64_t bytes, const Node
   }
   std::atomic<uint64_t> checksum = 0;  // keeps the reads
   double best_seconds = 1e9;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    const Stopwatch watch;
-    pool.Run([&](int member) {
-      const Range range = StaticRange(static_cast<int64_t>(bytes), pool.size(), member, 32 * kKiB);
+  Barrier together(pool.size(), kSpinNs);
+  pool.Run([&](int member) {
+    const Range range = StaticRange(static_cast<int64_t>(bytes), pool.size(), member, 32 * kKiB);
+    for (int pass = 0; pass < kPasses; ++pass) {
+      together.ArriveAndWait(member);
+      const Stopwatch watch;
       checksum += SumWords({arena.data() + range.begin, static_cast<size_t>(range.size())});
-    });
-    best_seconds = std::min(best_seconds, watch.Seconds());
-  }
+      together.ArriveAndWait(member);
+      if (member == 0) best_seconds = std::min(best_seconds, watch.Seconds());
+    }
+  });
   if (checksum.load() != 0) return MakeError(ErrorCode::kInternal, "fresh memory is not zero");
   return static_cast<double>(bytes) / best_seconds;
 }

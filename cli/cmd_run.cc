@@ -135,8 +135,11 @@ void ShowTimes(const GenerateResult& result, const Engine& engine, const Session
       result.prompt_tokens, PerSecond(result.prompt_tokens, result.prompt_seconds),
       result.first_token_seconds, result.generated_tokens,
       PerSecond(result.generated_tokens - 1, result.generate_seconds));
-  Note("with   isa {}  threads {}  context {}", NameOf(engine.isa),
-       engine.workers.pool->team()->size(), session.n_ctx());
+  const int threads = engine.workers.keeper->threads(TeamUse::kDecode);
+  const int prompt_threads = engine.workers.keeper->threads(TeamUse::kPrompt);
+  Note("with   isa {}  threads {}{}  context {}", NameOf(engine.isa), threads,
+       prompt_threads == threads ? "" : fmt::format(" (prompt {})", prompt_threads),
+       session.n_ctx());
   if (result.stop == StopReason::kContextFull) {
     Note("note   stopped: the context of {} tokens is full; fix: -c {}", session.n_ctx(),
          2 * session.n_ctx());

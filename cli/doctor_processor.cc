@@ -11,6 +11,7 @@
 #include "cli/engine.h"
 #include "compute/kernels.h"
 #include "memory/cpu_limits.h"
+#include "sched/monitor_wait.h"
 
 namespace llmrun {
 namespace {
@@ -70,6 +71,11 @@ Check Governor() {
           "sudo cpupower frequency-set -g performance"};
 }
 
+Check Waiting() {
+  return {"waiting", CheckLevel::kOk,
+          fmt::format("threads wait by {}, then on a futex", NameOfMonitorWait()), ""};
+}
+
 // What the loader relies on is in Linux 5.14 (MADV_POPULATE_WRITE) and 5.15.
 Check Kernel() {
   utsname names = {};
@@ -106,6 +112,7 @@ void CheckProcessor(const Machine& machine, Checks& checks) {
   checks.push_back(Isa(machine));
   checks.push_back(CpuCounts(machine));
   checks.push_back(Governor());
+  checks.push_back(Waiting());
 }
 
 }  // namespace llmrun
