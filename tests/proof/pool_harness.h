@@ -12,9 +12,8 @@
 
 namespace llmrun::proof {
 
-template <int members>
-struct Pool : Harness<Pool<members>, members> {
-  using Count = BasicProgress<RelacyWaiting>;
+template <int members, typename Count = BasicProgress<RelacyWaiting>>
+struct Pool : Harness<Pool<members, Count>, members> {
   template <typename T>
   using Atomic = RelacyWaiting::Atomic<T>;
 

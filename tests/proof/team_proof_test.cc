@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "tests/proof/broken_progress.h"
 #include "tests/proof/gate_harness.h"
 #include "tests/proof/mutants.h"
 #include "tests/proof/pool_harness.h"
@@ -39,6 +40,16 @@ TEST(StepsProof, ThreeMembersInTwoGroups) { ExpectHolds<Steps<3, 2>>(kSeeds); }
 
 TEST(PoolProof, TwoMembers) { ExpectHolds<Pool<2>>(kSeeds); }
 TEST(PoolProof, ThreeMembers) { ExpectHolds<Pool<3>>(kSeeds); }
+
+template <Defect defect>
+using BrokenPool = Pool<2, BrokenProgress<RelacyWaiting, defect>>;
+
+TEST(BrokenPool, LosesWakeUps) {
+  constexpr rl::test_result_e kLost = rl::test_result_deadlock;
+  ExpectFails<BrokenPool<Defect::kLooksEarly>>(kSeeds, kLost);
+  ExpectFails<BrokenPool<Defect::kLateTicket>>(kSeeds, kLost);
+  ExpectFails<BrokenPool<Defect::kNoTicket>>(kSeeds, kLost);
+}
 
 }  // namespace
 }  // namespace llmrun::proof
