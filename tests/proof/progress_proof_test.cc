@@ -12,7 +12,7 @@ namespace {
 template <typename Orders>
 using Count = BasicProgress<RelacyWaiting, Orders>;
 
-constexpr Search kByChance{.iterations = 1'000'000};
+constexpr Search kByChance{.iterations = 500'000};
 constexpr Search kTwoSwitches{.switches = 2};
 constexpr Search kOneSwitch{.switches = 1};
 constexpr rl::test_result_e kLost = rl::test_result_deadlock;  // a wake-up
