@@ -15,7 +15,6 @@ namespace llmrun {
 namespace {
 
 constexpr int kPasses = 6;
-constexpr uint32_t kSpinNs = 50'000;
 
 }  // namespace
 
@@ -49,7 +48,7 @@ Result<double> MeasureReadBandwidth(ThreadPool& pool, uint64_t bytes, const Node
   }
   std::atomic<uint64_t> checksum = 0;  // keeps the reads
   double best_seconds = 1e9;
-  Barrier together(pool.size(), kSpinNs);
+  Barrier together(pool.size(), kOwnCpuSpinNs);
   pool.Run([&](int member) {
     const Range range = StaticRange(static_cast<int64_t>(bytes), pool.size(), member, 32 * kKiB);
     for (int pass = 0; pass < kPasses; ++pass) {

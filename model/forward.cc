@@ -5,9 +5,11 @@
 #include <cmath>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "base/check.h"
 #include "compute/codec.h"
+#include "model/forward_member.h"
 #include "sched/partition.h"
 #include "sched/work_steps.h"
 
@@ -16,107 +18,15 @@ namespace {
 
 constexpr GroupId LayerGroup(int64_t layer) { return static_cast<GroupId>(1 + layer); }
 
-// The right-hand side of a product, one row a token.
-struct Input {
-  int64_t n_tokens = 0;
-  const float* x = nullptr;
-  QuantizedRows xq;
-};
-
 // The copy on this node, or the first.
 const TensorPiece& Nearest(std::span<const TensorPiece> copies, std::optional<unsigned> node) {
   const auto found = std::ranges::find(copies, node, &TensorPiece::node);
   return found == copies.end() ? copies.front() : *found;
 }
 
-// What the members of one pass share.
-struct Pass {
-  const BatchPlans plans;
-  const bool proceeds_at_once;  // the same for all members
-  Status status = {};           // written before `failed` is set, once
-  std::atomic<bool> failed{false};
-};
+}  // namespace
 
-// What one member does. All members call the same steps in the same order.
-class Member {
- public:
-  Member(const ForwardParts& parts, const ForwardBatch& batch, int index, Pass& pass)
-      : parts_(parts),
-        config_(parts.config),
-        kernels_(parts.kernels),
-        scratch_(parts.scratch),
-        batch_(batch),
-        n_(static_cast<int64_t>(batch.tokens.size())),
-        index_(index),
-        node_(parts.plans.team->node(index)),
-        plans_(parts.plans),
-        batch_plans_(pass.plans),
-        pass_(pass),
-        steps_(parts.pool.steps(), index) {}
-
-  void Run();
-
- private:
-  bool Proceed(GroupId next);
-  bool CheckedProceed(GroupId next);
-  Status CheckProceed(GroupId next) const;
-
-  void Embed();
-  void Attention(int64_t layer_index);
-  void StoreKeyAndValue(int64_t layer_index, int64_t kv_head, int64_t t) const;
-  void AttendHead(int64_t layer_index, int64_t head, int64_t t) const;
-  void Attend(int64_t layer_index);
-  void FeedForward(int64_t layer_index);
-  void Logits();
-
-  // The input of a product: rows of x, normalized if `norm` is given, as int8 if `quantize`.
-  struct Wish {
-    const float* x = nullptr;
-    int64_t n_tokens = 0;
-    int64_t n_cols = 0;
-    const float* norm = nullptr;
-    bool quantize = false;
-  };
-  // How a member comes to it inside a step: known beforehand, or made at the first piece.
-  class Prepared {
-   public:
-    Prepared(const Member& member, const Wish& wish, std::optional<Input> input)
-        : member_(member), wish_(wish), input_(input) {}
-    const Input& Get() {
-      if (!input_) input_ = member_.PrepareRows(wish_, {0, 1}, member_.index_);
-      return *input_;
-    }
-
-   private:
-    const Member& member_;
-    const Wish wish_;
-    std::optional<Input> input_;
-  };
-  // `plan`: of wish.n_tokens.
-  Prepared Prepare(const StepPlan& plan, const Wish& wish);
-  Input PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
-
-  void Multiply(const WeightMatrix& matrix, const Input& input, Range rows, float* out) const;
-  void MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips, const WeightMatrix& matrix,
-                      Prepared input);
-  bool Traces() const { return parts_.trace != nullptr && index_ == 0; }
-  double TraceNow() const { return Traces() ? parts_.trace->Now() : 0; }
-
-  const ForwardParts& parts_;
-  const ModelConfig& config_;
-  const Kernels& kernels_;
-  const ScratchArrays& scratch_;
-  const ForwardBatch& batch_;
-  const int64_t n_;
-  const int index_;
-  const std::optional<unsigned> node_;
-  const ForwardPlans& plans_;
-  const BatchPlans& batch_plans_;
-  Pass& pass_;
-  WorkSteps::Member steps_;
-};
-
-void Member::Run() {
+void ForwardMember::Run() {
   const int64_t n_layers = config_.n_layers;
   Embed();
   if (!Proceed(LayerGroup(0))) return;
@@ -134,15 +44,15 @@ void Member::Run() {
 
 // Of one token, once all weights are there, only before the first layer: a step costs little, but a
 // token has many. Otherwise before each.
-bool Member::Proceed(GroupId next) {
+bool ForwardMember::Proceed(GroupId next) {
   if (pass_.proceeds_at_once && next != LayerGroup(0)) return true;
   return CheckedProceed(next);
 }
 
 // Whether the weights of the next stage are there; if not, all members leave. One that comes late
 // may find so a stage earlier than the others did.
-bool Member::CheckedProceed(GroupId next) {
-  steps_.Step(plans_.proceed, [&](Range /*once*/) {
+bool ForwardMember::CheckedProceed(GroupId next) {
+  Step(plans_.proceed, [&](Range /*once*/) {
     Status status = CheckProceed(next);
     if (status) return;
     pass_.status = std::move(status);
@@ -151,7 +61,7 @@ bool Member::CheckedProceed(GroupId next) {
   return !pass_.failed.load(std::memory_order_acquire);
 }
 
-Status Member::CheckProceed(GroupId next) const {
+Status ForwardMember::CheckProceed(GroupId next) const {
   if (parts_.interrupted && parts_.interrupted()) {
     return MakeError(ErrorCode::kUsage, "interrupted");
   }
@@ -164,11 +74,11 @@ Status Member::CheckProceed(GroupId next) const {
   return arrived;
 }
 
-void Member::Embed() {
+void ForwardMember::Embed() {
   const IndexedTensor& embd = parts_.weights.index().at(parts_.llama.token_embd);
   const uint64_t row_bytes = RowBytes(embd.dtype, embd.dims[0]);
   const int64_t d = config_.d_model;
-  steps_.Step(batch_plans_.embed, [&](Range tokens) {
+  Step(batch_plans_.embed, [&](Range tokens) {
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
       const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * row_bytes;
       CHECK(DequantizeRow(embd.dtype, row, d, scratch_.x + t * d).has_value());
@@ -179,19 +89,19 @@ void Member::Embed() {
 // Several tokens are shared out over the members; a single one is prepared by each member for
 // itself, which is cheaper than a step. It is so inside the step that needs it: a member that comes
 // late must not read what the others write by then.
-Member::Prepared Member::Prepare(const StepPlan& plan, const Wish& wish) {
+ForwardMember::Prepared ForwardMember::Prepare(const StepPlan& plan, const Wish& wish) {
   if (wish.norm == nullptr && !wish.quantize) {
-    return {*this, wish, Input{wish.n_tokens, wish.x, scratch_.input.Rows()}};
+    return {*this, wish, ForwardInput{wish.n_tokens, wish.x, scratch_.input.Rows()}};
   }
   if (wish.n_tokens == 1) return {*this, wish, std::nullopt};
-  steps_.Step(plan, [&](Range tokens) { PrepareRows(wish, tokens, 0); });
-  return {
-      *this, wish,
-      Input{wish.n_tokens, wish.norm != nullptr ? scratch_.normed : wish.x, scratch_.input.Rows()}};
+  Step(plan, [&](Range tokens) { PrepareRows(wish, tokens, 0); });
+  return {*this, wish,
+          ForwardInput{wish.n_tokens, wish.norm != nullptr ? scratch_.normed : wish.x,
+                       scratch_.input.Rows()}};
 }
 
 // These tokens; the rows of token 0 begin at `first_row`.
-Input Member::PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const {
+ForwardInput ForwardMember::PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const {
   const int64_t n_cols = wish.n_cols;
   const float* x = wish.x;
   if (wish.norm != nullptr) {
@@ -210,8 +120,8 @@ Input Member::PrepareRows(const Wish& wish, Range tokens, int64_t first_row) con
   return {wish.n_tokens, x, rows.Rows()};
 }
 
-void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows,
-                      float* out) const {
+void ForwardMember::Multiply(const WeightMatrix& matrix, const ForwardInput& input, Range rows,
+                             float* out) const {
   const std::span<const TensorPiece> pieces =
       matrix.mirrored() ? std::span(&Nearest(matrix.pieces, node_), 1) : matrix.pieces;
   for (const TensorPiece& piece : pieces) {
@@ -235,11 +145,11 @@ void Member::Multiply(const WeightMatrix& matrix, const Input& input, Range rows
 }
 
 // x += matrix * input.
-void Member::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
-                            const WeightMatrix& matrix, Prepared input) {
-  steps_.Step(plan, [&](Range piece) {
+void ForwardMember::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
+                                   const WeightMatrix& matrix, Prepared input) {
+  Step(plan, [&](Range piece) {
     strips.ForEach(piece, [&](size_t, Range rows) {
-      const Input& in = input.Get();
+      const ForwardInput& in = input.Get();
       Multiply(matrix, in, rows, scratch_.delta);
       for (int64_t t = 0; t < in.n_tokens; ++t) {
         const int64_t at = t * matrix.rows + rows.begin;
@@ -249,7 +159,7 @@ void Member::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
   });
 }
 
-void Member::Attention(int64_t layer_index) {
+void ForwardMember::Attention(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
   const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
@@ -262,7 +172,7 @@ void Member::Attention(int64_t layer_index) {
                                                   .quantize = quantize});
   const WeightMatrix* const matrices[] = {&layer.q, &layer.k, &layer.v};
   float* const outs[] = {scratch_.q, scratch_.k, scratch_.v};
-  steps_.Step(plans.qkv, [&](Range piece) {
+  Step(plans.qkv, [&](Range piece) {
     strips.qkv.ForEach(piece, [&](size_t matrix, Range rows) {
       Multiply(*matrices[matrix], input.Get(), rows, outs[matrix]);
     });
@@ -276,7 +186,7 @@ void Member::Attention(int64_t layer_index) {
 }
 
 // Rotates the key of one head and token and puts key and value into the cache.
-void Member::StoreKeyAndValue(int64_t layer_index, int64_t kv_head, int64_t t) const {
+void ForwardMember::StoreKeyAndValue(int64_t layer_index, int64_t kv_head, int64_t t) const {
   const int64_t head_dim = config_.head_dim;
   const KvCache& kv = parts_.kv;
   const int64_t position = batch_.position + t;
@@ -288,7 +198,7 @@ void Member::StoreKeyAndValue(int64_t layer_index, int64_t kv_head, int64_t t) c
                     kv.Values(layer_index, kv_head, position));
 }
 
-void Member::AttendHead(int64_t layer_index, int64_t head, int64_t t) const {
+void ForwardMember::AttendHead(int64_t layer_index, int64_t head, int64_t t) const {
   const int64_t head_dim = config_.head_dim;
   const int64_t kv_head = head / (config_.n_heads / config_.n_kv_heads);
   const KvCache& kv = parts_.kv;
@@ -309,10 +219,10 @@ void Member::AttendHead(int64_t layer_index, int64_t head, int64_t t) const {
                       .out = scratch_.attention + at});
 }
 
-void Member::Attend(int64_t layer_index) {
+void ForwardMember::Attend(int64_t layer_index) {
   if (batch_plans_.attend_by_kv_head.total > 0) {
     // Of one token whoever stores a head's key is the one who needs it.
-    steps_.Step(batch_plans_.attend_by_kv_head, [&](Range kv_heads) {
+    Step(batch_plans_.attend_by_kv_head, [&](Range kv_heads) {
       const int64_t heads_per_kv = config_.n_heads / config_.n_kv_heads;
       for (int64_t kv_head = kv_heads.begin; kv_head < kv_heads.end; ++kv_head) {
         StoreKeyAndValue(layer_index, kv_head, 0);
@@ -324,15 +234,15 @@ void Member::Attend(int64_t layer_index) {
     return;
   }
   // Pairs of a head and a token.
-  steps_.Step(batch_plans_.store_kv, [&](Range pairs) {
+  Step(batch_plans_.store_kv, [&](Range pairs) {
     for (int64_t i = pairs.begin; i < pairs.end; ++i) StoreKeyAndValue(layer_index, i / n_, i % n_);
   });
-  steps_.Step(batch_plans_.attend, [&](Range pairs) {
+  Step(batch_plans_.attend, [&](Range pairs) {
     for (int64_t i = pairs.begin; i < pairs.end; ++i) AttendHead(layer_index, i / n_, i % n_);
   });
 }
 
-void Member::FeedForward(int64_t layer_index) {
+void ForwardMember::FeedForward(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
   const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
@@ -356,12 +266,12 @@ void Member::FeedForward(int64_t layer_index) {
       }
     }
   };
-  steps_.Step(plans.gate, [&](Range piece) { strips.gate.ForEach(piece, work); });
+  Step(plans.gate, [&](Range piece) { strips.gate.ForEach(piece, work); });
   MultiplyAndAdd(plans.down, strips.down, layer.down,
-                 {*this, {}, Input{n_, scratch_.gate, scratch_.activation.Rows()}});
+                 {*this, {}, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});
 }
 
-void Member::Logits() {
+void ForwardMember::Logits() {
   const WeightMatrix& output = parts_.llama.output;
   const RowStrips& strips = parts_.strips.output;
   const float* last = scratch_.x + (n_ - batch_.n_logits) * config_.d_model;
@@ -370,11 +280,13 @@ void Member::Logits() {
                                                          .n_cols = config_.d_model,
                                                          .norm = parts_.llama.output_norm,
                                                          .quantize = output.quantized_input});
-  steps_.Step(plans_.output, [&](Range piece) {
+  Step(plans_.output, [&](Range piece) {
     strips.ForEach(piece,
                    [&](size_t, Range rows) { Multiply(output, input.Get(), rows, batch_.logits); });
   });
 }
+
+namespace {
 
 bool AllArrived(const ForwardParts& parts) {
   for (int64_t group = 0; group <= parts.config.n_layers; ++group) {
@@ -388,10 +300,10 @@ bool AllArrived(const ForwardParts& parts) {
 Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
   CHECK(parts.plans.team == parts.pool.team());
   const auto n_tokens = static_cast<int64_t>(batch.tokens.size());
-  Pass pass{
+  ForwardPass pass{
       .plans = PlansOfBatch(*parts.plans.team, parts.kv, parts.config, n_tokens, batch.n_logits),
       .proceeds_at_once = n_tokens == 1 && AllArrived(parts)};
-  parts.pool.RunSteps([&](int index) { Member(parts, batch, index, pass).Run(); });
+  parts.pool.RunSteps([&](int index) { ForwardMember(parts, batch, index, pass).Run(); });
   return pass.status;
 }
 

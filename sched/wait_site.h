@@ -15,6 +15,10 @@
 
 namespace llmrun {
 
+// The limit for threads that have a CPU each: as long as waking somebody up takes on a virtual
+// machine that is busy, so that a partner that is just being woken is still caught.
+inline constexpr uint32_t kOwnCpuSpinNs = 100'000;
+
 class WaitSite {
  public:
   WaitSite() = default;

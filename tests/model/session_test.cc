@@ -4,8 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <random>
+#include <set>
+#include <vector>
 
+#include "sched/team.h"
 #include "tests/support/loaded_model.h"
 #include "tests/support/reference_llama.h"
 
@@ -134,13 +139,46 @@ TEST_P(SessionBits, DoNotDependOnThreadsOrBatches) {
   SessionOptions options;
   options.isa = isa;
   const std::vector<float> expected = model.Logits(tokens, 1, options);
-  for (const int threads : {1, 2, 3, 4}) {
+  for (const int threads : {1, 2, 3, 4, 7, 16}) {
     for (const int64_t n_batch : {1, 7, 32}) {
       options.n_batch = n_batch;
       EXPECT_EQ(model.Logits(tokens, threads, options), expected)
           << threads << " threads, batches of " << n_batch;
     }
   }
+}
+
+// Between batches the team becomes another: any members, at any speed, on up to three nodes.
+TEST_P(SessionBits, DoNotDependOnTeams) {
+  const auto [dtype, isa] = GetParam();
+  const TestModel model({.n_heads = 4, .n_kv_heads = 4, .dtype = dtype});
+  const std::vector<TokenId> tokens = RandomTokens(40, 320);
+  SessionOptions options;
+  options.isa = isa;
+  const std::vector<float> expected = model.Logits(tokens, 1, options);
+  constexpr size_t kMembers = 16;
+  const std::unique_ptr<ThreadPool> pool = MakeTestPool(kMembers);
+  std::mt19937 random(5);
+  std::set<int> sizes;
+  options.before_batch = [&](int64_t /*n_tokens*/) {
+    std::vector<std::optional<unsigned>> nodes(kMembers);
+    std::vector<double> weights(kMembers);
+    const unsigned rarely = 1 + random() % 8;
+    for (size_t i = 0; i < kMembers; ++i) {
+      if (random() % 4 != 0) nodes[i] = static_cast<unsigned>(random() % 3);
+      weights[i] = random() % rarely == 0 ? 1.0 / static_cast<double>(1 + random() % 3) : 0;
+    }
+    weights[0] = 1;
+    const auto team = std::make_shared<Team>(nodes, weights);
+    sizes.insert(team->size());
+    pool->SetTeam(team);
+  };
+  for (const int64_t n_batch : {1, 7}) {
+    options.n_batch = n_batch;
+    const auto session = model.loaded->NewSession(*pool, options).value();
+    EXPECT_EQ(Copy(session->Forward(tokens, LogitsOf::kAll).value()), expected) << n_batch;
+  }
+  EXPECT_GT(sizes.size(), 5U);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SessionBits,
