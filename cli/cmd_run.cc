@@ -157,7 +157,6 @@ Result<EngineOptions> MakeEngineOptions(const RunOptions& options) {
 
 Result<int> Run(RunOptions& options) {
   CatchInterrupts();
-  const Stopwatch since_start;
   TraceLog trace;
   if (!options.positional_model.empty()) options.model.path = options.positional_model;
   if (!options.positional_prompt.empty()) {
@@ -169,6 +168,7 @@ Result<int> Run(RunOptions& options) {
                             "standard input cannot be both the model and the prompt");
   }
   ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
+  const Stopwatch since_start;  // who types a prompt does not wait for us
   ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(options.sampler));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
   ASSIGN_OR_RETURN(EngineOptions engine_options, MakeEngineOptions(options));
