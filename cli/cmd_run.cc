@@ -206,6 +206,7 @@ Result<int> Run(RunOptions& options) {
   }
   const double before_generate_seconds = since_start.Seconds();
   Result<GenerateResult> result = Generate(*session, *engine->tokenizer, sampler, ids, generate);
+  engine->workers.keeper->Rest();
   if (!result && !Interrupted()) return tl::unexpected<Error>(result.error());
   RETURN_IF_ERROR(output.End());
   if (!options.trace.empty()) RETURN_IF_ERROR(WriteTrace(trace, options.trace));

@@ -16,15 +16,14 @@ void AddThreadsOption(CLI::App& command, int& threads) {
 }
 
 void AddPlacementFlags(CLI::App& command, ThreadFlags& flags) {
-  CLI::Option* pin = command.add_option(
-      "--pin", flags.pin,
-      "where threads run: cores (SMT siblings last), threads (siblings\nside by side), none, or a "
-      "list of CPUs like 0-3,8");
-  pin->type_name("WHERE")->capture_default_str()->group(kGroupThreads);
+  CLI::Option* pin =
+      command.add_option("--pin", flags.pin,
+                         "where threads run: cores (SMT siblings last), threads (siblings\n"
+                         "side by side), none, or CPUs like 0-3,8 (default: cores)");
+  pin->type_name("WHERE")->group(kGroupThreads);
   FromEnvironment(pin, {"LLMRUN_PIN"});
-  CLI::Option* sched =
-      command.add_option("--sched", flags.sched,
-                         "policy of the threads: other, batch, idle, fifo:N, rr:N (N: 1 to 99)");
+  CLI::Option* sched = command.add_option(
+      "--sched", flags.sched, "policy of the threads: other, batch, idle, fifo:N, rr:N (1 to 99)");
   sched->type_name("POLICY")->group(kGroupThreads);
   FromEnvironment(sched, {"LLMRUN_SCHED"});
   CLI::Option* share =

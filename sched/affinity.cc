@@ -16,6 +16,14 @@ constexpr size_t kMaxMaskWords = 1024;
 
 }  // namespace
 
+std::vector<unsigned> CpusIn(const CpuMask& mask) {
+  std::vector<unsigned> cpus;
+  for (unsigned cpu = 0; cpu < mask.words.size() * kWordBits; ++cpu) {
+    if ((mask.words[cpu / kWordBits] >> cpu % kWordBits & 1) != 0) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
 pid_t ThisThreadId() { return static_cast<pid_t>(::syscall(SYS_gettid)); }
 
 Result<CpuMask> AffinityOf(pid_t thread_id) {

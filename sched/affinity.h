@@ -14,6 +14,9 @@ struct CpuMask {
   std::vector<unsigned long> words;  // NOLINT(google-runtime-int): the kernel's unit
 };
 
+// The CPUs of a mask, ascending.
+std::vector<unsigned> CpusIn(const CpuMask& mask);
+
 // The kernel's id of the calling thread.
 pid_t ThisThreadId();
 Result<CpuMask> AffinityOf(pid_t thread_id);

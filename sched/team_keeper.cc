@@ -65,6 +65,7 @@ Result<std::unique_ptr<TeamKeeper>> TeamKeeper::Create(ThreadPool& pool,
 // The machine with what is left of it, planned anew; the first members work.
 std::shared_ptr<const Team> TeamKeeper::TeamOf(int threads, std::vector<unsigned>* cpus) const {
   Machine left = options_.machine;
+  if (affinity_) KeepOnly(*affinity_, &left.cpus);
   if (limits_.cpuset) KeepOnly(*limits_.cpuset, &left.cpus);
   if (lease_ != nullptr && active_) KeepOnly(lease_->cpus(), &left.cpus);
   const int most = std::min(static_cast<int>(left.cpus.size()),
@@ -98,6 +99,9 @@ std::string TeamKeeper::Reason() const {
   const auto cpus = [](size_t n) { return fmt::format("{} CPU{}", n, n == 1 ? "" : "s"); };
   if (lease_ != nullptr && active_ && lease_->members() > 1) {
     return fmt::format("{} processes share the cores", lease_->members());
+  }
+  if (affinity_is_news_ && affinity_) {
+    return fmt::format("their affinity has {} now", cpus(affinity_->size()));
   }
   if (limits_.quota_cpus != first_limits_.quota_cpus && limits_.quota_cpus) {
     return fmt::format("the cgroup grants the time of {} now",
@@ -137,7 +141,32 @@ bool TeamKeeper::Look() {
   CpuLimits limits = ReadCpuLimits(options_.roots);
   changed |= limits.quota_cpus != limits_.quota_cpus || limits.cpuset != limits_.cpuset;
   limits_ = std::move(limits);
-  return changed;
+  affinity_is_news_ = LookAtAffinity();
+  return changed || affinity_is_news_;
+}
+
+std::vector<CpuMask> TeamKeeper::Masks() const {
+  std::vector<CpuMask> masks;
+  for (const pid_t thread_id : pool_.thread_ids()) {
+    masks.push_back(AffinityOf(thread_id).value_or(CpuMask()));
+  }
+  return masks;
+}
+
+// True when somebody moved a thread that works: its mask is what they want for all of them. The
+// kernel does so too, when the cpuset no longer has its CPU: to all of the cpuset.
+bool TeamKeeper::LookAtAffinity() {
+  if (masks_.empty()) return false;
+  std::vector<CpuMask> masks = Masks();
+  for (int i = 0; i < pool_.size(); ++i) {
+    const CpuMask& mask = masks[static_cast<size_t>(i)];
+    if (!pool_.team()->works(i) || mask.words == masks_[static_cast<size_t>(i)].words) continue;
+    affinity_ = CpusIn(mask);
+    if (affinity_ == limits_.cpuset) affinity_.reset();
+    masks_ = std::move(masks);
+    return true;
+  }
+  return false;
 }
 
 void TeamKeeper::Prepare(TeamUse use) {
@@ -149,7 +178,9 @@ void TeamKeeper::Prepare(TeamUse use) {
   }
   if (Look() || changed) MakeTeams();
   const Made& made = use == TeamUse::kPrompt ? prompt_ : decode_;
-  if (pool_.team() != made.team) pool_.SetTeam(made.team, made.cpus);
+  if (pool_.team() == made.team) return;
+  pool_.SetTeam(made.team, made.cpus);
+  masks_ = Masks();
 }
 
 void TeamKeeper::Rest() {

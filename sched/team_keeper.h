@@ -1,7 +1,8 @@
 // Keeps a pool's team in line with what there is for it while it runs: as many threads as the work
 // wants (a prompt and the tokens after it may want different numbers), no more than the cgroup
 // grants the time of, on CPUs that affinity and cpuset leave, and, with core leases, on those that
-// other processes do not use.
+// other processes do not use. Affinity that somebody else gave its threads (taskset -ap) is kept
+// to.
 //
 // Threads: Single-thread, that of the pool's caller; between regions only. Must outlive it: the
 // pool.
@@ -18,6 +19,7 @@
 #include "memory/cpu_limits.h"
 #include "memory/machine.h"
 #include "memory/node_set.h"
+#include "sched/affinity.h"
 #include "sched/affinity_plan.h"
 #include "sched/core_lease.h"
 #include "sched/thread_pool.h"
@@ -67,6 +69,8 @@ class TeamKeeper {
  private:
   TeamKeeper(ThreadPool& pool, TeamKeeperOptions options);
   bool Look();
+  bool LookAtAffinity();
+  std::vector<CpuMask> Masks() const;
   void MakeTeams();
   std::shared_ptr<const Team> TeamOf(int threads, std::vector<unsigned>* cpus) const;
   std::string Reason() const;
@@ -82,6 +86,9 @@ class TeamKeeper {
   bool active_ = false;
   const CpuLimits first_limits_;
   CpuLimits limits_;
+  std::vector<CpuMask> masks_;                     // of the pool's threads, as we left them
+  std::optional<std::vector<unsigned>> affinity_;  // that somebody gave them since
+  bool affinity_is_news_ = false;
   std::chrono::steady_clock::time_point next_look_;
   Made prompt_;
   Made decode_;

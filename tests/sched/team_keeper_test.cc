@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "sched/affinity.h"
 #include "tests/memory/temp_tree.h"
 
 namespace llmrun {
@@ -145,6 +148,40 @@ TEST_F(TeamKeeperTest, ProcessesShareCores) {
   EXPECT_EQ(pool_->team()->size(), 8);
   ASSERT_FALSE(keeper_->changes().empty());
   EXPECT_EQ(keeper_->changes().front(), "8 -> 4 threads: 2 processes share the cores");
+}
+
+// As by `taskset -ap`.
+TEST_F(TeamKeeperTest, KeepsToTheAffinityThatSomebodyGivesItsThreads) {
+  const Machine machine = DetectMachine().value();
+  if (machine.cpus.size() < 2) GTEST_SKIP() << "there is only one CPU";
+  const unsigned first = machine.cpus[0].os_index;
+  const unsigned second = machine.cpus[1].os_index;
+  Enter("max 100000", fmt::format("{},{}", first, second));
+  TeamKeeperOptions options = Options(2, 2);
+  options.machine = machine;
+  options.machine.cpus.resize(2);
+  options.nodes = {};
+  Make(options);
+  const CpuMask before = AffinityOf(ThisThreadId()).value();
+  const auto give_all = [&](const CpuMask& mask) {
+    for (const pid_t thread : pool_->thread_ids()) ASSERT_TRUE(SetAffinity(thread, mask));
+  };
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 2);
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(keeper_->n_changes(), 0U) << "its own pinning is no news";
+  CpuMask one = before;
+  std::ranges::fill(one.words, 0);
+  one.words[second / 64] = 1UL << second % 64;
+  give_all(one);
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 1);
+  give_all(before);
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team()->size(), 2);
+  EXPECT_THAT(keeper_->changes(),
+              testing::Contains("2 -> 1 threads: their affinity has 1 CPU now"));
+  ASSERT_TRUE(SetAffinity(ThisThreadId(), before));
 }
 
 TEST_F(TeamKeeperTest, CountsHowOftenTheQuotaStoppedUs) {

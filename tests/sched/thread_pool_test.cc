@@ -32,13 +32,9 @@ ThreadPoolOptions Options(int threads, uint32_t spin_ns = 20'000, int effective_
 }
 
 std::vector<unsigned> AllowedCpus() {
-  std::vector<unsigned> cpus;
   const Result<CpuMask> mask = AffinityOf(ThisThreadId());
   EXPECT_TRUE(mask.has_value());
-  for (unsigned cpu = 0; cpu < mask->words.size() * 64; ++cpu) {
-    if (mask->words[cpu / 64] >> cpu % 64 & 1) cpus.push_back(cpu);
-  }
-  return cpus;
+  return CpusIn(mask.value_or(CpuMask()));
 }
 
 class PoolSizes : public testing::TestWithParam<int> {};
