@@ -18,22 +18,28 @@ constexpr int kPasses = 6;
 
 }  // namespace
 
+// Vectors spelt out: from a loop over words the compiler makes one that waits for its own
+// additions, a third as fast as the memory of a Zen 5 core.
 uint64_t SumWords(std::span<const std::byte> bytes) {
-  // Four independent sums, so that the loop waits for memory and not for its own additions.
-  constexpr size_t kWords = 32;
-  uint64_t sums[4] = {0, 0, 0, 0};
+  using Words = uint64_t __attribute__((vector_size(32)));
+  constexpr size_t kSums = 4;
+  Words sums[kSums] = {};
   size_t at = 0;
-  for (; at + sizeof(uint64_t) * kWords <= bytes.size(); at += sizeof(uint64_t) * kWords) {
-    uint64_t words[kWords];
-    std::memcpy(words, bytes.data() + at, sizeof words);
-    for (size_t j = 0; j < kWords; ++j) sums[j / 8] += words[j];
+  for (; at + sizeof sums <= bytes.size(); at += sizeof sums) {
+    for (size_t i = 0; i < kSums; ++i) {
+      Words words;
+      std::memcpy(&words, bytes.data() + at + i * sizeof words, sizeof words);
+      sums[i] += words;
+    }
   }
+  const Words all = sums[0] + sums[1] + sums[2] + sums[3];
+  uint64_t sum = all[0] + all[1] + all[2] + all[3];
   for (; at < bytes.size(); at += sizeof(uint64_t)) {
     uint64_t word = 0;
     std::memcpy(&word, bytes.data() + at, std::min(sizeof word, bytes.size() - at));
-    sums[0] += word;
+    sum += word;
   }
-  return sums[0] + sums[1] + sums[2] + sums[3];
+  return sum;
 }
 
 Result<double> MeasureReadBandwidth(ThreadPool& pool, uint64_t bytes, const NodeSet& nodes) {
