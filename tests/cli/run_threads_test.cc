@@ -27,7 +27,13 @@ TEST(RunThreads, UsesNoCpuWhileItWaitsForThePrompt) {
       fifo=$(mktemp -u) && mkfifo "$fifo" || exit 1
       "$0" run -n 2 --temp 0 < "$fifo" > /dev/null 2>&1 & pid=$!
       exec 3> "$fifo"; rm "$fifo"
-      sleep 1
+      before=none
+      for i in $(seq 60); do  # until it has started
+        sleep 1
+        now=$(cut -d ' ' -f 14,15 /proc/$pid/stat)
+        [ "$now" = "$before" ] && break
+        before=$now
+      done
       cut -d ' ' -f 14,15 /proc/$pid/stat
       sleep 2
       cut -d ' ' -f 14,15 /proc/$pid/stat
