@@ -178,7 +178,7 @@ Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCas
     measured.seconds.push_back(seconds);
   }
   measured.profile = StepProfile::Of(pool).Since(before);
-  measured.throttled_periods = engine.workers.keeper->throttled_periods();
+  measured.throttled_periods = engine.workers.keeper->throttled().periods;
   ASSIGN_OR_RETURN(measured.bandwidth_bytes_per_second, MeasureReadBandwidth(pool));
   BenchCase used = c;
   used.n_threads = pool.team()->size();

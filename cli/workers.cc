@@ -38,10 +38,8 @@ void NoteRealtime(const SchedPolicy& policy) {
       NameOf(policy), 100 * (1 - limits->Share()), static_cast<double>(limits->period_us) * 1e-6);
 }
 
-}  // namespace
-
-Result<Workers> MakeWorkers(const Machine& machine, const NodeSet& nodes,
-                            const WorkerOptions& options) {
+Result<TeamKeeperOptions> KeeperOptions(const Machine& machine, const NodeSet& nodes,
+                                        const WorkerOptions& options) {
   TeamKeeperOptions keep{.machine = machine, .nodes = nodes, .pin = options.pin};
   keep.lease_path = options.lease_path;
   const int threads =
@@ -51,22 +49,37 @@ Result<Workers> MakeWorkers(const Machine& machine, const NodeSet& nodes,
   if (options.threads_batch != 0) {
     ASSIGN_OR_RETURN(keep.prompt_threads, CappedThreads(machine, options.threads_batch, "-tb"));
   }
+  return keep;
+}
+
+Result<std::unique_ptr<ThreadPool>> PoolFor(const TeamKeeperOptions& keep,
+                                            const std::optional<SchedPolicy>& policy) {
   ASSIGN_OR_RETURN(const AffinityPlan plan,
-                   PlanAffinity(machine, nodes, options.pin,
+                   PlanAffinity(keep.machine, keep.nodes, keep.pin,
                                 std::max(keep.prompt_threads, keep.decode_threads)));
-  ThreadPoolOptions pool = PoolOptionsFor(keep, plan);
-  pool.policy = options.policy;
+  ThreadPoolOptions options = PoolOptionsFor(keep, plan);
+  options.policy = policy;
+  ASSIGN_OR_RETURN(std::unique_ptr<ThreadPool> pool, ThreadPool::Create(options));
+  if (policy) NoteRealtime(*policy);
+  return pool;
+}
+
+}  // namespace
+
+Result<Workers> MakeWorkers(const Machine& machine, const NodeSet& nodes,
+                            const WorkerOptions& options) {
+  ASSIGN_OR_RETURN(TeamKeeperOptions keep, KeeperOptions(machine, nodes, options));
   Workers workers;
-  ASSIGN_OR_RETURN(workers.pool, ThreadPool::Create(pool));
-  if (options.policy) NoteRealtime(*options.policy);
+  ASSIGN_OR_RETURN(workers.pool, PoolFor(keep, options.policy));
   ASSIGN_OR_RETURN(workers.keeper, TeamKeeper::Create(*workers.pool, std::move(keep)));
   return workers;
 }
 
 Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, const NodeSet& nodes,
                                              int threads) {
-  ASSIGN_OR_RETURN(Workers workers, MakeWorkers(machine, nodes, {.threads = threads}));
-  return std::move(workers.pool);
+  ASSIGN_OR_RETURN(const TeamKeeperOptions keep,
+                   KeeperOptions(machine, nodes, {.threads = threads}));
+  return PoolFor(keep, std::nullopt);
 }
 
 void NoteNodesWithoutThreads(const PlacementPlan& plan, const ThreadPool& pool) {
@@ -89,11 +102,11 @@ void NoteChanges(const TeamKeeper& keeper) {
   for (const std::string& change : keeper.changes()) Note("note   {}", change);
   const uint64_t unsaid = keeper.n_changes() - keeper.changes().size();
   if (unsaid > 0) Note("note   and {} more changes of the threads", unsaid);
-  if (const uint64_t periods = keeper.throttled_periods(); periods > 0) {
+  if (const auto throttled = keeper.throttled(); throttled.periods > 0) {
     Note(
         "note   the CPU quota stopped this process (or its cgroup) in {} periods, for {:.1f} s; "
         "fix: raise cpu.max (docker: --cpus), or use fewer threads (-t)",
-        periods, keeper.throttled_seconds());
+        throttled.periods, throttled.seconds);
   }
 }
 

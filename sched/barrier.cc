@@ -2,7 +2,14 @@
 
 #include <algorithm>
 
+#include "sched/team.h"
+
 namespace llmrun {
+namespace {
+
+constexpr int kGroupSize = Team::kGroupSize;  // neighbours by number
+
+}  // namespace
 
 Barrier::Barrier(int members, uint32_t most_spin_ns)
     : members_(members),

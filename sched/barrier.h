@@ -15,9 +15,6 @@ namespace llmrun {
 
 class Barrier {
  public:
-  // Members that share a line: neighbours by number.
-  static constexpr int kGroupSize = 8;
-
   // Requires: members >= 1. most_spin_ns as in WaitSite.
   Barrier(int members, uint32_t most_spin_ns);
   Barrier(const Barrier&) = delete;

@@ -1,7 +1,6 @@
 #include "sched/team.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "base/check.h"

@@ -63,7 +63,7 @@ Result<std::unique_ptr<TeamKeeper>> TeamKeeper::Create(ThreadPool& pool,
 }
 
 // The machine with what is left of it, planned anew; the first members work.
-std::shared_ptr<const Team> TeamKeeper::TeamOf(int threads, std::vector<unsigned>* cpus) const {
+TeamKeeper::Made TeamKeeper::TeamOf(int threads) const {
   Machine left = options_.machine;
   if (affinity_) KeepOnly(*affinity_, &left.cpus);
   if (limits_.cpuset) KeepOnly(*limits_.cpuset, &left.cpus);
@@ -83,16 +83,18 @@ std::shared_ptr<const Team> TeamKeeper::TeamOf(int threads, std::vector<unsigned
   std::vector<std::optional<unsigned>> nodes(static_cast<size_t>(pool_.size()));
   std::vector<double> weights(nodes.size(), 0.0);
   std::fill_n(weights.begin(), threads, 1.0);
+  Made made;
   const Result<AffinityPlan> plan = PlanAffinity(left, options_.nodes, pin, threads);
   if (plan && plan->pinned) {
     const std::vector<double> speeds = CapacityWeights(plan->cpus, options_.roots.sysfs);
     for (size_t i = 0; i < plan->cpus.size(); ++i) {
       nodes[i] = plan->cpus[i].node;
       weights[i] = speeds[i];
-      cpus->push_back(plan->cpus[i].os_index);
+      made.cpus.push_back(plan->cpus[i].os_index);
     }
   }
-  return std::make_shared<Team>(std::move(nodes), std::move(weights));
+  made.team = std::make_shared<Team>(std::move(nodes), std::move(weights));
+  return made;
 }
 
 std::string TeamKeeper::Reason() const {
@@ -116,15 +118,10 @@ std::string TeamKeeper::Reason() const {
 
 void TeamKeeper::MakeTeams() {
   const int before = decode_.team ? decode_.team->size() : 0;
-  const auto make = [&](int threads) {
-    Made made;
-    made.team = TeamOf(threads, &made.cpus);
-    return made;
-  };
-  decode_ = make(options_.decode_threads);
+  decode_ = TeamOf(options_.decode_threads);
   // One team for both is never exchanged.
-  prompt_ =
-      options_.prompt_threads == options_.decode_threads ? decode_ : make(options_.prompt_threads);
+  prompt_ = options_.prompt_threads == options_.decode_threads ? decode_
+                                                               : TeamOf(options_.prompt_threads);
   if (before == 0 || decode_.team->size() == before) return;
   ++n_changes_;
   if (changes_.size() < kKeptChanges) {
@@ -189,14 +186,11 @@ void TeamKeeper::Rest() {
   if (lease_ != nullptr) (void)lease_->SetActive(false);  // it will be taken for active: no harm
 }
 
-uint64_t TeamKeeper::throttled_periods() const {
+TeamKeeper::Throttled TeamKeeper::throttled() const {
   const CpuLimits now = ReadCpuLimits(options_.roots);
-  return now.throttled_periods - std::min(now.throttled_periods, first_limits_.throttled_periods);
-}
-
-double TeamKeeper::throttled_seconds() const {
-  return std::max(
-      0.0, ReadCpuLimits(options_.roots).throttled_seconds - first_limits_.throttled_seconds);
+  const CpuLimits& then = first_limits_;
+  return {now.throttled_periods - std::min(now.throttled_periods, then.throttled_periods),
+          std::max(0.0, now.throttled_seconds - then.throttled_seconds)};
 }
 
 }  // namespace llmrun

@@ -62,9 +62,12 @@ class TeamKeeper {
   // CPUs". The first few of them.
   const std::vector<std::string>& changes() const { return changes_; }
   uint64_t n_changes() const { return n_changes_; }
-  // How often, and for how long, a CPU quota stopped this process since the beginning.
-  uint64_t throttled_periods() const;
-  double throttled_seconds() const;
+  // How often, and for how long, a CPU quota stopped this process since the beginning. Reads files.
+  struct Throttled {
+    uint64_t periods = 0;
+    double seconds = 0;
+  };
+  Throttled throttled() const;
 
  private:
   TeamKeeper(ThreadPool& pool, TeamKeeperOptions options);
@@ -72,13 +75,13 @@ class TeamKeeper {
   bool LookAtAffinity();
   std::vector<CpuMask> Masks() const;
   void MakeTeams();
-  std::shared_ptr<const Team> TeamOf(int threads, std::vector<unsigned>* cpus) const;
   std::string Reason() const;
 
   struct Made {
     std::shared_ptr<const Team> team;
     std::vector<unsigned> cpus;  // of its members
   };
+  Made TeamOf(int threads) const;
 
   ThreadPool& pool_;
   const TeamKeeperOptions options_;

@@ -30,9 +30,9 @@ struct ThreadPoolOptions {
   std::vector<unsigned> cpus;        // member i is pinned to cpus[i % size]; empty: not pinned
   std::vector<unsigned> nodes = {};  // [cpus] the NUMA node of each; empty: not known
   bool pin_caller = false;           // pin member 0 too; its affinity is restored on destruction
-  uint32_t spin_ns =
-      kOwnCpuSpinNs;  // how long a waiter spins before it sleeps, at most; 0: sleep
-                      // at once. Forced to 0 when threads exceed the effective CPUs below.
+  // How long a waiter spins before it sleeps, at most; 0: sleep at once. Forced to 0 when threads
+  // exceed the effective CPUs below.
+  uint32_t spin_ns = kOwnCpuSpinNs;
   int effective_cpus = 1;
   // Of all members; the caller's own comes back on destruction. Create() fails as
   // ApplySchedPolicy() does. nullopt: as they are.

@@ -38,7 +38,7 @@ class WaitSite {
     ++waits_;
     sleeps_ += slept ? 1 : 0;
     waited_ns_ += ns;
-    // A tenth at a time; one long wait must not count for more than a few short ones.
+    // An eighth at a time; one long wait must not count for more than a few short ones.
     const auto seen = static_cast<int64_t>(std::min<uint64_t>(ns, 4 * uint64_t{most_spin_ns_}));
     usual_ns_ = static_cast<uint32_t>(int64_t{usual_ns_} + (seen - int64_t{usual_ns_}) / 8);
   }

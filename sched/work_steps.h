@@ -34,7 +34,6 @@ namespace llmrun {
 // Of one member in one zone, since the beginning.
 struct ZoneCounts {
   uint64_t steps = 0;         // it took part in
-  uint64_t pieces = 0;        // it did
   uint64_t helped_units = 0;  // of the homes of others
   uint64_t units = 0;         // of its own home
   int64_t work_ns = 0;
@@ -141,10 +140,10 @@ class BasicWorkSteps<Platform>::Member {
     ZoneCounts& zone = own_.zones[plan.zone];
     ++zone.steps;
     own_.courtesy.Begin();
-    zone.units += DoHome(index_, step, plan, zone, work);
+    zone.units += DoHome(index_, step, plan, work);
     for (const int other : steps_.team_->helped_by(index_)) {
       if (Over()) break;
-      zone.helped_units += DoHome(other, step, plan, zone, work);
+      zone.helped_units += DoHome(other, step, plan, work);
     }
     zone.work_ns += own_.courtesy.End();
     Report(plan);
@@ -156,7 +155,7 @@ class BasicWorkSteps<Platform>::Member {
 
   // Of the home of this member what nobody has begun. Returns how many units that were.
   template <typename Work>
-  uint64_t DoHome(int member, uint64_t step, const StepPlan& plan, ZoneCounts& zone, Work& work) {
+  uint64_t DoHome(int member, uint64_t step, const StepPlan& plan, Work& work) {
     const int group = steps_.team_->group(member);
     uint64_t units = 0;
     auto& cursor = steps_.cursors_[static_cast<size_t>(member)];
@@ -165,7 +164,6 @@ class BasicWorkSteps<Platform>::Member {
       if (group != reporting_) Report(plan);
       reporting_ = group;
       work(*piece);
-      ++zone.pieces;
       units += static_cast<uint64_t>(piece->size());
       unreported_ += static_cast<uint64_t>(piece->size());
     }

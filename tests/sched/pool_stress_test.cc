@@ -1,7 +1,6 @@
 // The pool where threads do not get the CPU when they want it: too many of them, another program on
 // a CPU, members stopped in the middle of anything, the whole process stopped, a CPU quota.
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -168,16 +167,7 @@ int UsePool(ThreadPool& pool, unsigned seed, int rounds) {
   return wrong;
 }
 
-std::vector<unsigned> CpusOfThisThread() {
-  std::vector<unsigned> cpus;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return {0};
-  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
-  }
-  return cpus;
-}
+std::vector<unsigned> CpusOfThisThread() { return CpusIn(AffinityOf(ThisThreadId()).value()); }
 
 // As if there were CPUs enough, so that it spins all the same.
 std::unique_ptr<ThreadPool> PoolOf(int threads, uint32_t spin_ns) {

@@ -187,10 +187,10 @@ TEST_F(TeamKeeperTest, KeepsToTheAffinityThatSomebodyGivesItsThreads) {
 TEST_F(TeamKeeperTest, CountsHowOftenTheQuotaStoppedUs) {
   tree_.Write("cgroup/box/cpu.stat", "nr_periods 9\nnr_throttled 4\nthrottled_usec 100000\n");
   Make(Options(2, 2));
-  EXPECT_EQ(keeper_->throttled_periods(), 0U);
+  EXPECT_EQ(keeper_->throttled().periods, 0U);
   tree_.Write("cgroup/box/cpu.stat", "nr_periods 19\nnr_throttled 7\nthrottled_usec 1600000\n");
-  EXPECT_EQ(keeper_->throttled_periods(), 3U);
-  EXPECT_NEAR(keeper_->throttled_seconds(), 1.5, 1e-9);
+  EXPECT_EQ(keeper_->throttled().periods, 3U);
+  EXPECT_NEAR(keeper_->throttled().seconds, 1.5, 1e-9);
 }
 
 }  // namespace
