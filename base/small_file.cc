@@ -25,6 +25,10 @@ Result<std::string> ReadSmallFile(const std::string& path) {
   return MakeError(ErrorCode::kOs, "{}: larger than 1 MiB", path);
 }
 
+std::string SmallFileOrEmpty(const std::string& path) {
+  return ReadSmallFile(path).value_or(std::string());
+}
+
 std::optional<uint64_t> ReadNumberFile(const std::string& path) {
   const Result<std::string> text = ReadSmallFile(path);
   if (!text) return std::nullopt;
@@ -47,6 +51,33 @@ Status WriteSmallFile(const std::string& path, const std::string& text) {
     return MakeError(ErrorCode::kOs, "{}: wrote {} of {} bytes", path, n, text.size());
   }
   return {};
+}
+
+std::optional<uint64_t> ParseNumber(std::string_view text) {
+  uint64_t value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) return std::nullopt;
+  return value;
+}
+
+std::optional<uint64_t> FindNumber(std::string_view text, std::string_view key) {
+  for (size_t at = text.find(key); at != text.npos; at = text.find(key, at + 1)) {
+    const bool word_begins = at == 0 || text[at - 1] == '\n' || text[at - 1] == ' ';
+    const std::string_view rest = text.substr(at + key.size());
+    const size_t digits = rest.find_first_not_of(": \t");
+    if (!word_begins || digits == rest.npos || digits == 0) continue;
+    return ParseNumber(rest.substr(digits));
+  }
+  return std::nullopt;
+}
+
+uint64_t FindHex(std::string_view text, std::string_view key) {
+  const size_t at = text.find(key);
+  if (at == text.npos) return 0;
+  const std::string_view rest = text.substr(at + key.size());
+  uint64_t value = 0;
+  std::from_chars(rest.data(), rest.data() + rest.size(), value, 16);
+  return value;
 }
 
 }  // namespace llmrun

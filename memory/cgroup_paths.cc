@@ -27,8 +27,7 @@ std::vector<std::string> DirectoriesUpwards(const std::string& mount, std::strin
 
 // Lines: "0::/path" (v2) and "4:cpu,cpuacct:/path" (v1).
 CgroupDirectories FindCgroups(const LimitRoots& roots, const std::string& whose) {
-  const std::string file =
-      ReadSmallFile(fmt::format("{}/{}/cgroup", roots.proc, whose)).value_or(std::string());
+  const std::string file = SmallFileOrEmpty(fmt::format("{}/{}/cgroup", roots.proc, whose));
   CgroupDirectories found;
   std::string_view text = file;
   while (!text.empty()) {

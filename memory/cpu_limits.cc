@@ -1,7 +1,6 @@
 #include "memory/cpu_limits.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -15,27 +14,6 @@ namespace {
 
 constexpr uint64_t kManyCpus = 1 << 20;
 
-std::optional<uint64_t> NumberAt(std::string_view text) {
-  uint64_t value = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc()) return std::nullopt;
-  return value;
-}
-
-// The number after `key` and a blank where a line begins with it; 0 when there is none.
-uint64_t NumberOf(std::string_view text, std::string_view key) {
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ') {
-      return NumberAt(line.substr(key.size() + 1)).value_or(0);
-    }
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-  }
-  return 0;
-}
-
-std::string TextOf(const std::string& path) { return ReadSmallFile(path).value_or(std::string()); }
-
 void LowerQuota(uint64_t quota_us, uint64_t period_us, CpuLimits* limits) {
   if (period_us == 0) return;
   const auto cpus = static_cast<int>(std::clamp<uint64_t>(quota_us / period_us, 1, kManyCpus));
@@ -44,11 +22,11 @@ void LowerQuota(uint64_t quota_us, uint64_t period_us, CpuLimits* limits) {
 
 // "150000 100000" or "max 100000".
 void ReadCpuMax(const std::string& directory, CpuLimits* limits) {
-  const std::string text = TextOf(directory + "/cpu.max");
-  const std::optional<uint64_t> quota_us = NumberAt(text);
+  const std::string text = SmallFileOrEmpty(directory + "/cpu.max");
+  const std::optional<uint64_t> quota_us = ParseNumber(text);
   const size_t space = text.find(' ');
   if (!quota_us || space == text.npos) return;
-  LowerQuota(*quota_us, NumberAt(std::string_view(text).substr(space + 1)).value_or(0), limits);
+  LowerQuota(*quota_us, ParseNumber(std::string_view(text).substr(space + 1)).value_or(0), limits);
 }
 
 void ReadCfsQuota(const std::string& directory, CpuLimits* limits) {
@@ -60,17 +38,17 @@ void ReadCfsQuota(const std::string& directory, CpuLimits* limits) {
 // Groups above us are stopped with their own quotas: whoever was stopped most counts.
 void ReadThrottling(const std::string& directory, std::string_view time_key, double unit_s,
                     CpuLimits* limits) {
-  const std::string stat = TextOf(directory + "/cpu.stat");
-  const uint64_t periods = NumberOf(stat, "nr_throttled");
+  const std::string stat = SmallFileOrEmpty(directory + "/cpu.stat");
+  const uint64_t periods = FindNumber(stat, "nr_throttled").value_or(0);
   if (periods <= limits->throttled_periods) return;
   limits->throttled_periods = periods;
-  limits->throttled_seconds = static_cast<double>(NumberOf(stat, time_key)) * unit_s;
+  limits->throttled_seconds = static_cast<double>(FindNumber(stat, time_key).value_or(0)) * unit_s;
 }
 
 // The innermost group that says so; those above it allow at least as much.
 void ReadCpuset(const std::string& path, CpuLimits* limits) {
   if (limits->cpuset) return;
-  std::string text = TextOf(path);
+  std::string text = SmallFileOrEmpty(path);
   while (!text.empty() && text.back() == '\n') text.pop_back();
   if (Result<std::vector<unsigned>> cpus = ParseCpuList(text)) limits->cpuset = *std::move(cpus);
 }

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 #include <vector>
 
@@ -20,39 +19,10 @@ namespace {
 constexpr uint64_t kUnlimitedBytes = uint64_t{1} << 62;
 constexpr uint64_t kOvercommitNever = 2;  // of vm.overcommit_memory
 
-std::optional<uint64_t> ParseNumber(std::string_view text) {
-  uint64_t value = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc()) return std::nullopt;
-  return value;
-}
-
-// The number after the word `key` in text like "Node 0 MemFree:  123 kB\nactive_file 456\n".
-std::optional<uint64_t> FindNumber(std::string_view text, std::string_view key) {
-  for (size_t at = text.find(key); at != text.npos; at = text.find(key, at + 1)) {
-    const bool word_begins = at == 0 || text[at - 1] == '\n' || text[at - 1] == ' ';
-    const std::string_view rest = text.substr(at + key.size());
-    const size_t digits = rest.find_first_not_of(": \t");
-    if (!word_begins || digits == rest.npos || digits == 0) continue;
-    return ParseNumber(rest.substr(digits));
-  }
-  return std::nullopt;
-}
-
 std::optional<uint64_t> FindKilobytes(std::string_view text, std::string_view key) {
   const std::optional<uint64_t> kilobytes = FindNumber(text, key);
   if (!kilobytes) return std::nullopt;
   return *kilobytes * kKiB;
-}
-
-// The hexadecimal number after `key`; 0 when there is none.
-uint64_t FindHex(std::string_view text, std::string_view key) {
-  const size_t at = text.find(key);
-  if (at == text.npos) return 0;
-  const std::string_view rest = text.substr(at + key.size());
-  uint64_t value = 0;
-  std::from_chars(rest.data(), rest.data() + rest.size(), value, 16);
-  return value;
 }
 
 void LowerMemory(uint64_t limit, uint64_t used, uint64_t reclaimable, std::string source,
@@ -82,7 +52,7 @@ void ReadMemoryLimit(const std::string& directory, const MemoryFiles& files, Lim
   const std::optional<uint64_t> limit = ReadNumberFile(limit_path);  // "max" is no number
   if (!limit) return;
   const uint64_t used = ReadNumberFile(directory + std::string(files.usage)).value_or(0);
-  const std::string stat = ReadSmallFile(directory + "/memory.stat").value_or(std::string());
+  const std::string stat = SmallFileOrEmpty(directory + "/memory.stat");
   const uint64_t cache = FindNumber(stat, files.inactive_file).value_or(0) +
                          FindNumber(stat, files.active_file).value_or(0);
   LowerMemory(*limit, used, cache, std::move(limit_path), limits);
@@ -119,11 +89,9 @@ Result<Limits> ReadLimits(const LimitRoots& roots) {
 }
 
 std::optional<uint64_t> LockableBytes(const LimitRoots& roots) {
-  const std::string status =
-      ReadSmallFile(roots.proc + "/thread-self/status").value_or(std::string());
+  const std::string status = SmallFileOrEmpty(roots.proc + "/thread-self/status");
   if ((FindHex(status, "CapEff:\t") >> CAP_IPC_LOCK & 1) != 0) return std::nullopt;
-  const std::string limits =
-      ReadSmallFile(roots.proc + "/thread-self/limits").value_or(std::string());
+  const std::string limits = SmallFileOrEmpty(roots.proc + "/thread-self/limits");
   const std::optional<uint64_t> limit = FindNumber(limits, "Max locked memory");
   if (!limit) return std::nullopt;  // "unlimited"
   return *limit - std::min(*limit, FindKilobytes(status, "VmLck").value_or(0));
@@ -131,13 +99,12 @@ std::optional<uint64_t> LockableBytes(const LimitRoots& roots) {
 
 std::optional<uint64_t> NodeAvailableBytes(unsigned node, const LimitRoots& roots) {
   const std::string meminfo =
-      ReadSmallFile(fmt::format("{}/devices/system/node/node{}/meminfo", roots.sysfs, node))
-          .value_or(std::string());
+      SmallFileOrEmpty(fmt::format("{}/devices/system/node/node{}/meminfo", roots.sysfs, node));
   const std::optional<uint64_t> free_bytes = FindKilobytes(meminfo, "MemFree");
   if (!free_bytes) return std::nullopt;
   // Memory that was added to a running machine may be missing from the node's account.
   if (ReadNumberFile(roots.sysfs + "/devices/system/node/has_memory") == node) {
-    const std::string all = ReadSmallFile(roots.proc + "/meminfo").value_or(std::string());
+    const std::string all = SmallFileOrEmpty(roots.proc + "/meminfo");
     if (const auto available_bytes = FindKilobytes(all, "MemAvailable")) return available_bytes;
   }
   const uint64_t reclaimable_bytes = FindKilobytes(meminfo, "Active(file)").value_or(0) +

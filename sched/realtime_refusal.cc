@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 
-#include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -18,27 +16,6 @@
 namespace llmrun {
 namespace {
 
-std::string TextOf(const std::string& path) { return ReadSmallFile(path).value_or(std::string()); }
-
-// What follows `key` where a line begins with it, without blanks before it; empty: nothing does.
-std::string_view RestOfLine(std::string_view text, std::string_view key) {
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    if (line.starts_with(key)) {
-      const size_t begin = line.find_first_not_of(" \t", key.size());
-      return begin == line.npos ? std::string_view() : line.substr(begin);
-    }
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-  }
-  return {};
-}
-
-uint64_t NumberIn(std::string_view text, int base = 10) {
-  uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value, base);
-  return value;
-}
-
 // A capability that counts: those of a user namespace do not, nor does the root of one.
 struct Privilege {
   bool in_user_namespace = false;
@@ -47,19 +24,19 @@ struct Privilege {
 
 Privilege ReadPrivilege(const LimitRoots& roots, std::string_view status) {
   // All ids of the first namespace: "0 0 4294967295".
-  const std::string map = TextOf(roots.proc + "/self/uid_map");
+  const std::string map = SmallFileOrEmpty(roots.proc + "/self/uid_map");
   const bool is_namespace =
       !map.empty() && map.find(fmt::to_string(std::numeric_limits<uint32_t>::max())) == map.npos;
-  const uint64_t effective = NumberIn(RestOfLine(status, "CapEff:"), 16);
+  const uint64_t effective = FindHex(status, "CapEff:\t");
   return {is_namespace, (effective >> CAP_SYS_NICE & 1) != 0};
 }
 
 // Highest priority that RLIMIT_RTPRIO allows.
 uint64_t AllowedPriority(const LimitRoots& roots) {
-  const std::string limits = TextOf(roots.proc + "/thread-self/limits");
-  const std::string_view value = RestOfLine(limits, "Max realtime priority");
-  if (value.starts_with("unlimited")) return std::numeric_limits<uint64_t>::max();
-  return NumberIn(value);
+  const std::string limits = SmallFileOrEmpty(roots.proc + "/thread-self/limits");
+  if (limits.empty()) return 0;
+  // Otherwise it says "unlimited".
+  return FindNumber(limits, "Max realtime priority").value_or(std::numeric_limits<uint64_t>::max());
 }
 
 // The file of this thread's group that gives real-time threads no time; nullopt: none does so.
@@ -77,7 +54,7 @@ std::optional<std::string> GroupWithoutRuntime(const LimitRoots& roots) {
 
 tl::unexpected<Error> RealtimeRefusal(const SchedPolicy& policy, const LimitRoots& roots) {
   const std::string wanted = fmt::format("--sched={}: refused (EPERM)", NameOf(policy));
-  const std::string status = TextOf(roots.proc + "/thread-self/status");
+  const std::string status = SmallFileOrEmpty(roots.proc + "/thread-self/status");
   const Privilege privilege = ReadPrivilege(roots, status);
   const uint64_t allowed = AllowedPriority(roots);
   const bool counts = privilege.capable && !privilege.in_user_namespace;
@@ -101,7 +78,7 @@ tl::unexpected<Error> RealtimeRefusal(const SchedPolicy& policy, const LimitRoot
                     *group),
         "{}: the cgroup gives real-time threads no time ({} is 0)", wanted, *group);
   }
-  if (NumberIn(RestOfLine(status, "Seccomp:")) != 0) {
+  if (FindNumber(status, "Seccomp").value_or(0) != 0) {
     return MakeFixableError(
         ErrorCode::kUnavailable,
         "RestrictRealtime=no in the systemd unit, or a container profile that allows "

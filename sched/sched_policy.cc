@@ -34,7 +34,7 @@ const KnownPolicy& Known(SchedKind kind) {
 constexpr uint32_t kMostRealtimeSpinNs = 50'000;
 
 std::optional<int64_t> ReadSignedFile(const std::string& path) {
-  const std::string text = ReadSmallFile(path).value_or(std::string());
+  const std::string text = SmallFileOrEmpty(path);
   int64_t value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() ? std::optional(value) : std::nullopt;
