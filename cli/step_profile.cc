@@ -18,8 +18,8 @@ StepProfile StepProfile::Of(ThreadPool& pool) {
       zone.units += counts[i].units;
       zone.helped_units += counts[i].helped_units;
       zone.work_s += static_cast<double>(counts[i].work_ns) * 1e-9;
-      zone.wait_s += static_cast<double>(counts[i].wait.waited_ns()) * 1e-9;
-      profile.sleeps += counts[i].wait.sleeps();
+      zone.wait_s += static_cast<double>(counts[i].waited_ns()) * 1e-9;
+      profile.sleeps += counts[i].sleeps();
     }
   }
   profile.steps = pool.steps().steps();

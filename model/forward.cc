@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/check.h"
 #include "compute/codec.h"
@@ -159,89 +159,6 @@ void ForwardMember::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips
   });
 }
 
-void ForwardMember::Attention(int64_t layer_index) {
-  const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
-  const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
-  const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
-  const bool quantize =
-      layer.q.quantized_input || layer.k.quantized_input || layer.v.quantized_input;
-  Prepared input = Prepare(batch_plans_.prepare, {.x = scratch_.x,
-                                                  .n_tokens = n_,
-                                                  .n_cols = config_.d_model,
-                                                  .norm = layer.attn_norm,
-                                                  .quantize = quantize});
-  const WeightMatrix* const matrices[] = {&layer.q, &layer.k, &layer.v};
-  float* const outs[] = {scratch_.q, scratch_.k, scratch_.v};
-  Step(plans.qkv, [&](Range piece) {
-    strips.qkv.ForEach(piece, [&](size_t matrix, Range rows) {
-      Multiply(*matrices[matrix], input.Get(), rows, outs[matrix]);
-    });
-  });
-  Attend(layer_index);
-  MultiplyAndAdd(plans.attn_output, strips.attn_output, layer.attn_output,
-                 Prepare(batch_plans_.prepare, {.x = scratch_.attention,
-                                                .n_tokens = n_,
-                                                .n_cols = config_.q_dim(),
-                                                .quantize = layer.attn_output.quantized_input}));
-}
-
-// Rotates the key of one head and token and puts key and value into the cache.
-void ForwardMember::StoreKeyAndValue(int64_t layer_index, int64_t kv_head, int64_t t) const {
-  const int64_t head_dim = config_.head_dim;
-  const KvCache& kv = parts_.kv;
-  const int64_t position = batch_.position + t;
-  const int64_t at = t * config_.kv_dim() + kv_head * head_dim;
-  kernels_.rope(scratch_.k + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
-                config_.n_rot, config_.rope_interleaved);
-  kernels_.store_kv(scratch_.k + at, head_dim, kv.type(), kv.Keys(layer_index, kv_head, position));
-  kernels_.store_kv(scratch_.v + at, head_dim, kv.type(),
-                    kv.Values(layer_index, kv_head, position));
-}
-
-void ForwardMember::AttendHead(int64_t layer_index, int64_t head, int64_t t) const {
-  const int64_t head_dim = config_.head_dim;
-  const int64_t kv_head = head / (config_.n_heads / config_.n_kv_heads);
-  const KvCache& kv = parts_.kv;
-  const int64_t position = batch_.position + t;
-  const int64_t at = t * config_.q_dim() + head * head_dim;
-  kernels_.rope(scratch_.q + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
-                config_.n_rot, config_.rope_interleaved);
-  kernels_.attention({.q = scratch_.q + at,
-                      .k = kv.Keys(layer_index, kv_head, 0),
-                      .v = kv.Values(layer_index, kv_head, 0),
-                      .kv_dtype = kv.type(),
-                      .k_stride_bytes = kv.stride_bytes(),
-                      .v_stride_bytes = kv.stride_bytes(),
-                      .head_dim = head_dim,
-                      .n_pos = position + 1,
-                      .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim))),
-                      .scores = scratch_.scores + index_ * scratch_.scores_stride,
-                      .out = scratch_.attention + at});
-}
-
-void ForwardMember::Attend(int64_t layer_index) {
-  if (batch_plans_.attend_by_kv_head.total > 0) {
-    // Of one token whoever stores a head's key is the one who needs it.
-    Step(batch_plans_.attend_by_kv_head, [&](Range kv_heads) {
-      const int64_t heads_per_kv = config_.n_heads / config_.n_kv_heads;
-      for (int64_t kv_head = kv_heads.begin; kv_head < kv_heads.end; ++kv_head) {
-        StoreKeyAndValue(layer_index, kv_head, 0);
-        for (int64_t i = 0; i < heads_per_kv; ++i) {
-          AttendHead(layer_index, kv_head * heads_per_kv + i, 0);
-        }
-      }
-    });
-    return;
-  }
-  // Pairs of a head and a token.
-  Step(batch_plans_.store_kv, [&](Range pairs) {
-    for (int64_t i = pairs.begin; i < pairs.end; ++i) StoreKeyAndValue(layer_index, i / n_, i % n_);
-  });
-  Step(batch_plans_.attend, [&](Range pairs) {
-    for (int64_t i = pairs.begin; i < pairs.end; ++i) AttendHead(layer_index, i / n_, i % n_);
-  });
-}
-
 void ForwardMember::FeedForward(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
@@ -302,7 +219,8 @@ Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
   const auto n_tokens = static_cast<int64_t>(batch.tokens.size());
   ForwardPass pass{
       .plans = PlansOfBatch(*parts.plans.team, parts.kv, parts.config, n_tokens, batch.n_logits),
-      .proceeds_at_once = n_tokens == 1 && AllArrived(parts)};
+      .proceeds_at_once = n_tokens == 1 && AllArrived(parts),
+      .heads = std::vector<HeadProgress>(static_cast<size_t>(parts.config.n_kv_heads))};
   parts.pool.RunSteps([&](int index) { ForwardMember(parts, batch, index, pass).Run(); });
   return pass.status;
 }

@@ -2,16 +2,22 @@
 // Threads: each member belongs to one thread; what they share is ForwardPass.
 #pragma once
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "compute/kernels.h"
 #include "model/forward.h"
 #include "model/forward_plans.h"
 #include "sched/partition.h"
+#include "sched/progress.h"
 #include "sched/work_steps.h"
 
 namespace llmrun {
@@ -23,11 +29,19 @@ struct ForwardInput {
   QuantizedRows xq;
 };
 
+// How far a pass is with one head of the cache and the heads that look at it: counts that go on
+// from layer to layer.
+struct HeadProgress {
+  Progress projected;  // rows of q, k and v
+  Progress stored;     // tokens whose key and value are in the cache
+};
+
 // What the members of one pass share.
 struct ForwardPass {
   const BatchPlans plans;
-  const bool proceeds_at_once;  // the same for all members
-  Status status = {};           // written before `failed` is set, once
+  const bool proceeds_at_once;      // the same for all members
+  std::vector<HeadProgress> heads;  // [n_kv_heads]
+  Status status = {};               // written before `failed` is set, once
   std::atomic<bool> failed{false};
 };
 
@@ -53,21 +67,43 @@ class ForwardMember {
  private:
   template <typename Work>
   void Step(const StepPlan& plan, Work&& work) {
+    StepInStages(Stage<Work&>{plan, work});
+  }
+  template <typename... Works>
+  void StepInStages(const Stage<Works>&... stages) {
     const double begin_s = TraceNow();
-    steps_.Step(plan, work);
-    if (Traces()) parts_.trace->Add("steps", std::string(ForwardZoneNames()[plan.zone]), begin_s);
+    steps_.StepInStages(stages...);
+    if (!Traces()) return;
+    const std::string_view names[] = {ForwardZoneNames()[stages.plan.zone]...};
+    parts_.trace->Add("steps", fmt::format("{}", fmt::join(names, "+")), begin_s);
   }
   bool Proceed(GroupId next);
   bool CheckedProceed(GroupId next);
   Status CheckProceed(GroupId next) const;
 
   void Embed();
-  void Attention(int64_t layer_index);
-  void StoreKeyAndValue(int64_t layer_index, int64_t kv_head, int64_t t) const;
-  void AttendHead(int64_t layer_index, int64_t head, int64_t t) const;
-  void Attend(int64_t layer_index);
   void FeedForward(int64_t layer_index);
   void Logits();
+
+  void Attention(int64_t layer_index);
+  void ProjectRows(int64_t layer_index, size_t matrix, const ForwardInput& input, Range rows);
+  void StoreAndAttend(int64_t layer_index, Range kv_heads);
+  void StorePairs(int64_t layer_index, Range pairs);   // (kv head, token)
+  void AttendPairs(int64_t layer_index, Range pairs);  // (head, token)
+  void StoreKeysAndValues(int64_t layer_index, int64_t kv_head, Range tokens) const;
+  void AttendHead(int64_t layer_index, int64_t head, Range tokens) const;
+  int64_t HeadsPerKv() const { return config_.n_heads / config_.n_kv_heads; }
+  HeadProgress& Head(int64_t kv_head) { return pass_.heads[static_cast<size_t>(kv_head)]; }
+  uint64_t ProjectedTarget(int64_t layer_index) const {
+    return static_cast<uint64_t>((layer_index + 1) * (HeadsPerKv() + 2) * config_.head_dim);
+  }
+  uint64_t StoredTarget(int64_t layer_index) const {
+    return static_cast<uint64_t>((layer_index + 1) * n_);
+  }
+  // Attention gives its rows as int8 too, unless a block would lie in two heads.
+  bool QuantizesHeads(const LlamaLayer& layer) const {
+    return layer.attn_output.quantized_input && config_.head_dim % kQuantBlock == 0;
+  }
 
   // The input of a product: rows of x, normalized if `norm` is given, as int8 if `quantize`.
   struct Wish {

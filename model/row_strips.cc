@@ -1,28 +1,44 @@
 #include "model/row_strips.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace llmrun {
 
-RowStrips::RowStrips(std::initializer_list<const WeightMatrix*> matrices) {
+RowStrips::RowStrips(std::initializer_list<Source> sources) {
   size_t index = 0;
-  for (const WeightMatrix* matrix : matrices) {
+  for (const auto& [matrix, rows_per_group] : sources) {
     if (matrix->sharded()) {
       sharded_ = true;
       for (const TensorPiece& piece : matrix->pieces) {
         const auto begin = static_cast<int64_t>(piece.row_begin);
         const auto rows = static_cast<int64_t>(piece.view.rows());
-        strips_.push_back({.matrix = index, .rows = {begin, begin + rows}, .node = piece.node});
+        Add({.matrix = index, .rows = {begin, begin + rows}, .node = piece.node}, rows_per_group);
       }
     } else {
       // Too few rows to be dealt out, or copies: to whoever is on the first node.
       std::optional<unsigned> node;
       if (!matrix->pieces.empty()) node = matrix->pieces.front().node;
-      strips_.push_back({.matrix = index, .rows = {0, matrix->rows}, .node = node});
+      Add({.matrix = index, .rows = {0, matrix->rows}, .node = node}, rows_per_group);
     }
     ++index;
   }
-  if (sharded_) std::ranges::stable_sort(strips_, {}, &Strip::node);
+  std::ranges::stable_sort(strips_, [&](const Strip& a, const Strip& b) {
+    if (sharded_ && a.node != b.node) return a.node < b.node;
+    return a.group < b.group;
+  });
+}
+
+// Cut at the borders of groups.
+void RowStrips::Add(Strip strip, int64_t rows_per_group) {
+  const int64_t end = strip.rows.end;
+  if (rows_per_group == 0) rows_per_group = end;
+  while (strip.rows.begin < end) {
+    strip.group = strip.rows.begin / rows_per_group;
+    strip.rows.end = std::min(end, (strip.group + 1) * rows_per_group);
+    strips_.push_back(strip);
+    strip.rows.begin = strip.rows.end;
+  }
 }
 
 StepPlan RowStrips::Deal(const Team& team, Zone zone, int64_t grain) const {
@@ -35,15 +51,18 @@ StepPlan RowStrips::Deal(const Team& team, Zone zone, int64_t grain) const {
   return team.DealByNode(zone, shares, grain);
 }
 
-ModelStrips StripsOf(const LlamaWeights& llama) {
+ModelStrips StripsOf(const LlamaWeights& llama, const ModelConfig& config) {
+  const int64_t q_rows = config.n_heads / config.n_kv_heads * config.head_dim;
   std::vector<LayerStrips> layers;
   for (const LlamaLayer& layer : llama.layers) {
-    layers.push_back({.qkv = RowStrips({&layer.q, &layer.k, &layer.v}),
-                      .attn_output = RowStrips({&layer.attn_output}),
-                      .gate = RowStrips({&layer.gate}),
-                      .down = RowStrips({&layer.down})});
+    layers.push_back(
+        {.qkv = RowStrips(
+             {{&layer.q, q_rows}, {&layer.k, config.head_dim}, {&layer.v, config.head_dim}}),
+         .attn_output = RowStrips({{&layer.attn_output}}),
+         .gate = RowStrips({{&layer.gate}}),
+         .down = RowStrips({{&layer.down}})});
   }
-  return {.layers = std::move(layers), .output = RowStrips({&llama.output})};
+  return {.layers = std::move(layers), .output = RowStrips({{&llama.output}})};
 }
 
 }  // namespace llmrun

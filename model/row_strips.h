@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "model/llama_weights.h"
+#include "model/model_config.h"
 #include "sched/partition.h"
 #include "sched/team.h"
 
@@ -18,13 +19,18 @@ namespace llmrun {
 
 class RowStrips {
  public:
-  explicit RowStrips(std::initializer_list<const WeightMatrix*> matrices);
+  struct Source {
+    const WeightMatrix* matrix = nullptr;
+    int64_t rows_per_group = 0;  // 0: all
+  };
+  // Of one group (a head, say) after the other: its rows of the first matrix, of the second, ...
+  explicit RowStrips(std::initializer_list<Source> sources);
 
   // The line dealt out to a team, cut at multiples of `grain` from where a node's rows begin. What
   // lies on nodes is for those who work there.
   StepPlan Deal(const Team& team, Zone zone, int64_t grain) const;
-  // Calls f(matrix, rows) for each run of rows of one matrix in this piece of the line; `matrix`
-  // counts from 0.
+  // Calls f(matrix, rows) for each run of rows of one matrix and group in this piece of the line;
+  // `matrix` counts from 0.
   template <typename F>
   void ForEach(Range piece, F&& f) const {
     int64_t first = 0;
@@ -44,7 +50,10 @@ class RowStrips {
     size_t matrix = 0;
     Range rows;
     std::optional<unsigned> node;
+    int64_t group = 0;
   };
+
+  void Add(Strip strip, int64_t rows_per_group);
 
   std::vector<Strip> strips_;
   bool sharded_ = false;
@@ -52,7 +61,7 @@ class RowStrips {
 
 // The products that a layer shares out together.
 struct LayerStrips {
-  RowStrips qkv;
+  RowStrips qkv;  // by the heads of keys and values
   RowStrips attn_output;
   RowStrips gate;  // and up, whose rows lie as those of gate do
   RowStrips down;
@@ -61,6 +70,6 @@ struct ModelStrips {
   std::vector<LayerStrips> layers;
   RowStrips output;
 };
-ModelStrips StripsOf(const LlamaWeights& llama);
+ModelStrips StripsOf(const LlamaWeights& llama, const ModelConfig& config);
 
 }  // namespace llmrun

@@ -51,7 +51,7 @@ ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver
   arrays.attention = carver.Take<float>(n * config.q_dim());
   arrays.gate = carver.Take<float>(n * config.d_ff);
   arrays.up = carver.Take<float>(n * config.d_ff);
-  arrays.activation = carver.TakeQuantized(n * config.d_ff);
+  arrays.activation = carver.TakeQuantized(n * std::max(config.d_ff, config.q_dim()));
   arrays.scores_stride = static_cast<int64_t>(
       AlignUp(static_cast<uint64_t>(shape.n_ctx), kArrayAlignment / sizeof(float)));
   arrays.scores = carver.Take<float>(shape.members * arrays.scores_stride);

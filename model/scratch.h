@@ -50,7 +50,7 @@ struct ScratchArrays {
   float* attention = nullptr;    // [n_batch][q_dim]
   float* gate = nullptr;         // [n_batch][d_ff]
   float* up = nullptr;           // [n_batch][d_ff]
-  QuantizedBuffer activation;    // [n_batch][d_ff]
+  QuantizedBuffer activation;    // [n_batch][max(d_ff, q_dim)] of attention, then of gate
   float* scores = nullptr;       // [members][scores_stride]
   int64_t scores_stride = 0;     // at least n_ctx
   float* last_logits = nullptr;  // [n_vocab]

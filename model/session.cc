@@ -212,7 +212,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .before_batch = options.before_batch,
                                       .rope = {},
                                       .all_logits = {}});
-  impl->strips = StripsOf(impl->llama);
+  impl->strips = StripsOf(impl->llama, impl->config);
   impl->trace = options.trace;
   if (options.interrupted) {
     impl->interrupted = [state = impl.get(), ask = options.interrupted] {

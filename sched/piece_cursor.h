@@ -1,6 +1,7 @@
 // What is taken of one member's home in a step, so that several can take pieces of it: each piece
 // is a third of what is left, down to one grain (guided self-scheduling: Polychronopoulos and Kuck
-// 1987). It is stamped with the number of the step, so that nothing has to be reset between two.
+// 1987). It is stamped with the number of the step (and stage), so that nothing has to be reset
+// between two.
 //
 // Threads: Thread-safe. Orders are relaxed: whoever takes a piece has seen the end of the step
 // before by other means, and publishes what it writes by other means (sched/team_progress.h).

@@ -18,8 +18,17 @@ struct StepPlan {
   Zone zone = 0;
   int64_t total = 0;              // units of all homes together; a step of none is no step
   int64_t grain = 1;              // pieces are cut at multiples of it from where a home begins
-  std::vector<Range> homes = {};  // [members]; they do not overlap
+  std::vector<Range> homes = {};  // [members]; they do not overlap; fewer than 2^24 grains each
   std::vector<uint64_t> group_units = {};  // [groups]
 };
+
+// One kind of work: work(piece) is called for pieces of homes.
+template <typename Work>
+struct Stage {
+  const StepPlan& plan;
+  Work work;
+};
+template <typename Work>
+Stage(const StepPlan&, Work) -> Stage<Work>;
 
 }  // namespace llmrun

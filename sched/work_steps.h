@@ -8,6 +8,9 @@
 // written in a step is visible in the later ones. Which member does which piece depends on timing:
 // results must not depend on that.
 //
+// A step may have several stages: a member comes to the next one when the work of this one has been
+// begun, not when it is done, and waits inside the work for what that piece needs (AwaitInStep).
+//
 // How: pieces are taken by sched/piece_cursor.h, done work is counted by sched/team_progress.h.
 //
 // Threads: Begin() and counts() are for when no member is inside; a Member belongs to one thread.
@@ -20,25 +23,17 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "base/check.h"
 #include "sched/cpu_courtesy.h"
 #include "sched/piece_cursor.h"
 #include "sched/step_plan.h"
+#include "sched/step_position.h"
 #include "sched/team.h"
 #include "sched/team_progress.h"
+#include "sched/zone_counts.h"
 
 namespace llmrun {
-
-// Of one member in one zone, since the beginning.
-struct ZoneCounts {
-  uint64_t steps = 0;         // it took part in
-  uint64_t helped_units = 0;  // of the homes of others
-  uint64_t units = 0;         // of its own home
-  int64_t work_ns = 0;
-  WaitSite wait;  // for the end of the steps
-};
 
 template <typename Platform>
 class BasicWorkSteps {
@@ -61,9 +56,7 @@ class BasicWorkSteps {
  private:
   struct alignas(kNoSharingBytes) Own {
     typename Platform::Courtesy courtesy;
-    uint64_t next_step = 1;
-    uint64_t target = 0;                  // of the step it is at, of everybody
-    std::vector<uint64_t> group_targets;  // and of each group
+    StepPosition at;
     std::array<ZoneCounts, kMostZones> zones;
   };
 
@@ -71,7 +64,7 @@ class BasicWorkSteps {
   uint64_t NextStep() const {
     uint64_t next = 1;
     for (int i = 0; i < members_; ++i) {
-      next = std::max(next, own_[static_cast<size_t>(i)].next_step);
+      next = std::max(next, own_[static_cast<size_t>(i)].at.next_step);
     }
     return next;
   }
@@ -80,10 +73,7 @@ class BasicWorkSteps {
   const std::unique_ptr<Own[]> own_;                             // [members]
   const int members_;
   const Team* team_ = nullptr;
-  // Where Begin() found the counts: members that come late begin there too.
-  uint64_t first_step_ = 1;
-  uint64_t base_ = 0;
-  std::vector<uint64_t> group_bases_;
+  StepPosition begin_;  // as Begin() found it: members that come late begin there too
   BasicTeamProgress<Platform> progress_;
 };
 
@@ -94,7 +84,9 @@ BasicWorkSteps<Platform>::BasicWorkSteps(int members, uint32_t most_spin_ns)
       members_(members),
       progress_(members) {
   for (int i = 0; i < members; ++i) {
-    for (ZoneCounts& zone : own_[static_cast<size_t>(i)].zones) zone.wait = WaitSite(most_spin_ns);
+    for (ZoneCounts& zone : own_[static_cast<size_t>(i)].zones) {
+      zone.wait = zone.wait_in_step = WaitSite(most_spin_ns);
+    }
   }
 }
 
@@ -104,11 +96,9 @@ void BasicWorkSteps<Platform>::Begin(const Team& team) {
   if (team_ != &team || team.n_groups() != progress_.n_groups())
     progress_.SetGroups(team.n_groups());
   team_ = &team;
-  first_step_ = NextStep();
-  base_ = progress_.Base();
-  group_bases_.resize(static_cast<size_t>(progress_.n_groups()));
-  for (size_t g = 0; g < group_bases_.size(); ++g) {
-    group_bases_[g] = progress_.GroupBase(static_cast<int>(g));
+  begin_ = StepPosition(NextStep(), progress_.Base(), progress_.n_groups());
+  for (size_t g = 0; g < begin_.groups.size(); ++g) {
+    begin_.groups[g].target = progress_.GroupBase(static_cast<int>(g));
   }
 }
 
@@ -121,59 +111,76 @@ class BasicWorkSteps<Platform>::Member {
         own_(steps.own_[static_cast<size_t>(index)]),
         index_(index),
         group_(steps.team_->group(index)) {
-    own_.next_step = steps.first_step_;
-    own_.target = steps.base_;
-    own_.group_targets = steps.group_bases_;
+    own_.at = steps.begin_;
   }
 
-  // Calls work(piece) for pieces of homes. Requires: homes of fewer than 2^24 grains.
+  // Calls work(piece) for pieces of homes.
   template <typename Work>
   void Step(const StepPlan& plan, Work&& work) {
-    if (plan.total == 0) return;
-    const uint64_t step = own_.next_step++;
-    own_.target += static_cast<uint64_t>(plan.total);
-    for (size_t g = 0; g < own_.group_targets.size(); ++g) {
-      own_.group_targets[g] += plan.group_units[g];
-    }
+    StepInStages(Stage<Work&>{plan, work});
+  }
+  // The same in stages, one after the other.
+  template <typename... Works>
+  void StepInStages(Stage<Works>... stages) {
+    static_assert(sizeof...(stages) <= kMostStages);
+    if ((stages.plan.total + ...) == 0) return;
+    uint64_t stamp = kMostStages * own_.at.next_step;
+    own_.at.Advance(stages.plan...);
     own_.courtesy.Offer();
     if (Over()) return;
-    ZoneCounts& zone = own_.zones[plan.zone];
-    ++zone.steps;
+    (DoStage(stamp++, stages), ...);
+    Report();
+    steps_.progress_.Await(group_, own_.at.target, zone_->wait);
+  }
+  // Inside the work of a stage: until what it needs of an earlier stage of this step is done, of
+  // which `done` is the count. Whoever does it must not wait for later stages.
+  void AwaitInStep(BasicProgress<Platform>& done, uint64_t target) {
+    if (done.Reached(target)) return;
+    zone_->work_ns += own_.courtesy.End();
+    done.Await(target, zone_->wait_in_step);
     own_.courtesy.Begin();
-    zone.units += DoHome(index_, step, plan, work);
-    for (const int other : steps_.team_->helped_by(index_)) {
-      if (Over()) break;
-      zone.helped_units += DoHome(other, step, plan, work);
-    }
-    zone.work_ns += own_.courtesy.End();
-    Report(plan);
-    steps_.progress_.Await(group_, own_.target, zone.wait);
   }
 
  private:
-  bool Over() const { return steps_.progress_.Reached(group_, own_.target); }
+  static constexpr uint64_t kMostStages = 4;
 
+  bool Over() const { return steps_.progress_.Reached(group_, own_.at.target); }
+
+  // Whom it helps is the same in all stages, so that who begins a piece of a home in one of them
+  // knows that those of the earlier ones have been begun.
+  template <typename Work>
+  void DoStage(uint64_t stamp, Stage<Work>& stage) {
+    if (stage.plan.total == 0) return;
+    zone_ = &own_.zones[stage.plan.zone];
+    ++zone_->steps;
+    own_.courtesy.Begin();
+    zone_->units += DoHome(index_, stamp, stage);
+    for (const int other : steps_.team_->helped_by(index_)) {
+      if (Over()) break;
+      zone_->helped_units += DoHome(other, stamp, stage);
+    }
+    zone_->work_ns += own_.courtesy.End();
+  }
   // Of the home of this member what nobody has begun. Returns how many units that were.
   template <typename Work>
-  uint64_t DoHome(int member, uint64_t step, const StepPlan& plan, Work& work) {
+  uint64_t DoHome(int member, uint64_t stamp, Stage<Work>& stage) {
     const int group = steps_.team_->group(member);
     uint64_t units = 0;
     auto& cursor = steps_.cursors_[static_cast<size_t>(member)];
-    const Range home = plan.homes[static_cast<size_t>(member)];
-    while (const std::optional<Range> piece = cursor.Take(step, home, plan.grain)) {
-      if (group != reporting_) Report(plan);
+    const Range home = stage.plan.homes[static_cast<size_t>(member)];
+    while (const std::optional<Range> piece = cursor.Take(stamp, home, stage.plan.grain)) {
+      if (group != reporting_) Report();
       reporting_ = group;
-      work(*piece);
+      stage.work(*piece);
       units += static_cast<uint64_t>(piece->size());
       unreported_ += static_cast<uint64_t>(piece->size());
     }
     return units;
   }
-  void Report(const StepPlan& plan) {
+  void Report() {
     if (unreported_ == 0) return;
-    const auto group = static_cast<size_t>(reporting_);
-    steps_.progress_.Report(reporting_, unreported_, plan.group_units[group],
-                            own_.group_targets[group], own_.target);
+    const StepPosition::Group& group = own_.at.groups[static_cast<size_t>(reporting_)];
+    steps_.progress_.Report(reporting_, unreported_, group.units, group.target, own_.at.target);
     unreported_ = 0;
   }
 
@@ -181,7 +188,8 @@ class BasicWorkSteps<Platform>::Member {
   Own& own_;
   const int index_;
   const int group_;
-  int reporting_ = 0;  // the group whose units are not reported yet
+  ZoneCounts* zone_ = nullptr;  // of the stage it is at
+  int reporting_ = 0;           // the group whose units are not reported yet
   uint64_t unreported_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "sched/progress.h"
 #include "sched/team.h"
 #include "sched/team_progress.h"
 #include "sched/work_steps.h"
@@ -78,6 +79,46 @@ struct Steps : Harness<Steps<members, groups>, members> {
   }
   void after() {
     for (const Data& data : written) Expect(data.Get() == kSteps);
+  }
+};
+
+// Steps of two stages: each piece of the second reads what two pieces of the first wrote.
+template <int members, int groups, bool waits = true>
+struct Stages : Harness<Stages<members, groups, waits>, members> {
+  static constexpr int kSteps = 2;
+  static constexpr int kUnits = 2;
+  struct Plans {
+    const StepPlan plan = Steps<members, groups>::shared.team.Deal(0, kUnits, 1);
+  };
+  static inline const Plans plans;
+
+  BasicWorkSteps<RelacyWaiting> steps{members, 0};
+  BasicProgress<RelacyWaiting> made;
+  std::array<Data, kUnits> first;
+  std::array<Data, kUnits> second;
+  Stages() { steps.Begin(Steps<members, groups>::shared.team); }
+
+  void thread(unsigned index) {
+    typename BasicWorkSteps<RelacyWaiting>::Member member(steps, static_cast<int>(index));
+    for (int step = 1; step <= kSteps; ++step) {
+      const auto target = static_cast<uint64_t>(step * kUnits);
+      const auto make = [&](Range piece) {
+        for (int64_t at = piece.begin; at < piece.end; ++at) {
+          first[static_cast<size_t>(at)].Set(step);
+        }
+        made.Add(static_cast<uint64_t>(piece.size()), target);
+      };
+      const auto use = [&](Range piece) {
+        if (waits) member.AwaitInStep(made, target);
+        for (const Data& data : first) Expect(data.Get() == step);
+        for (int64_t at = piece.begin; at < piece.end; ++at) {
+          Data& data = second[static_cast<size_t>((at + step) % kUnits)];
+          Expect(data.Get() == step - 1);
+          data.Set(step);
+        }
+      };
+      member.StepInStages(Stage{plans.plan, make}, Stage{plans.plan, use});
+    }
   }
 };
 

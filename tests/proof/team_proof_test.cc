@@ -38,6 +38,11 @@ TEST(StepsProof, TwoMembersInOneGroup) { ExpectHolds<Steps<2, 1>>(kSeeds); }
 TEST(StepsProof, TwoMembersInTwoGroups) { ExpectHolds<Steps<2, 2>>(kSeeds); }
 TEST(StepsProof, ThreeMembersInTwoGroups) { ExpectHolds<Steps<3, 2>>(kSeeds); }
 
+TEST(StagesProof, TwoMembersInOneGroup) { ExpectHolds<Stages<2, 1>>(kSeeds); }
+TEST(StagesProof, TwoMembersInTwoGroups) { ExpectHolds<Stages<2, 2>>(kSeeds); }
+TEST(StagesProof, ThreeMembersInTwoGroups) { ExpectHolds<Stages<3, 2>>(kSeeds); }
+TEST(StagesProof, WithoutTheWaitItFails) { ExpectFails<Stages<2, 1, false>>(kSeeds, kRace); }
+
 TEST(PoolProof, TwoMembers) { ExpectHolds<Pool<2>>(kSeeds); }
 TEST(PoolProof, ThreeMembers) { ExpectHolds<Pool<3>>(kSeeds); }
 

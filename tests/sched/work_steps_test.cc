@@ -195,6 +195,83 @@ TEST(WorkSteps, TeamsChangeBetweenPasses) {
   EXPECT_THAT(value, Each(round));
 }
 
+// Three stages: each piece waits for the two before it, as far as they are of the stage before.
+TEST_P(TeamSizes, StagesFollowWhatTheyNeedAndAreOneStep) {
+  const int members = GetParam();
+  constexpr int64_t kUnits = 64;
+  constexpr int kSteps = 200;
+  for (const uint32_t spin_ns : {0U, 20'000U}) {
+    const auto pool = ThreadPool::Create(
+                          {.threads = members, .cpus = {}, .spin_ns = spin_ns, .effective_cpus = 2})
+                          .value();
+    const StepPlan made_of = pool->team()->Deal(0, kUnits, 1);
+    const StepPlan none = pool->team()->Deal(1, 0, 1);
+    const StepPlan used_by = pool->team()->Deal(2, kUnits, 3);
+    const uint64_t steps_before = pool->steps().steps();
+    std::vector<Progress> made(kUnits);
+    std::vector<int64_t> first(kUnits, 0);
+    std::vector<int64_t> second(kUnits, 0);
+    std::vector<int64_t> wrong(static_cast<size_t>(members), 0);
+    pool->RunSteps([&](int index) {
+      WorkSteps::Member member(pool->steps(), index);
+      int64_t& my_wrong = wrong[static_cast<size_t>(index)];
+      for (int64_t step = 1; step <= kSteps; ++step) {
+        const auto target = static_cast<uint64_t>(step);
+        const auto make = [&](Range piece) {
+          for (int64_t i = piece.begin; i < piece.end; ++i) {
+            first[static_cast<size_t>(i)] = step;
+            made[static_cast<size_t>(i)].Add(1, target);
+          }
+        };
+        const auto use = [&](Range piece) {
+          for (int64_t i = piece.begin; i < piece.end; ++i) {
+            const auto needed = static_cast<size_t>((i * 7 + 11) % kUnits);  // another member's
+            member.AwaitInStep(made[needed], target);
+            my_wrong += first[needed] != step;
+            my_wrong += second[needed]++ != step - 1;
+          }
+        };
+        member.StepInStages(Stage{made_of, make}, Stage{none, make}, Stage{used_by, use});
+        member.Step(none, use);
+      }
+    });
+    EXPECT_THAT(wrong, Each(0));
+    EXPECT_THAT(first, Each(kSteps));
+    EXPECT_THAT(second, Each(kSteps));
+    EXPECT_EQ(pool->steps().steps() - steps_before, uint64_t{kSteps});
+  }
+}
+
+// Whoever is done with a stage goes on while another one still holds a piece of it.
+TEST(WorkSteps, AHeldPieceHoldsUpOnlyWhatNeedsIt) {
+  const auto pool = Two();
+  const StepPlan two = pool->team()->Deal(0, 2, 1);
+  Latch used;
+  Latch taken;
+  Progress made[2];
+  std::atomic<int> used_first{-1};
+  pool->RunSteps([&](int index) {
+    WorkSteps::Member member(pool->steps(), index);
+    const auto make = [&](Range piece) {
+      if (piece.begin == 1) {
+        taken.Open();
+        used.Wait();
+      } else {
+        taken.Wait();
+      }
+      made[piece.begin].Add(1, 1);
+    };
+    const auto use = [&](Range piece) {
+      member.AwaitInStep(made[piece.begin], 1);
+      int none = -1;
+      used_first.compare_exchange_strong(none, static_cast<int>(piece.begin));
+      used.Open();
+    };
+    member.StepInStages(Stage{two, make}, Stage{two, use});
+  });
+  EXPECT_EQ(used_first, 0);
+}
+
 TEST(WorkSteps, HomesMayLieAnywhere) {
   const Team team(NoNodes(3), {1, 1, 1});
   WorkSteps steps(3, 0);
