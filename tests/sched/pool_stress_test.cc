@@ -1,120 +1,27 @@
 // The pool where threads do not get the CPU when they want it: too many of them, another program on
-// a CPU, members stopped in the middle of anything, the whole process stopped, a CPU quota.
+// a CPU, members stopped in the middle of anything, the whole process stopped, a CPU quota; one way
+// at a time and all together.
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/syscall.h>
+#include <sys/types.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <cstdio>
-#include <cstdlib>
-#include <ctime>
-#include <filesystem>
+#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <tuple>
 #include <vector>
 
-#include "base/small_file.h"
 #include "sched/affinity.h"
 #include "sched/thread_pool.h"
+#include "tests/sched/disturbances.h"
 #include "tests/support/sanitizer.h"
 
 namespace llmrun {
 namespace {
-
-using std::chrono::microseconds;
-
-// A pool that hangs must not hang the test run.
-class Watchdog {
- public:
-  Watchdog()
-      : thread_([this] {
-          std::unique_lock lock(mutex_);
-          if (over_.wait_for(lock, std::chrono::seconds(kAnySanitizer ? 400 : 120),
-                             [this] { return done_; })) {
-            return;
-          }
-          std::fputs("the pool hangs: a wake-up was lost\n", stderr);
-          std::abort();
-        }) {}
-  ~Watchdog() {
-    {
-      const std::lock_guard lock(mutex_);
-      done_ = true;
-    }
-    over_.notify_one();
-    thread_.join();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable over_;
-  bool done_ = false;
-  std::thread thread_;  // the last member: it uses the others
-};
-
-// Takes a CPU for itself, as another program would.
-class Burner {
- public:
-  explicit Burner(unsigned cpu)
-      : thread_([this, cpu] {
-          (void)PinToCpu(ThisThreadId(), cpu);
-          while (!stop_.load(std::memory_order_relaxed)) {
-          }
-        }) {}
-  ~Burner() {
-    stop_ = true;
-    thread_.join();
-  }
-
- private:
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
-
-// Stops members one at a time, wherever they are: a thread cannot be stopped alone by SIGSTOP, but
-// it can be kept in a signal handler.
-class MemberStopper {
- public:
-  explicit MemberStopper(const std::vector<pid_t>& ids, unsigned seed) {
-    struct sigaction action = {};
-    action.sa_handler = [](int) {
-      const timespec nap{.tv_sec = 0, .tv_nsec = 300'000};
-      ::nanosleep(&nap, nullptr);
-    };
-    ::sigaction(SIGUSR1, &action, &before_);
-    thread_ = std::thread([this, ids, seed] {
-      std::mt19937 random(seed);
-      while (!stop_.load(std::memory_order_relaxed)) {
-        ::syscall(SYS_tgkill, ::getpid(), ids[random() % ids.size()], SIGUSR1);
-        std::this_thread::sleep_for(microseconds(random() % 700));
-      }
-    });
-  }
-  ~MemberStopper() {
-    stop_ = true;
-    thread_.join();
-    struct sigaction ignore = {};
-    ignore.sa_handler = SIG_IGN;  // drops signals that are still on their way
-    ::sigaction(SIGUSR1, &ignore, nullptr);
-    ::sigaction(SIGUSR1, &before_, nullptr);
-  }
-
- private:
-  struct sigaction before_ = {};
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
 
 std::shared_ptr<const Team> RandomTeam(int threads, std::mt19937& random) {
   const unsigned nodes = 1 + random() % 3;
@@ -215,77 +122,72 @@ TEST_P(PoolStress, MembersAreStopped) {
   EXPECT_EQ(UsePool(*pool, seed(), Rounds(threads())), 0);
 }
 
-// Runs pools in a child process. Returns its pid.
-template <typename Before>
-pid_t StartChild(const Before& before) {
-  const pid_t pid = ::fork();
-  if (pid != 0) return pid;
-  if (!before()) ::_exit(2);
-  ::alarm(kAnySanitizer ? 400 : 120);  // its watchdog
+// Pools of these sizes, one after the other. How many values were wrong.
+int UsePools(const std::vector<int>& sizes) {
   int wrong = 0;
-  for (const int threads : {2, 3, 8}) {
+  for (const int threads : sizes) {
     for (const uint32_t spin_ns : {0U, 20'000U}) {
       wrong += UsePool(*PoolOf(threads, spin_ns), spin_ns + 1, Rounds(threads));
     }
   }
-  ::_exit(wrong == 0 ? 0 : 1);
+  return wrong;
+}
+
+// What children exit with.
+constexpr int kNothingWrong = 0;
+constexpr int kValuesWrong = 1;
+constexpr int kNoQuota = 2;
+
+// Returns the child's pid. `cgroup`: for the child alone; nullptr: none.
+pid_t UsePoolsInAChild(const std::vector<int>& sizes, const CpuQuota* cgroup) {
+  return StartChild([&] {
+    if (cgroup != nullptr && !cgroup->Enter()) return kNoQuota;
+    return UsePools(sizes) == 0 ? kNothingWrong : kValuesWrong;
+  });
+}
+
+void ExpectNothingWrong(int status) {
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  if (WEXITSTATUS(status) == kNoQuota) GTEST_SKIP() << "a process may not be put into the cgroup";
+  EXPECT_EQ(WEXITSTATUS(status), kNothingWrong);
 }
 
 TEST(PoolStressOfProcess, TheProcessIsStopped) {
-  const pid_t child = StartChild([] { return true; });
+  const pid_t child = UsePoolsInAChild({2, 3, 8}, nullptr);
   ASSERT_GT(child, 0);
-  std::mt19937 random(5);
-  int status = 0;
-  while (::waitpid(child, &status, WNOHANG) == 0) {
-    ::kill(child, SIGSTOP);
-    std::this_thread::sleep_for(microseconds(random() % 2'000));
-    ::kill(child, SIGCONT);
-    std::this_thread::sleep_for(microseconds(random() % 8'000));
-  }
-  EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  ExpectNothingWrong(StopUntilItEnds(child, false, 5));
 }
 
-// A cgroup with half a CPU, of version 2 or 1.
-class HalfACpu {
- public:
-  HalfACpu() {
-    const std::string name = "llmrun-stress-" + std::to_string(::getpid());
-    for (const std::string root : {"/sys/fs/cgroup/", "/sys/fs/cgroup/cpu/"}) {
-      std::error_code error;
-      if (!std::filesystem::exists(root + "cgroup.procs")) continue;
-      if (!std::filesystem::create_directory(root + name, error)) continue;
-      path_ = root + name;
-      if (WriteSmallFile(path_ + "/cpu.max", "5000 10000")) return;
-      if (WriteSmallFile(path_ + "/cpu.cfs_period_us", "10000") &&
-          WriteSmallFile(path_ + "/cpu.cfs_quota_us", "5000")) {
-        return;
-      }
-      Remove();
-    }
-  }
-  ~HalfACpu() { Remove(); }
-  bool exists() const { return !path_.empty(); }
-  bool Enter() const { return WriteSmallFile(path_ + "/cgroup.procs", "0").has_value(); }
-
- private:
-  void Remove() {
-    if (!path_.empty()) ::rmdir(path_.c_str());
-    path_.clear();
-  }
-  std::string path_;
-};
-
 TEST(PoolStressOfProcess, UnderACpuQuota) {
-  const HalfACpu cgroup;
+  const CpuQuota cgroup(50);
   if (!cgroup.exists()) GTEST_SKIP() << "no cgroup with a CPU quota can be made here";
-  const pid_t child = StartChild([&] { return cgroup.Enter(); });
+  const pid_t child = UsePoolsInAChild({2, 3, 8}, &cgroup);
   ASSERT_GT(child, 0);
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-  if (WEXITSTATUS(status) == 2) GTEST_SKIP() << "a process may not be put into the cgroup";
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  ExpectNothingWrong(status);
+}
+
+// All of it together: a burner, stopped members, a stopped process, and a quota or none.
+class PoolStressOfAll : public testing::TestWithParam<std::tuple<int, bool>> {};
+
+INSTANTIATE_TEST_SUITE_P(Pools, PoolStressOfAll,
+                         testing::Combine(testing::Values(1, 2, 5, 16, 64), testing::Bool()),
+                         [](const auto& test) {
+                           return std::to_string(std::get<0>(test.param)) + "threads" +
+                                  (std::get<1>(test.param) ? "_quarter_of_a_cpu" : "");
+                         });
+
+TEST_P(PoolStressOfAll, Together) {
+  const auto [threads, quota] = GetParam();
+  std::optional<CpuQuota> cgroup;
+  if (quota) cgroup.emplace(25);
+  if (quota && !cgroup->exists()) GTEST_SKIP() << "no cgroup with a CPU quota can be made here";
+  const NapOnSignal nap;
+  const pid_t child = UsePoolsInAChild({threads}, quota ? &*cgroup : nullptr);
+  ASSERT_GT(child, 0);
+  const Burner burner(CpusOfThisThread().back());
+  ExpectNothingWrong(StopUntilItEnds(child, true, static_cast<unsigned>(threads)));
 }
 
 }  // namespace
