@@ -135,10 +135,12 @@ bool TeamKeeper::Look() {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_look_) return changed;
   next_look_ = now + options_.look_interval;
+  // Masks first: a cpuset that is read after them explains what it did to them.
+  std::vector<CpuMask> masks = Masks();
   CpuLimits limits = ReadCpuLimits(options_.roots);
   changed |= limits.quota_cpus != limits_.quota_cpus || limits.cpuset != limits_.cpuset;
   limits_ = std::move(limits);
-  affinity_is_news_ = LookAtAffinity();
+  affinity_is_news_ = CompareAffinity(std::move(masks));
   return changed || affinity_is_news_;
 }
 
@@ -152,9 +154,8 @@ std::vector<CpuMask> TeamKeeper::Masks() const {
 
 // True when somebody moved a thread that works: its mask is what they want for all of them. The
 // kernel does so too, when the cpuset no longer has its CPU: to all of the cpuset.
-bool TeamKeeper::LookAtAffinity() {
+bool TeamKeeper::CompareAffinity(std::vector<CpuMask> masks) {
   if (masks_.empty()) return false;
-  std::vector<CpuMask> masks = Masks();
   for (int i = 0; i < pool_.size(); ++i) {
     const CpuMask& mask = masks[static_cast<size_t>(i)];
     if (!pool_.team()->works(i) || mask.words == masks_[static_cast<size_t>(i)].words) continue;

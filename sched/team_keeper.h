@@ -72,7 +72,7 @@ class TeamKeeper {
  private:
   TeamKeeper(ThreadPool& pool, TeamKeeperOptions options);
   bool Look();
-  bool LookAtAffinity();
+  bool CompareAffinity(std::vector<CpuMask> masks);
   std::vector<CpuMask> Masks() const;
   void MakeTeams();
   std::string Reason() const;
