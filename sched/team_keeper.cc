@@ -118,7 +118,12 @@ std::string TeamKeeper::Reason() const {
 
 void TeamKeeper::MakeTeams() {
   const int before = decode_.team ? decode_.team->size() : 0;
-  decode_ = TeamOf(options_.decode_threads);
+  Made decode = TeamOf(options_.decode_threads);
+  if (options_.tune_decode && (decode.team->size() != before || decode.cpus != decode_.cpus)) {
+    tuner_.emplace(decode.team->size());
+  }
+  decode_ = std::move(decode);
+  fewer_.clear();
   // One team for both is never exchanged.
   prompt_ = options_.prompt_threads == options_.decode_threads ? decode_
                                                                : TeamOf(options_.prompt_threads);
@@ -167,6 +172,15 @@ bool TeamKeeper::CompareAffinity(std::vector<CpuMask> masks) {
   return false;
 }
 
+const TeamKeeper::Made& TeamKeeper::TeamFor(TeamUse use) {
+  if (use == TeamUse::kPrompt) return prompt_;
+  if (!tuner_ || tuner_->threads() == tuner_->most()) return decode_;
+  const int threads = tuner_->threads();
+  const auto found = fewer_.find(threads);
+  return found != fewer_.end() ? found->second
+                               : fewer_.emplace(threads, TeamOf(threads)).first->second;
+}
+
 void TeamKeeper::Prepare(TeamUse use) {
   bool changed = false;
   if (!active_) {
@@ -175,10 +189,14 @@ void TeamKeeper::Prepare(TeamUse use) {
     changed = lease_ != nullptr && lease_->SetActive(true).has_value();
   }
   if (Look() || changed) MakeTeams();
-  const Made& made = use == TeamUse::kPrompt ? prompt_ : decode_;
+  const Made& made = TeamFor(use);
   if (pool_.team() == made.team) return;
   pool_.SetTeam(made.team, made.cpus);
   masks_ = Masks();
+}
+
+void TeamKeeper::Computed(TeamUse use, double seconds) {
+  if (use == TeamUse::kDecode && tuner_) tuner_->Add(seconds);
 }
 
 void TeamKeeper::Rest() {

@@ -2,7 +2,8 @@
 // wants (a prompt and the tokens after it may want different numbers), no more than the cgroup
 // grants the time of, on CPUs that affinity and cpuset leave, and, with core leases, on those that
 // other processes do not use. Affinity that somebody else gave its threads (taskset -ap) is kept
-// to.
+// to. When told to, it looks for a smaller number of decode threads that is faster
+// (sched/thread_tuner.h); anew when decode gets other CPUs.
 //
 // Threads: Single-thread, that of the pool's caller; between regions only. Must outlive it: the
 // pool.
@@ -10,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +25,7 @@
 #include "sched/affinity_plan.h"
 #include "sched/core_lease.h"
 #include "sched/thread_pool.h"
+#include "sched/thread_tuner.h"
 
 namespace llmrun {
 
@@ -35,6 +38,7 @@ struct TeamKeeperOptions {
   PinMode pin;
   int prompt_threads = 1;
   int decode_threads = 1;
+  bool tune_decode = false;                    // fewer where that is measured to be faster
   std::optional<std::string> lease_path = {};  // of the table of core leases; unset: none
   LimitRoots roots = {};
   std::chrono::milliseconds look_interval{500};  // how often limits are read again
@@ -51,10 +55,15 @@ class TeamKeeper {
   // Before work of this kind. Costs a look at the clock when nothing has changed. From the first
   // call until Rest() this process counts as active among those that share cores.
   void Prepare(TeamUse use);
-  // How many work on this now.
+  // After that work: what it took, without whatever else happened since Prepare().
+  void Computed(TeamUse use, double seconds);
+  // How many work on this now; while fewer are tried, the best number so far.
   int threads(TeamUse use) const {
+    if (use == TeamUse::kDecode && tuner_) return tuner_->best();
     return (use == TeamUse::kPrompt ? prompt_ : decode_).team->size();
   }
+  // Of decode, since it has the CPUs that it has; unset without tune_decode.
+  const std::optional<ThreadTuner>& tuner() const { return tuner_; }
   // There is nothing to do for now: leased cores are given back.
   void Rest();
 
@@ -82,6 +91,7 @@ class TeamKeeper {
     std::vector<unsigned> cpus;  // of its members
   };
   Made TeamOf(int threads) const;
+  const Made& TeamFor(TeamUse use);
 
   ThreadPool& pool_;
   const TeamKeeperOptions options_;
@@ -94,7 +104,9 @@ class TeamKeeper {
   bool affinity_is_news_ = false;
   std::chrono::steady_clock::time_point next_look_;
   Made prompt_;
-  Made decode_;
+  Made decode_;  // all that it may have
+  std::optional<ThreadTuner> tuner_;
+  std::map<int, Made> fewer_;  // decode teams that the tuner wanted, by size
   std::vector<std::string> changes_;
   uint64_t n_changes_ = 0;
 };

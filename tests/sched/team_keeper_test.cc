@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,6 +59,18 @@ class TeamKeeperTest : public testing::Test {
       if (pool_->team()->works(i)) nodes.push_back(pool_->team()->node(i).value_or(99));
     }
     return nodes;
+  }
+
+  // Computes tokens, on a machine where one takes cost(threads) seconds. The sizes of their teams.
+  template <typename Cost>
+  std::vector<int> Decode(int n_tokens, const Cost& cost) {
+    std::vector<int> sizes;
+    for (int i = 0; i < n_tokens; ++i) {
+      keeper_->Prepare(TeamUse::kDecode);
+      sizes.push_back(pool_->team()->size());
+      keeper_->Computed(TeamUse::kDecode, cost(sizes.back()));
+    }
+    return sizes;
   }
 
   TempTree tree_;
@@ -182,6 +195,83 @@ TEST_F(TeamKeeperTest, KeepsToTheAffinityThatSomebodyGivesItsThreads) {
   EXPECT_THAT(keeper_->changes(),
               testing::Contains("2 -> 1 threads: their affinity has 1 CPU now"));
   ASSERT_TRUE(SetAffinity(ThisThreadId(), before));
+}
+
+// Memory is saturated by four threads, and each further one costs 5 %.
+double SaturatedByFour(int threads) {
+  return threads < 4 ? 4.0 / threads : 1 + 0.05 * (threads - 4);
+}
+
+TEST_F(TeamKeeperTest, DecodeGetsFewerThreadsWhereTheyAreFaster) {
+  TeamKeeperOptions options = Options(8, 8);
+  options.tune_decode = true;
+  Make(options);
+  EXPECT_THAT(Decode(8, SaturatedByFour), ElementsAre(8, 8, 8, 6, 6, 6, 8, 8));
+  EXPECT_EQ(keeper_->threads(TeamUse::kDecode), 8);
+  Decode(3 * ThreadTuner::kMostTokensOfTrial, SaturatedByFour);
+  EXPECT_EQ(keeper_->threads(TeamUse::kDecode), 4);
+  EXPECT_THAT(Nodes(), ElementsAre(0, 0, 1, 1));
+  const auto decode = pool_->team();
+  keeper_->Prepare(TeamUse::kPrompt);
+  EXPECT_EQ(pool_->team()->size(), 8);
+  keeper_->Computed(TeamUse::kPrompt, 1e-9);
+  keeper_->Prepare(TeamUse::kDecode);
+  EXPECT_EQ(pool_->team(), decode) << "teams are made once";
+  EXPECT_EQ(keeper_->n_changes(), 0U) << "nothing happened to it";
+  ASSERT_TRUE(keeper_->tuner());
+  EXPECT_TRUE(keeper_->tuner()->settled());
+  EXPECT_NEAR(keeper_->tuner()->speedup(), 1.2, 1e-9);
+}
+
+TEST_F(TeamKeeperTest, TeamsThatAreTriedInTurnAreMadeOnce) {
+  TeamKeeperOptions options = Options(8, 8);
+  options.tune_decode = true;
+  Make(options);
+  std::set<std::shared_ptr<const Team>> teams;
+  for (int i = 0; i < 20; ++i) {
+    keeper_->Prepare(TeamUse::kDecode);
+    teams.insert(pool_->team());
+    keeper_->Computed(TeamUse::kDecode, 1);
+  }
+  EXPECT_EQ(teams.size(), 2U);
+}
+
+TEST_F(TeamKeeperTest, DecodeKeepsTheThreadsThatItWasGiven) {
+  Make(Options(8, 8));
+  EXPECT_THAT(Decode(60, SaturatedByFour), testing::Each(8));
+  EXPECT_FALSE(keeper_->tuner());
+}
+
+TEST_F(TeamKeeperTest, TriesAnewOnOtherCpus) {
+  TeamKeeperOptions options = Options(8, 8);
+  options.tune_decode = true;
+  Make(options);
+  const auto faster_with_fewer = [](int threads) { return 1.0 * threads; };
+  Decode(200, faster_with_fewer);
+  EXPECT_EQ(keeper_->threads(TeamUse::kDecode), 3);
+  Enter("500000 100000", "0-7");
+  Decode(1, faster_with_fewer);
+  EXPECT_EQ(keeper_->threads(TeamUse::kDecode), 5);
+  EXPECT_EQ(keeper_->tuner()->most(), 5);
+  EXPECT_FALSE(keeper_->tuner()->settled());
+  Decode(200, [](int threads) { return 1.0 / threads; });
+  EXPECT_EQ(keeper_->threads(TeamUse::kDecode), 5);
+  EXPECT_TRUE(keeper_->tuner()->settled());
+  Enter("500000 100000", "1-7");
+  Decode(1, faster_with_fewer);
+  EXPECT_FALSE(keeper_->tuner()->settled()) << "as many, but elsewhere";
+  EXPECT_THAT(keeper_->changes(),
+              ElementsAre("8 -> 5 threads: the cgroup grants the time of 5 CPUs now"));
+}
+
+TEST_F(TeamKeeperTest, WhatWasFoundOutOutlivesARest) {
+  TeamKeeperOptions options = Options(8, 8);
+  options.lease_path = tree_.Path("cores");
+  options.tune_decode = true;
+  Make(options);
+  Decode(200, SaturatedByFour);
+  keeper_->Rest();
+  EXPECT_THAT(Decode(20, SaturatedByFour), testing::Each(4));
 }
 
 TEST_F(TeamKeeperTest, CountsHowOftenTheQuotaStoppedUs) {
