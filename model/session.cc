@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/stopwatch.h"
 #include "model/forward.h"
 #include "model/forward_plans.h"
 #include "model/kv_cache.h"
@@ -95,6 +96,7 @@ struct Session::Impl {
   Scratch scratch;
   std::function<bool()> interrupted;  // empty, or records in was_interrupted
   std::function<void(int64_t)> before_batch;
+  std::function<void(int64_t, double)> after_batch;
 
   std::optional<RopeTable> rope;    // made when its factors have arrived
   std::optional<Arena> all_logits;  // grown on demand
@@ -145,9 +147,9 @@ Result<float*> Session::Impl::LogitsFor(int64_t n_tokens) {
   return static_cast<float*>(static_cast<void*>(all_logits->data()));
 }
 
-// A prompt and the tokens after it may go to different teams in turn.
+// A prompt and the tokens after it may go to different teams in turn, the tokens to two of them.
 const ForwardPlans& Session::Impl::Plans() {
-  constexpr size_t kKeptPlans = 2;
+  constexpr size_t kKeptPlans = 3;
   const auto found = std::ranges::find(plans, pool.team(), &ForwardPlans::team);
   if (found != plans.end()) return *found;
   if (plans.size() == kKeptPlans) plans.pop_back();
@@ -172,7 +174,9 @@ Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which
     if (before_batch) before_batch(n);
     const ForwardParts parts = {config,  llama, weights, kernels,          pool,        strips,
                                 Plans(), kv,    *rope,   scratch.arrays(), interrupted, trace};
+    const Stopwatch watch;
     RETURN_IF_ERROR(RunForward(parts, batch));
+    if (after_batch) after_batch(n, watch.Seconds());
   }
   return {};
 }
@@ -210,6 +214,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .scratch = std::move(scratch),
                                       .interrupted = {},
                                       .before_batch = options.before_batch,
+                                      .after_batch = options.after_batch,
                                       .rope = {},
                                       .all_logits = {}});
   impl->strips = StripsOf(impl->llama, impl->config);

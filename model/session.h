@@ -39,6 +39,9 @@ struct SessionOptions {
   std::function<bool()> interrupted = {};
   // Called before each batch with the number of its tokens: may change the pool's team.
   std::function<void(int64_t)> before_batch = {};
+  // Called after each batch that was computed, with the number of its tokens and what its forward
+  // pass took. May be empty.
+  std::function<void(int64_t n_tokens, double seconds)> after_batch = {};
   TraceLog* trace = nullptr;  // borrowed: the layers of each pass
 };
 

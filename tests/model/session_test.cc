@@ -181,6 +181,25 @@ TEST_P(SessionBits, DoNotDependOnTeams) {
   EXPECT_GT(sizes.size(), 5U);
 }
 
+TEST(Session, SaysWhatEachBatchTook) {
+  const TestModel model;
+  const std::unique_ptr<ThreadPool> pool = MakeTestPool(2);
+  SessionOptions options;
+  options.n_batch = 4;
+  std::vector<int64_t> batches;  // negative: before
+  options.before_batch = [&](int64_t n_tokens) { batches.push_back(-n_tokens); };
+  options.after_batch = [&](int64_t n_tokens, double seconds) {
+    batches.push_back(n_tokens);
+    EXPECT_GT(seconds, 0);
+  };
+  const auto session = model.loaded->NewSession(*pool, options).value();
+  ASSERT_TRUE(session->Forward(RandomTokens(9, 320), LogitsOf::kLast));
+  EXPECT_EQ(batches, (std::vector<int64_t>{-4, 4, -4, 4, -1, 1}));
+  batches.clear();
+  EXPECT_FALSE(session->Forward({}, LogitsOf::kLast));
+  EXPECT_TRUE(batches.empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(All, SessionBits,
                          ::testing::Combine(::testing::Values(DType::kF32, DType::kF16,
                                                               DType::kQ8_0),
