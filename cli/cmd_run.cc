@@ -151,6 +151,7 @@ Result<EngineOptions> MakeEngineOptions(const RunOptions& options) {
   ASSIGN_OR_RETURN(engine.model_path, ModelPath(options.model));
   ASSIGN_OR_RETURN(engine.load, MakeLoadOptions(options.loader));
   ASSIGN_OR_RETURN(engine.workers, MakeWorkerOptions(options.threads));
+  engine.workers.tune_decode = true;
   engine.check_tensors = options.check_tensors;
   return engine;
 }
@@ -280,6 +281,8 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
   AddSamplerFlags(*command, *options);
   AddSessionFlags(*command, options->session);
   AddThreadFlags(*command, options->threads);
+  command->get_option("--threads")
+      ->description("threads (default: one a core; fewer decode where measured to be faster)");
   AddLoaderFlags(*command, options->loader);
   AddReportFlag(*command, options->loader);
   command

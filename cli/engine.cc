@@ -55,8 +55,14 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
 
 Result<std::unique_ptr<Session>> Engine::NewSession(SessionOptions options) {
   options.isa = isa;
-  options.before_batch = [keeper = workers.keeper.get()](int64_t n_tokens) {
-    keeper->Prepare(n_tokens > 1 ? TeamUse::kPrompt : TeamUse::kDecode);
+  const auto use_of = [](int64_t n_tokens) {
+    return n_tokens > 1 ? TeamUse::kPrompt : TeamUse::kDecode;
+  };
+  options.before_batch = [keeper = workers.keeper.get(), use_of](int64_t n_tokens) {
+    keeper->Prepare(use_of(n_tokens));
+  };
+  options.after_batch = [keeper = workers.keeper.get(), use_of](int64_t n_tokens, double seconds) {
+    keeper->Computed(use_of(n_tokens), seconds);
   };
   return Session::Create(config, *weights, *workers.pool, options);
 }

@@ -42,6 +42,7 @@ Result<TeamKeeperOptions> KeeperOptions(const Machine& machine, const NodeSet& n
                                         const WorkerOptions& options) {
   TeamKeeperOptions keep{.machine = machine, .nodes = nodes, .pin = options.pin};
   keep.lease_path = options.lease_path;
+  keep.tune_decode = options.tune_decode && options.threads == 0;
   const int threads =
       options.threads != 0 ? options.threads : DefaultThreads(machine, nodes, options.pin);
   ASSIGN_OR_RETURN(keep.decode_threads, CappedThreads(machine, threads, "-t"));
@@ -102,6 +103,10 @@ void NoteChanges(const TeamKeeper& keeper) {
   for (const std::string& change : keeper.changes()) Note("note   {}", change);
   const uint64_t unsaid = keeper.n_changes() - keeper.changes().size();
   if (unsaid > 0) Note("note   and {} more changes of the threads", unsaid);
+  if (const auto& tuner = keeper.tuner(); tuner && tuner->best() < tuner->most()) {
+    Note("note   {} of {} threads decode: measured {:.0f}% faster than {}", tuner->best(),
+         tuner->most(), 100 * (tuner->speedup() - 1), tuner->most());
+  }
   if (const auto throttled = keeper.throttled(); throttled.periods > 0) {
     Note(
         "note   the CPU quota stopped this process (or its cgroup) in {} periods, for {:.1f} s; "

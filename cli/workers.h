@@ -21,6 +21,9 @@ namespace llmrun {
 struct WorkerOptions {
   int threads = 0;        // 0: DefaultThreads()
   int threads_batch = 0;  // for prompts; 0: as threads
+  // Let decode have fewer than DefaultThreads() where that is measured to be faster; a number that
+  // is given is kept to.
+  bool tune_decode = false;
   PinMode pin = {};
   std::optional<SchedPolicy> policy = {};
   std::optional<std::string> lease_path = {};  // of the table of core leases; unset: none
@@ -43,7 +46,8 @@ Result<std::unique_ptr<ThreadPool>> MakePool(const Machine& machine, const NodeS
 // One line when rows or copies lie on nodes where no thread of the pool works: they are read from
 // afar, or not at all.
 void NoteNodesWithoutThreads(const PlacementPlan& plan, const ThreadPool& pool);
-// What changed while they worked, and how often the CPU quota stopped them: a line each.
+// What changed while they worked, whether fewer decoded faster, and how often the CPU quota stopped
+// them: a line each.
 void NoteChanges(const TeamKeeper& keeper);
 
 }  // namespace llmrun
