@@ -84,12 +84,14 @@ TEST(ThreadTuner, TriesNothingBelowFourThreads) {
 
 TEST(ThreadTuner, TriesInBlocksInTurn) {
   ThreadTuner tuner(8);
-  std::vector<int> threads;
-  for (int i = 0; i < 12; ++i) {
-    threads.push_back(tuner.threads());
-    tuner.Add(1);
+  std::vector<int> blocks;
+  for (int token = 0; token < 30; ++token) {
+    const int threads = tuner.threads();
+    if (token % 3 == 0) blocks.push_back(threads);
+    EXPECT_EQ(threads, blocks.back()) << token;
+    tuner.Add(threads);
   }
-  EXPECT_EQ(threads, (std::vector<int>{8, 8, 8, 6, 6, 6, 8, 8, 8, 6, 6, 6}));
+  EXPECT_EQ(blocks, (std::vector<int>{8, 6, 8, 6, 8, 6, 8, 6, 4, 6}));
 }
 
 TEST(ThreadTuner, StopsWhereFewerAreNotFasterAnyMore) {
@@ -123,15 +125,28 @@ TEST(ThreadTuner, ATrialThatIsLostFromTheStartCostsThreeTokens) {
 }
 
 TEST(ThreadTuner, TokensAfterAnExchangeDoNotCount) {
-  // They take ten times as long.
-  int before = 16;
-  const Course course = Settle(16, [&](int /*token*/, int threads) {
-    const double seconds = Memory(6, 0.02)(threads) * (threads == before ? 1 : 10);
-    before = threads;
-    return seconds;
-  });
-  EXPECT_EQ(course.threads, 6);
-  EXPECT_NEAR(course.speedup, 1.2, 1e-9);
+  const auto first_tokens = [](const Cost& cost, double to_fewer, double to_more) {
+    int before = 16;
+    return Settle(16, [&, before](int /*token*/, int threads) mutable {
+      const double factor = threads < before ? to_fewer : threads > before ? to_more : 1;
+      before = threads;
+      return cost(threads) * factor;
+    });
+  };
+  EXPECT_EQ(first_tokens(Flat, 0.1, 10).threads, 16);
+  const Course six = first_tokens(Memory(6, 0.02), 10, 0.1);
+  EXPECT_EQ(six.threads, 6);
+  EXPECT_NEAR(six.speedup, 1.2, 1e-9);
+}
+
+TEST(ThreadTuner, SpeedupIsThatOfTheMiddleRound) {
+  ThreadTuner tuner(5);
+  for (const double fewer : {0.8, 0.9, 0.5}) {
+    for (const double seconds : {1.0, 1.0, 1.0, fewer, fewer, fewer}) tuner.Add(seconds);
+  }
+  for (int i = 0; i < 3; ++i) tuner.Add(1);
+  EXPECT_EQ(tuner.best(), 3);
+  EXPECT_NEAR(tuner.speedup(), 1.25, 1e-9);
 }
 
 TEST(ThreadTuner, TimesThatGrowOrShrinkDoNotLookFaster) {
