@@ -206,6 +206,8 @@ TEST_F(TeamKeeperTest, DecodeGetsFewerThreadsWhereTheyAreFaster) {
   TeamKeeperOptions options = Options(8, 8);
   options.tune_decode = true;
   Make(options);
+  keeper_->Prepare(TeamUse::kPrompt);
+  keeper_->Computed(TeamUse::kPrompt, 1);
   EXPECT_THAT(Decode(8, SaturatedByFour), ElementsAre(8, 8, 8, 6, 6, 6, 8, 8));
   EXPECT_EQ(keeper_->threads(TeamUse::kDecode), 8);
   Decode(3 * ThreadTuner::kMostTokensOfTrial, SaturatedByFour);
@@ -214,7 +216,6 @@ TEST_F(TeamKeeperTest, DecodeGetsFewerThreadsWhereTheyAreFaster) {
   const auto decode = pool_->team();
   keeper_->Prepare(TeamUse::kPrompt);
   EXPECT_EQ(pool_->team()->size(), 8);
-  keeper_->Computed(TeamUse::kPrompt, 1e-9);
   keeper_->Prepare(TeamUse::kDecode);
   EXPECT_EQ(pool_->team(), decode) << "teams are made once";
   EXPECT_EQ(keeper_->n_changes(), 0U) << "nothing happened to it";
@@ -260,8 +261,12 @@ TEST_F(TeamKeeperTest, TriesAnewOnOtherCpus) {
   Enter("500000 100000", "1-7");
   Decode(1, faster_with_fewer);
   EXPECT_FALSE(keeper_->tuner()->settled()) << "as many, but elsewhere";
+  Enter("max 100000", "4-7");
+  Decode(200, faster_with_fewer);
+  EXPECT_THAT(Nodes(), ElementsAre(1, 1, 1)) << "not the three of before";
   EXPECT_THAT(keeper_->changes(),
-              ElementsAre("8 -> 5 threads: the cgroup grants the time of 5 CPUs now"));
+              ElementsAre("8 -> 5 threads: the cgroup grants the time of 5 CPUs now",
+                          "5 -> 4 threads: the cpuset has 4 CPUs now"));
 }
 
 TEST_F(TeamKeeperTest, WhatWasFoundOutOutlivesARest) {
