@@ -25,6 +25,24 @@ using testing::Not;
 
 constexpr uint64_t kPartBytes = kMiB + 100;
 
+// A file whose pages are in memory and stay there, whatever the kernel would like to drop
+// meanwhile.
+class HeldFile {
+ public:
+  explicit HeldFile(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    map_ = ::mmap(nullptr, kPartBytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
+    EXPECT_NE(map_, MAP_FAILED);
+    EXPECT_EQ(::mlock(map_, kPartBytes), 0);
+  }
+  ~HeldFile() { ::munmap(map_, kPartBytes); }
+  HeldFile(const HeldFile&) = delete;
+  HeldFile& operator=(const HeldFile&) = delete;
+
+ private:
+  void* map_ = nullptr;
+};
+
 class CliCache : public testing::Test {
  protected:
   CliCache()
@@ -73,6 +91,8 @@ TEST_F(CliCache, TakesEveryPartOfASplitModel) {
   EXPECT_EQ(warm["total"]["cached_bytes"], 2 * kPartBytes);
   EXPECT_THAT(err_, HasSubstr("B/s"));
 
+  const HeldFile first(Part(1));
+  const HeldFile second(Part(2));
   const nlohmann::json status = Run("status", {Part(1), Part(2), Part(1)});
   ASSERT_EQ(status["files"].size(), 2U);
   EXPECT_EQ(status["files"][1]["cached_bytes"], kPartBytes);
@@ -86,6 +106,8 @@ TEST_F(CliCache, LookingBringsNothingIn) {
 }
 
 TEST_F(CliCache, StatusIsATableWithATotal) {
+  const HeldFile first(Part(1));
+  const HeldFile second(Part(2));
   const ProcessResult result = Llm({"cache", "status", Part(1)});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr(Part(2)));
@@ -93,16 +115,13 @@ TEST_F(CliCache, StatusIsATableWithATotal) {
 }
 
 TEST_F(CliCache, SaysWhatStaysBecauseItIsMapped) {
-  const UniqueFd fd(::open(Part(1).c_str(), O_RDONLY | O_CLOEXEC));
-  void* mapped = ::mmap(nullptr, kPartBytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
-  ASSERT_NE(mapped, MAP_FAILED);
+  const HeldFile mapped(Part(1));
   const nlohmann::json dropped = Run("drop", {Part(1)});
   EXPECT_EQ(dropped["files"][0]["cached_bytes"], kPartBytes);
   EXPECT_EQ(dropped["files"][1]["cached_bytes"], 0);
   EXPECT_THAT(err_, HasSubstr("mapped"));
   EXPECT_THAT(err_, HasSubstr("fix: "));
   EXPECT_EQ(std::ranges::count(err_, '\n'), 1) << err_;
-  ::munmap(mapped, kPartBytes);
 }
 
 TEST_F(CliCache, TellsWhoMayNotAsk) {
