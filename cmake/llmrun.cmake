@@ -14,10 +14,10 @@ target_compile_options(llmrun_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align
   -Werror -fno-strict-aliasing -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # g++ 12 sees overlaps, overflows and values that nobody set, in std::string and std::function,
-  # that are not there (GCC bugs 105329, 105651, 105562), depending on what it inlines.
+  # g++ 12 sees overlaps and overflows in std::string's operator+ and insert that are not there
+  # (GCC bugs 105329, 105651), depending on what it inlines.
   target_compile_options(llmrun_options INTERFACE
-    -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-maybe-uninitialized)
+    -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
 target_include_directories(llmrun_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(LLMRUN_SANITIZE)

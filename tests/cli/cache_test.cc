@@ -25,19 +25,19 @@ using testing::Not;
 
 constexpr uint64_t kPartBytes = kMiB + 100;
 
-// A file whose pages are in memory and stay there, whatever the kernel would like to drop
-// meanwhile.
-class HeldFile {
+// A file mapped with all of its pages; locked, the kernel drops none, however short of memory it
+// is.
+class MappedFile {
  public:
-  explicit HeldFile(const std::string& path) {
+  explicit MappedFile(const std::string& path) {
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     map_ = ::mmap(nullptr, kPartBytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
     EXPECT_NE(map_, MAP_FAILED);
-    EXPECT_EQ(::mlock(map_, kPartBytes), 0);
   }
-  ~HeldFile() { ::munmap(map_, kPartBytes); }
-  HeldFile(const HeldFile&) = delete;
-  HeldFile& operator=(const HeldFile&) = delete;
+  ~MappedFile() { ::munmap(map_, kPartBytes); }
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  void Lock() { EXPECT_EQ(::mlock(map_, kPartBytes), 0); }
 
  private:
   void* map_ = nullptr;
@@ -91,8 +91,10 @@ TEST_F(CliCache, TakesEveryPartOfASplitModel) {
   EXPECT_EQ(warm["total"]["cached_bytes"], 2 * kPartBytes);
   EXPECT_THAT(err_, HasSubstr("B/s"));
 
-  const HeldFile first(Part(1));
-  const HeldFile second(Part(2));
+  MappedFile first(Part(1));
+  MappedFile second(Part(2));
+  first.Lock();
+  second.Lock();
   const nlohmann::json status = Run("status", {Part(1), Part(2), Part(1)});
   ASSERT_EQ(status["files"].size(), 2U);
   EXPECT_EQ(status["files"][1]["cached_bytes"], kPartBytes);
@@ -106,8 +108,10 @@ TEST_F(CliCache, LookingBringsNothingIn) {
 }
 
 TEST_F(CliCache, StatusIsATableWithATotal) {
-  const HeldFile first(Part(1));
-  const HeldFile second(Part(2));
+  MappedFile first(Part(1));
+  MappedFile second(Part(2));
+  first.Lock();
+  second.Lock();
   const ProcessResult result = Llm({"cache", "status", Part(1)});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr(Part(2)));
@@ -115,7 +119,7 @@ TEST_F(CliCache, StatusIsATableWithATotal) {
 }
 
 TEST_F(CliCache, SaysWhatStaysBecauseItIsMapped) {
-  const HeldFile mapped(Part(1));
+  const MappedFile mapped(Part(1));
   const nlohmann::json dropped = Run("drop", {Part(1)});
   EXPECT_EQ(dropped["files"][0]["cached_bytes"], kPartBytes);
   EXPECT_EQ(dropped["files"][1]["cached_bytes"], 0);

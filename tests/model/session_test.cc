@@ -488,8 +488,10 @@ TEST(Session, RefusesRopeFactorsThatAreNoNumbers) {
       }
       ASSERT_TRUE(WriteFile(file.path(), bytes));
     };
-    const auto loaded =
-        LoadedModel::Start(file.path(), {.load = {.loader = LoaderKind::kMmap}, .edit = edit});
+    ModelStart start;
+    start.load.loader = LoaderKind::kMmap;
+    start.edit = edit;
+    const auto loaded = LoadedModel::Start(file.path(), start);
     ASSERT_TRUE(loaded) << loaded.error().OneLine();
     const std::unique_ptr<ThreadPool> pool = MakeTestPool(1);
     const auto session = (*loaded)->NewSession(*pool, WithF32Cache()).value();

@@ -44,21 +44,25 @@ struct Barriers : Harness<Barriers<Team, groups>, 3> {
   }
 };
 
+// A team with units dealt out to it: made once, outside of all simulations.
+template <int members, int groups>
+struct DealtTeam {
+  const Team team{Nodes(), std::vector<double>(members, 1.0)};
+  const StepPlan plan;
+  explicit DealtTeam(int64_t units) : plan(team.Deal(0, units, 1)) {}
+  static std::vector<std::optional<unsigned>> Nodes() {
+    std::vector<std::optional<unsigned>> nodes;
+    for (int i = 0; i < members; ++i) nodes.emplace_back(static_cast<unsigned>(i % groups));
+    return nodes;
+  }
+};
+
 // Steps of work: every piece is done once, by anybody, and reads what the step before wrote.
 template <int members, int groups>
 struct Steps : Harness<Steps<members, groups>, members> {
   static constexpr int kSteps = 3;
   static constexpr int kUnits = 3;
-  struct Shared {  // made once, outside of all simulations
-    const Team team{Nodes(), std::vector<double>(members, 1.0)};
-    const StepPlan plan = team.Deal(0, kUnits, 1);
-    static std::vector<std::optional<unsigned>> Nodes() {
-      std::vector<std::optional<unsigned>> nodes;
-      for (int i = 0; i < members; ++i) nodes.emplace_back(static_cast<unsigned>(i % groups));
-      return nodes;
-    }
-  };
-  static inline const Shared shared;
+  static inline const DealtTeam<members, groups> shared{kUnits};
 
   BasicWorkSteps<RelacyWaiting> steps{members, 0};
   std::array<Data, kUnits> written;
@@ -87,16 +91,13 @@ template <int members, int groups, bool waits = true>
 struct Stages : Harness<Stages<members, groups, waits>, members> {
   static constexpr int kSteps = 2;
   static constexpr int kUnits = 2;
-  struct Plans {
-    const StepPlan plan = Steps<members, groups>::shared.team.Deal(0, kUnits, 1);
-  };
-  static inline const Plans plans;
+  static inline const DealtTeam<members, groups> shared{kUnits};
 
   BasicWorkSteps<RelacyWaiting> steps{members, 0};
   BasicProgress<RelacyWaiting> made;
   std::array<Data, kUnits> first;
   std::array<Data, kUnits> second;
-  Stages() { steps.Begin(Steps<members, groups>::shared.team); }
+  Stages() { steps.Begin(shared.team); }
 
   void thread(unsigned index) {
     typename BasicWorkSteps<RelacyWaiting>::Member member(steps, static_cast<int>(index));
@@ -117,7 +118,7 @@ struct Stages : Harness<Stages<members, groups, waits>, members> {
           data.Set(step);
         }
       };
-      member.StepInStages(Stage{plans.plan, make}, Stage{plans.plan, use});
+      member.StepInStages(Stage{shared.plan, make}, Stage{shared.plan, use});
     }
   }
 };
