@@ -1,6 +1,7 @@
 // The exact values that a row of weights stands for, in portable C++: for embeddings, for looking
 // for NaN and Inf in a file, and as the truth that the kernels are tested against. Layouts are
-// those of the GGUF specification and of the block structures of ggml.
+// those of the GGUF specification and of the block structures of ggml. Every product, sum and
+// difference is rounded to float32.
 //
 // Threads: pure functions. Reads exactly RowBytes(type, n) bytes, at any alignment.
 #pragma once
@@ -13,7 +14,8 @@
 
 namespace llmrun {
 
-// Whether DequantizeRow knows the type: F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K.
+// Whether DequantizeRow knows the type: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K,
+// IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4, IQ2_BN.
 bool HasCodec(DType type);
 
 // The n values of one row as float32. Half-precision infinities and NaNs come through as such.

@@ -1,147 +1,110 @@
-// The layouts, written down a second time from the format's description: as the position of each
-// bit of a value, in contrast to the decoder's loops.
 #include "compute/codec.h"
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "tests/compute/codec_layouts.h"
 #include "tests/compute/compute_testing.h"
 
 namespace llmrun {
 namespace {
 
-using Block = std::vector<uint8_t>;
+using testing::Layout;
+using Row = std::vector<uint8_t>;
 
-double HalfAt(const Block& b, size_t at) {
-  return HalfToFloat(static_cast<uint16_t>(b[at] | b[at + 1] << 8));
+std::vector<float> DecodeRow(DType type, const Row& row, size_t n) {
+  std::vector<float> values(n);
+  const auto* bytes = reinterpret_cast<const std::byte*>(row.data());
+  EXPECT_TRUE(DequantizeRow(type, bytes, static_cast<int64_t>(n), values.data()));
+  return values;
 }
 
-double WantQ8_0(const Block& b, size_t i) {
-  return HalfAt(b, 0) * (b[2 + i] < 128 ? b[2 + i] : b[2 + i] - 256);
-}
-
-double WantQ4_0(const Block& b, size_t i) {
-  const int nibble = i < 16 ? b[2 + i] % 16 : b[2 + i - 16] / 16;
-  return HalfAt(b, 0) * (nibble - 8);
-}
-
-double WantQ4_K(const Block& b, size_t i) {
-  const uint8_t* s = b.data() + 4;
-  const int scales[8] = {s[0] % 64,
-                         s[1] % 64,
-                         s[2] % 64,
-                         s[3] % 64,
-                         s[8] % 16 + s[0] / 64 * 16,
-                         s[9] % 16 + s[1] / 64 * 16,
-                         s[10] % 16 + s[2] / 64 * 16,
-                         s[11] % 16 + s[3] / 64 * 16};
-  const int mins[8] = {s[4] % 64,
-                       s[5] % 64,
-                       s[6] % 64,
-                       s[7] % 64,
-                       s[8] / 16 + s[4] / 64 * 16,
-                       s[9] / 16 + s[5] / 64 * 16,
-                       s[10] / 16 + s[6] / 64 * 16,
-                       s[11] / 16 + s[7] / 64 * 16};
-  const size_t pair = i / 64;
-  const int byte = b[16 + pair * 32 + i % 32];
-  const int q = i % 64 < 32 ? byte % 16 : byte / 16;
-  return HalfAt(b, 0) * scales[i / 32] * q - HalfAt(b, 2) * mins[i / 32];
-}
-
-double WantQ6_K(const Block& b, size_t i) {
-  const size_t half = i / 128;
-  const size_t l = i % 32;
-  const uint8_t* ql = b.data() + half * 64;
-  const int high = b[128 + half * 32 + l];
-  int q = 0;
-  switch (i % 128 / 32) {
-    case 0:
-      q = ql[l] % 16 + high % 4 * 16;
-      break;
-    case 1:
-      q = ql[l + 32] % 16 + high / 4 % 4 * 16;
-      break;
-    case 2:
-      q = ql[l] / 16 + high / 16 % 4 * 16;
-      break;
-    default:
-      q = ql[l + 32] / 16 + high / 64 * 16;
+class LayoutTest : public ::testing::TestWithParam<Layout> {
+ protected:
+  // Values begin, begin + step and so on of row_ are those of the layout.
+  void ExpectDecodes(size_t begin, size_t step, const char* what, int varied) const {
+    const std::vector<float> got = DecodeRow(layout_.type, row_, n_);
+    for (size_t i = begin; i < n_; i += step) {
+      // All products are exact in float; a sum or difference is rounded once.
+      const double want = layout_.want(row_, i);
+      const bool infinite = std::abs(want) >= 0x1p128;  // no float: the cast would not be defined
+      const float rounded = infinite ? std::copysign(INFINITY, want) : static_cast<float>(want);
+      if (got[i] == rounded || (std::isnan(got[i]) && std::isnan(want))) continue;
+      FAIL() << what << ' ' << varied << ", value " << i << ": " << got[i] << ", not " << want;
+    }
   }
-  const int scale = b[192 + i / 16] < 128 ? b[192 + i / 16] : b[192 + i / 16] - 256;
-  return HalfAt(b, 208) * scale * (q - 32);
-}
 
-struct Layout {
-  DType type;
-  double (*want)(const Block&, size_t);
+  void FillRow(std::mt19937& random) {
+    for (uint8_t& b : row_) b = static_cast<uint8_t>(random());
+  }
+
+  // The offsets in row_ of its f16 scales.
+  std::vector<size_t> HalfScales() const {
+    std::vector<size_t> scales;
+    const BlockTraits& traits = TraitsOf(layout_.type);
+    for (size_t at = traits.row_head_bytes; at < row_.size(); at += traits.block_bytes) {
+      for (size_t offset : testing::ScaleOffsets(layout_.type)) scales.push_back(at + offset);
+    }
+    return scales;
+  }
+
+  const Layout layout_ = GetParam();
+  const size_t n_ = layout_.blocks * TraitsOf(layout_.type).block_elems;
+  Row row_ = Row(RowBytes(layout_.type, n_));
 };
-constexpr Layout kLayouts[] = {{DType::kQ8_0, WantQ8_0},
-                               {DType::kQ4_0, WantQ4_0},
-                               {DType::kQ4_K, WantQ4_K},
-                               {DType::kQ6_K, WantQ6_K}};
 
-void ExpectDecodes(const Layout& layout, const Block& block) {
-  const size_t n = TraitsOf(layout.type).block_elems;
-  std::vector<float> got(n);
-  ASSERT_TRUE(DequantizeRow(layout.type, reinterpret_cast<const std::byte*>(block.data()),
-                            static_cast<int64_t>(n), got.data()));
-  for (size_t i = 0; i < n; ++i) {
-    // All products are exact in float; Q4_K's difference is rounded once.
-    const auto want = static_cast<float>(layout.want(block, i));
-    if (got[i] != want) FAIL() << NameOf(layout.type) << " value " << i << ": " << got[i];
-  }
-}
-
-class LayoutTest : public ::testing::TestWithParam<Layout> {};
-
-// Every byte of the block takes every value among random others, with finite scales.
+// Every byte of the row takes every value among random others, with finite f16 scales.
 TEST_P(LayoutTest, EveryByteValueDecodes) {
-  const Layout& layout = GetParam();
   std::mt19937 random(2);
-  Block block(TraitsOf(layout.type).block_bytes);
-  for (size_t at = 0; at < block.size(); ++at) {
+  for (size_t at = 0; at < row_.size(); ++at) {
     for (int value = 0; value < 256; ++value) {
-      for (uint8_t& b : block) b = static_cast<uint8_t>(random());
-      block[at] = static_cast<uint8_t>(value);
-      for (size_t scale : testing::ScaleOffsets(layout.type)) block[scale + 1] &= 0xBF;
-      ExpectDecodes(layout, block);
+      FillRow(random);
+      row_[at] = static_cast<uint8_t>(value);
+      for (size_t scale : HalfScales()) row_[scale + 1] &= 0xBF;
+      ExpectDecodes(0, 1, "byte", static_cast<int>(at));
+      if (HasFatalFailure()) return;
     }
   }
 }
 
-// All 65536 scales: denormals, infinities and NaNs come through.
-TEST_P(LayoutTest, EveryScaleDecodes) {
-  const Layout& layout = GetParam();
+class HalfScaleTest : public LayoutTest {};
+
+// All 65536 f16 scales: denormals, infinities and NaNs come through. Each with some of the values.
+TEST_P(HalfScaleTest, EveryScaleDecodes) {
+  const std::vector<size_t> scales = HalfScales();
   std::mt19937 random(3);
-  const size_t n = TraitsOf(layout.type).block_elems;
-  Block block(TraitsOf(layout.type).block_bytes);
-  for (uint8_t& b : block) b = static_cast<uint8_t>(random());
-  std::vector<float> got(n);
-  for (int half = 0; half < 65536; half += 7) {
-    for (size_t scale : testing::ScaleOffsets(layout.type)) {
-      block[scale] = static_cast<uint8_t>(half);
-      block[scale + 1] = static_cast<uint8_t>(half >> 8);
+  FillRow(random);
+  for (int half = 0; half < 65536; ++half) {
+    for (size_t scale : scales) {
+      row_[scale] = static_cast<uint8_t>(half);
+      row_[scale + 1] = static_cast<uint8_t>(half >> 8);
     }
-    ASSERT_TRUE(DequantizeRow(layout.type, reinterpret_cast<const std::byte*>(block.data()),
-                              static_cast<int64_t>(n), got.data()));
-    for (size_t i = 0; i < n; ++i) {
-      const double want = layout.want(block, i);
-      if (std::isnan(want)) {
-        ASSERT_TRUE(std::isnan(got[i])) << half << ' ' << i;
-      } else {
-        ASSERT_EQ(got[i], static_cast<float>(want)) << half << ' ' << i;
-      }
-    }
+    ExpectDecodes(half % 7, 7, "scale", half);
+    if (HasFatalFailure()) return;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, LayoutTest, ::testing::ValuesIn(kLayouts),
-                         [](const auto& test) { return std::string(NameOf(test.param.type)); });
+std::vector<Layout> LayoutsOfHalfScales() {
+  std::vector<Layout> layouts;
+  for (const Layout& layout : testing::AllLayouts()) {
+    if (!testing::ScaleOffsets(layout.type).empty()) layouts.push_back(layout);
+  }
+  return layouts;
+}
+
+std::string LayoutName(const ::testing::TestParamInfo<Layout>& test) {
+  return std::string(NameOf(test.param.type));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, LayoutTest, ::testing::ValuesIn(testing::AllLayouts()), LayoutName);
+INSTANTIATE_TEST_SUITE_P(Types, HalfScaleTest, ::testing::ValuesIn(LayoutsOfHalfScales()),
+                         LayoutName);
 
 TEST(Codec, DecodesFloatTypes) {
   const float f32[] = {1.5F, -0.0F, 3e38F};
@@ -156,9 +119,50 @@ TEST(Codec, DecodesFloatTypes) {
   EXPECT_EQ(std::vector<float>(out, out + 3), (std::vector<float>{1.0F, -2.0F, 3.140625F}));
 }
 
+// Nibbles 1, 2, 7 and 15 stand for 0.5, 1, 6 and -6.
+TEST(Codec, ExponentsReachFromDenormalsToInfinity) {
+  const auto decode = [](uint8_t exponent) {
+    Row block(17);
+    block[0] = exponent;
+    block[1] = 0x21;
+    block[2] = 0xF7;
+    const std::vector<float> values = DecodeRow(DType::kMXFP4, block, 32);
+    EXPECT_EQ(values[2], 0.0F);
+    return std::vector{values[0], values[16], values[1], values[17]};
+  };
+  EXPECT_EQ(decode(0), (std::vector{0x1p-128F, 0x1p-127F, 0x1.8p-125F, -0x1.8p-125F}));
+  EXPECT_EQ(decode(1), (std::vector{0x1p-127F, 0x1p-126F, 0x1.8p-124F, -0x1.8p-124F}));
+  EXPECT_EQ(decode(2), (std::vector{0x1p-126F, 0x1p-125F, 0x1.8p-123F, -0x1.8p-123F}));
+  EXPECT_EQ(decode(127), (std::vector{0.5F, 1.0F, 6.0F, -6.0F}));
+  EXPECT_EQ(decode(252), (std::vector{0x1p124F, 0x1p125F, 0x1.8p127F, -0x1.8p127F}));
+  EXPECT_EQ(decode(253), (std::vector{0x1p125F, 0x1p126F, INFINITY, -INFINITY}));
+  EXPECT_EQ(decode(255), (std::vector{0x1p127F, INFINITY, INFINITY, -INFINITY}));
+}
+
+// Quants 0, 1, 2 and 3 in each of two blocks.
+TEST(Codec, RowScaleIsThatOfAllBlocks) {
+  const auto decode = [](float scale) {
+    Row row(4 + 2 * 16);
+    std::memcpy(row.data(), &scale, sizeof scale);
+    row[4] = 0xE4;
+    row[20] = 0xE4;
+    const std::vector<float> values = DecodeRow(DType::kIQ2_BN, row, 128);
+    for (size_t i : {0, 16, 32, 48}) {
+      EXPECT_EQ(std::bit_cast<uint32_t>(values[i + 64]), std::bit_cast<uint32_t>(values[i]));
+    }
+    return std::vector{values[0], values[16], values[32], values[48]};
+  };
+  EXPECT_EQ(decode(0.3F), (std::vector{-0.3F, 0.0F, 0.3F, 0.6F}));
+  EXPECT_EQ(decode(-2.0F), (std::vector{2.0F, 0.0F, -2.0F, -4.0F}));
+  EXPECT_EQ(decode(0x1p-149F), (std::vector{-0x1p-149F, 0.0F, 0x1p-149F, 0x1p-148F}));
+  EXPECT_EQ(decode(0x1p127F), (std::vector{-0x1p127F, 0.0F, 0x1p127F, INFINITY}));
+  EXPECT_EQ(decode(INFINITY)[0], -INFINITY);
+  for (const float value : decode(NAN)) EXPECT_TRUE(std::isnan(value));
+}
+
 TEST(Codec, ReadsRowsAtAnyAlignmentAndNoFurther) {
   std::mt19937 random(4);
-  for (DType type : testing::kMatmulTypes) {
+  for (DType type : testing::kCodecTypes) {
     const int64_t n = 3 * TraitsOf(type).block_elems;
     const std::vector<std::byte> row = testing::RandomWeights(type, 1, n, random);
     std::vector<float> want(static_cast<size_t>(n));
