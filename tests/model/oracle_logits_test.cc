@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "loader/open_model.h"
 #include "tests/support/loaded_model.h"
 #include "tests/support/reference_llama.h"
 
@@ -146,6 +147,31 @@ INSTANTIATE_TEST_SUITE_P(
       return fmt::format("{}_{}", std::get<0>(test.param).bound < 1e-6 ? "F16" : "Q8_0",
                          NameOf(std::get<1>(test.param)));
     });
+
+// What every type stands for: logits in float64 from the decoded values, which the truth was made
+// from by another program.
+class OracleValues : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(OracleValues, GiveTheTruth) {
+  const fs::path folder = OracleRoot() / "quant" / fmt::format("llama-{}", GetParam());
+  if (!fs::exists(folder)) GTEST_SKIP() << "no oracle data at " << folder;
+  const auto index = OpenModel(folder / "model.gguf");
+  ASSERT_TRUE(index) << index.error().OneLine();
+  std::vector<TokenId> tokens = ReadTokens(folder / "tokens.txt");
+  tokens.resize(4);
+  const std::vector<double> logits = ReferenceLlama(*index).Logits(tokens);
+  std::vector<float> truth = ReadFloats(folder / "logits_true.f32");
+  ASSERT_GT(truth.size(), logits.size());
+  truth.resize(logits.size());
+  EXPECT_LE(Nmse(truth, logits), 1e-11);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, OracleValues,
+                         ::testing::Values("f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1",
+                                           "q8_0", "q2_k", "q2_k_mix", "q3_k", "q3_k_m", "q4_k",
+                                           "q4_k_m", "q5_k", "q5_k_m", "q6_k", "iq4_nl", "iq4_xs",
+                                           "tq1_0", "tq2_0", "mxfp4", "iq2_bn"),
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace llmrun
