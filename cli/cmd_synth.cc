@@ -5,7 +5,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/stopwatch.h"
 #include "base/units.h"
@@ -79,9 +81,14 @@ void AddSynthCommand(CLI::App& app, CommandContext& context) {
                                "heads, vocabulary)\n(default: tinyllama-1.1b)",
                                fmt::join(SynthShapeNames(), ", ")))
       ->type_name("SHAPE");
+  const std::vector<std::string> type_names = SynthTypeNames();
+  const std::span<const std::string> types = type_names;
+  constexpr size_t kTypesOfLine = 13;
   command
-      ->add_option("--type", options->type,
-                   fmt::format("{} (default: Q4_0)", fmt::join(SynthTypeNames(), ", ")))
+      ->add_option(
+          "--type", options->type,
+          fmt::format("{},\n{} (default: Q4_0)", fmt::join(types.first(kTypesOfLine), ", "),
+                      fmt::join(types.subspan(kTypesOfLine), ", ")))
       ->type_name("TYPE");
   command->add_option("--seed", options->seed, "the same seed gives the same bytes (default: 1)")
       ->type_name("N");

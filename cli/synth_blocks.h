@@ -1,9 +1,9 @@
 // Random weights in every type that `synth` writes, made at the speed of memory.
 //
-// Quants are uniform random bits, and the scales of their blocks are chosen so that values have the
-// wanted deviation; F32, F16 and BF16 are drawn from a normal distribution by way of a table. The
-// same seed gives the same bytes everywhere: only integer arithmetic and single float operations.
-// Threads: immutable after construction; Fill() is Thread-safe.
+// Quantized blocks are filled by the recipes of their types; F32, F16 and BF16 are drawn from a
+// normal distribution by way of a table. The same seed gives the same bytes everywhere: only
+// integer arithmetic and single float operations. Threads: immutable after construction; Fill() is
+// Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -11,22 +11,26 @@
 #include <span>
 #include <vector>
 
+#include "cli/synth_recipes.h"
 #include "memory/dtype.h"
 
 namespace llmrun {
 
 class BlockFiller {
  public:
-  // Requires: HasCodec(dtype); mean 0 unless dtype is F32, F16 or BF16.
-  BlockFiller(DType dtype, float mean, float deviation);
+  // Requires: a type with a recipe, or F32, F16, BF16; only these may have a mean other than 0.
+  BlockFiller(DType dtype, uint64_t row_elems, float mean, float deviation);
 
-  // Fills whole blocks. Requires: out.size() is a multiple of the block's bytes.
+  // What is filled as one: a block, or a row when the type's rows have a head.
+  uint64_t unit_bytes() const { return unit_bytes_; }
+  // Requires: out.size() is a multiple of unit_bytes().
   void Fill(uint64_t seed, std::span<std::byte> out) const;
 
  private:
   DType dtype_;
-  uint16_t scale_ = 0;              // half precision, of the quantized types
-  uint16_t scale_min_ = 0;          // Q4_K
+  uint64_t unit_bytes_ = 0;
+  const SynthRecipe* recipe_;  // of the quantized types
+  SynthScales scales_;
   std::vector<std::byte> normals_;  // table of encoded values, of the plain types
 };
 

@@ -28,7 +28,7 @@ namespace {
 // Part of the model's bytes: changing it changes what a seed stands for.
 constexpr uint64_t kChunkBytes = 4 * kMiB;
 
-// Whole blocks of one tensor.
+// Whole blocks of one tensor; whole rows when rows have a head.
 struct Chunk {
   uint64_t file_offset = 0;
   uint64_t bytes = 0;
@@ -36,8 +36,8 @@ struct Chunk {
   const BlockFiller* filler = nullptr;
 };
 
-// One filler for each different (type, distribution). Addresses in a std::map stay.
-using FillerKey = std::tuple<DType, float, float>;
+// One filler for each different (type, row length, distribution). Addresses in a std::map stay.
+using FillerKey = std::tuple<DType, uint64_t, float, float>;
 using Fillers = std::map<FillerKey, BlockFiller>;
 
 std::vector<Chunk> CutIntoChunks(const SynthLayout& layout, uint64_t seed, Fillers& fillers) {
@@ -46,11 +46,10 @@ std::vector<Chunk> CutIntoChunks(const SynthLayout& layout, uint64_t seed, Fille
     const SynthTensor& tensor = layout.tensors[t];
     const BlockFiller& filler =
         fillers
-            .try_emplace(FillerKey(tensor.dtype, tensor.mean, tensor.deviation), tensor.dtype,
-                         tensor.mean, tensor.deviation)
+            .try_emplace(FillerKey(tensor.dtype, tensor.row_elems, tensor.mean, tensor.deviation),
+                         tensor.dtype, tensor.row_elems, tensor.mean, tensor.deviation)
             .first->second;
-    const uint64_t block_bytes = TraitsOf(tensor.dtype).block_bytes;
-    const uint64_t step = kChunkBytes / block_bytes * block_bytes;
+    const uint64_t step = kChunkBytes / filler.unit_bytes() * filler.unit_bytes();
     const uint64_t tensor_seed = MixSeed(seed, t);
     for (uint64_t at = 0; at < tensor.bytes; at += step) {
       chunks.push_back({.file_offset = layout.header.size() + tensor.offset + at,

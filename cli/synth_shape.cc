@@ -23,9 +23,16 @@ const SynthShape kShapes[] = {
 };
 
 const SynthType kTypes[] = {
-    {"F32", DType::kF32, false},   {"F16", DType::kF16, false},    {"BF16", DType::kBF16, false},
-    {"Q8_0", DType::kQ8_0, false}, {"Q4_0", DType::kQ4_0, false},  {"Q4_K", DType::kQ4_K, false},
-    {"Q6_K", DType::kQ6_K, false}, {"Q4_K_M", DType::kQ4_K, true},
+    {"F32", DType::kF32, false},       {"F16", DType::kF16, false},
+    {"BF16", DType::kBF16, false},     {"Q8_0", DType::kQ8_0, false},
+    {"Q4_0", DType::kQ4_0, false},     {"Q4_1", DType::kQ4_1, false},
+    {"Q5_0", DType::kQ5_0, false},     {"Q5_1", DType::kQ5_1, false},
+    {"Q2_K", DType::kQ2_K, false},     {"Q3_K", DType::kQ3_K, false},
+    {"Q4_K", DType::kQ4_K, false},     {"Q5_K", DType::kQ5_K, false},
+    {"Q6_K", DType::kQ6_K, false},     {"IQ4_NL", DType::kIQ4_NL, false},
+    {"IQ4_XS", DType::kIQ4_XS, false}, {"TQ1_0", DType::kTQ1_0, false},
+    {"TQ2_0", DType::kTQ2_0, false},   {"MXFP4", DType::kMXFP4, false},
+    {"IQ2_BN", DType::kIQ2_BN, false}, {"Q4_K_M", DType::kQ4_K, true},
 };
 
 constexpr float kNormDeviation = 0.05F;  // norm weights of trained models lie around 1
@@ -151,13 +158,13 @@ class LayoutBuilder {
     uint64_t count = 1;
     for (const uint64_t dim : dims) count *= dim;
     layout_.parameters += count;
-    RETURN_IF_ERROR(writer_.AddTensor(std::move(name), dtype, std::move(dims)));
     SynthTensor tensor;
     tensor.dtype = dtype;
+    tensor.row_elems = dims[0];
     tensor.mean = mean;
     tensor.deviation = deviation;
     layout_.tensors.push_back(tensor);
-    return {};
+    return writer_.AddTensor(std::move(name), dtype, std::move(dims));
   }
 
   const SynthShape& shape_;

@@ -44,6 +44,7 @@ std::vector<std::string> SynthTypeNames();
 
 struct SynthTensor {
   DType dtype = DType::kF32;
+  uint64_t row_elems = 0;
   uint64_t bytes = 0;
   uint64_t offset = 0;  // in the file's data
   float mean = 0;
