@@ -315,10 +315,10 @@ TEST(CliVerify, AChangedByteChangesOneHashAndTheTotal) {
 TEST(CliVerify, TypesWithoutDecoderAreHashedAndSaidSo) {
   GgufWriter writer;
   writer.AddString("general.architecture", "llama");
-  ASSERT_TRUE(writer.AddTensor("x", DType::kIQ4_NL, {32, 4}));
+  ASSERT_TRUE(writer.AddTensor("x", DType::kIQ2_XXS, {256, 4}));
   std::vector<std::byte> bytes = writer.Header();
   bytes.resize(bytes.size() + writer.DataBytes(), std::byte{0xff});
-  const ProcessResult result = Llm({"verify", "-m", WriteModel("iq4.gguf", bytes)});
+  const ProcessResult result = Llm({"verify", "-m", WriteModel("iq2.gguf", bytes)});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("values not looked at"));
 }
