@@ -1,6 +1,5 @@
 #include "tests/compute/codec_layouts.h"
 
-#include <array>
 #include <bit>
 #include <cmath>
 
@@ -11,13 +10,10 @@ namespace {
 
 using Row = std::vector<uint8_t>;
 
-// `count` bits from bit `first` of the row on, which is bit first % 8 of byte first / 8.
+// `count` bits from bit `first` of the row on, which is bit first % 8 of byte first / 8: no more
+// than that byte has.
 int Bits(const Row& row, size_t first, size_t count) {
-  int value = 0;
-  for (size_t k = 0; k < count; ++k) {
-    value += (row[(first + k) / 8] >> ((first + k) % 8) & 1) << k;
-  }
-  return value;
+  return row[first / 8] >> (first % 8) & ((1 << count) - 1);
 }
 
 int Signed(uint8_t byte) { return byte < 128 ? byte : byte - 256; }
@@ -44,12 +40,10 @@ double WantQ5_1(const Row& b, size_t i) {
 
 double WantQ8_0(const Row& b, size_t i) { return Half(b, 0) * Signed(b[2 + i]); }
 
-// Each step of the codebook added to those before it.
 int Iq4(int q) {
-  int value = -127;
-  for (int k = 0; k < q; ++k) {
-    value += std::array{23, 21, 18, 16, 14, 13, 12, 11, 12, 12, 13, 15, 16, 20, 24}.at(k);
-  }
+  constexpr int kSteps[] = {-127, 23, 21, 18, 16, 14, 13, 12, 11, 12, 12, 13, 15, 16, 20, 24};
+  int value = 0;
+  for (int k = 0; k <= q; ++k) value += kSteps[k];
   return value;
 }
 
