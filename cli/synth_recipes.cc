@@ -38,7 +38,7 @@ void PutInt8s(SynthRandom& random, const SynthScales&, Bytes out) {
 
 // Integer scales of sub-blocks keep these different from each other, in the middle of what their
 // bits can hold. Each minimum equals its scale.
-constexpr float kSubScale = 31.83F;    // square mean of 24..39
+constexpr float kSubScale = 31.83F;    // root mean square of 24..39
 constexpr float kSubScale4 = 7.842F;   // of 4..11
 constexpr float kSubScale6 = 23.948F;  // of 16..31, with either sign
 uint8_t SubScale(uint64_t bits) { return static_cast<uint8_t>(24 + bits % 16); }
@@ -138,7 +138,7 @@ void PutTwoBitTrits(SynthRandom& random, const SynthScales&, Bytes out) {
   });
 }
 
-// Deviations of uniform codes; with a random sign, square means.
+// Deviations of uniform codes; with a random sign, root mean squares.
 constexpr float kInt8 = 73.6F;       // -127..127
 constexpr float kTwoBits = 1.118F;   // 0..3
 constexpr float kSigned3 = 2.345F;   // -4..3
@@ -160,28 +160,28 @@ constexpr SynthRecipe kRecipes[] = {
     {DType::kQ5_0, kSigned5, 0, {{PutBytes, 2, 20}, {PutSignedScale, 0, 2}}},
     {DType::kQ5_1, kFiveBits, -15.5F, {{PutScale, 0, 2}, {PutMin, 2, 2}, {PutBytes, 4, 20}}},
     {DType::kQ2_K,
-     kTwoBits* kSubScale4,
+     (kTwoBits * kSubScale4),
      1.5F,
      {{PutNibblePairs, 0, 16}, {PutBytes, 16, 64}, {PutScale, 80, 2}, {PutMin, 82, 2}}},
     {DType::kQ3_K,
-     kSigned3* kSubScale6,
+     (kSigned3 * kSubScale6),
      0,
      {{PutBytes, 0, 96}, {PutScalesQ3, 96, 12}, {PutScale, 108, 2}}},
     {DType::kQ4_K,
-     kNibble* kSubScale,
+     (kNibble * kSubScale),
      7.5F,
      {{PutScale, 0, 2}, {PutMin, 2, 2}, {PutSixBitPairs, 4, 12}, {PutBytes, 16, 128}}},
     {DType::kQ5_K,
-     kFiveBits* kSubScale,
+     (kFiveBits * kSubScale),
      15.5F,
      {{PutScale, 0, 2}, {PutMin, 2, 2}, {PutSixBitPairs, 4, 12}, {PutBytes, 16, 160}}},
     {DType::kQ6_K,
-     kSixBits* kSubScale,
+     (kSixBits * kSubScale),
      0,
      {{PutBytes, 0, 192}, {PutSignedScales8, 192, 16}, {PutScale, 208, 2}}},
     {DType::kIQ4_NL, kIq4, 0, {{PutBytes, 2, 16}, {PutSignedScale, 0, 2}}},
     {DType::kIQ4_XS,
-     kIq4* kSubScale6,
+     (kIq4 * kSubScale6),
      0,
      {{PutScale, 0, 2}, {PutScalesIq4, 2, 6}, {PutBytes, 8, 128}}},
     {DType::kTQ1_0, kTrit, 0, {{PutFiveTrits, 0, 48}, {PutFourTrits, 48, 4}, {PutScale, 52, 2}}},
