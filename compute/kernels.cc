@@ -1,8 +1,18 @@
 #include "compute/kernels.h"
 
+#include <algorithm>
+
 #include "compute/kernels/tables.h"
 
 namespace llmrun {
+namespace {
+
+constexpr DType kQuantized[] = {DType::kQ8_0,  DType::kQ4_0,  DType::kQ4_1,   DType::kQ5_0,
+                                DType::kQ5_1,  DType::kQ2_K,  DType::kQ3_K,   DType::kQ4_K,
+                                DType::kQ5_K,  DType::kQ6_K,  DType::kIQ4_NL, DType::kIQ4_XS,
+                                DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4};
+
+}  // namespace
 
 const Kernels& KernelsFor(IsaLevel level) {
   switch (level) {
@@ -17,8 +27,7 @@ const Kernels& KernelsFor(IsaLevel level) {
 }
 
 bool UsesQuantizedActivations(DType type) {
-  return type == DType::kQ8_0 || type == DType::kQ4_0 || type == DType::kQ4_K ||
-         type == DType::kQ6_K;
+  return std::ranges::find(kQuantized, type) != std::end(kQuantized);
 }
 
 bool HasMatmul(DType type) {

@@ -98,7 +98,8 @@ struct Kernels {
 // Requires: a level that ChooseIsa returned.
 const Kernels& KernelsFor(IsaLevel level);
 
-// Whether matmul knows the type: F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K.
+// Whether matmul knows the type: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K,
+// Q5_K, Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4.
 bool HasMatmul(DType type);
 // Whether it takes its activations from MatmulArgs::xq rather than x. Requires: HasMatmul(type).
 bool UsesQuantizedActivations(DType type);

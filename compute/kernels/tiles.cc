@@ -9,8 +9,8 @@ namespace {
 constexpr int64_t kTokenGroupBytes = 256 << 10;
 
 int64_t TokensPerGroup(const MatmulArgs& args) {
-  const int64_t elem_bytes = UsesQuantizedActivations(args.dtype) ? 1 : sizeof(float);
-  const int64_t tokens = kTokenGroupBytes / std::max<int64_t>(args.n_cols * elem_bytes, 1);
+  const int64_t token_bytes = args.n_cols * static_cast<int64_t>(sizeof(float));
+  const int64_t tokens = kTokenGroupBytes / std::max<int64_t>(token_bytes, 1);
   return std::max<int64_t>(tokens / kTileTokens, 1) * kTileTokens;
 }
 

@@ -41,7 +41,7 @@ TEST(Kernels, KnowTheirTypes) {
   for (DType type : testing::kMatmulTypes) EXPECT_TRUE(HasMatmul(type));
   for (DType type : testing::kQuantTypes) EXPECT_TRUE(UsesQuantizedActivations(type));
   EXPECT_FALSE(UsesQuantizedActivations(DType::kF16));
-  EXPECT_FALSE(HasMatmul(DType::kQ5_1));
+  EXPECT_FALSE(HasMatmul(DType::kIQ2_XXS));
   EXPECT_FALSE(HasMatmul(DType::kI32));
 }
 

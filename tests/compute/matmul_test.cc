@@ -320,7 +320,7 @@ TEST(Matmul, DeclinesWithoutWriting) {
   const Activations a = testing::Quantize(std::vector<float>(256, 1.0F), 1, 256);
   for (const Kernels* kernels : testing::SupportedKernels()) {
     float out = 42;
-    MatmulArgs args = ArgsFor(DType::kQ5_1, weights.data(), 1, 256, a, 1, &out);
+    MatmulArgs args = ArgsFor(DType::kIQ2_XXS, weights.data(), 1, 256, a, 1, &out);
     EXPECT_FALSE(kernels->matmul(args));
     for (DType type : testing::kQuantTypes) {
       args.dtype = type;

@@ -1,114 +1,17 @@
-// AVX-512 F, BW, DQ, VL and VNNI. Include only from files of this folder; portable/isa.h says what
-// each operation means.
+// AVX-512 F, BW, DQ, VL and VNNI, with the shapes of tiles that suit it.
 #pragma once
 
-#include <immintrin.h>
-
-#include <cstddef>
-#include <cstdint>
+#include "compute/kernels/avx512/ints.h"
 
 namespace llmrun::avx512 {
 
-struct Isa {
-  using F = __m512;
-  using I = __m512i;
-  using B = __m512i;
-
+struct Isa : Ints {
   // One row at a time for one token: the hardware prefetchers follow a single stream of weights
   // to the speed of memory, and four streams to less than half of it (Zen 4).
   static constexpr int kMaxTokens = 4;
   static constexpr int RowsFor(int tokens) { return tokens == 1 ? 1 : 4; }
-
-  static F Set(float x) { return _mm512_set1_ps(x); }
-  static F Zero() { return _mm512_setzero_ps(); }
-  static F Load(const float* at) { return _mm512_loadu_ps(at); }
-  static F LoadF32(const std::byte* at) { return _mm512_loadu_ps(at); }
-  static F LoadF16(const std::byte* at) { return _mm512_cvtph_ps(Load32(at)); }
-  static F LoadBf16(const std::byte* at) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(Load32(at)), 16));
-  }
-  static F LoadTwice(const float* at) { return Twice(_mm256_loadu_ps(at)); }
-  static F LoadInt16(const int16_t* at) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(Load32(at)));
-  }
-  static void Store(float* at, F x) { _mm512_storeu_ps(at, x); }
-  static void StoreF16(std::byte* at, F x) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(at),
-                        _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-  }
-
-  static F Add(F a, F b) { return _mm512_add_ps(a, b); }
-  static F Sub(F a, F b) { return _mm512_sub_ps(a, b); }
-  static F Mul(F a, F b) { return _mm512_mul_ps(a, b); }
-  static F Div(F a, F b) { return _mm512_div_ps(a, b); }
-  static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-  static F Min(F a, F b) { return _mm512_min_ps(a, b); }
-  static F Max(F a, F b) { return _mm512_max_ps(a, b); }
-  static float ReduceAdd(F x) {
-    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four))) + 0.0F;
-  }
-  static float ReduceMax(F x) {
-    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-  }
-  static F ScaleByPowerOfTwo(F x, F shifted) {
-    const __m512i n = _mm512_sub_epi32(_mm512_castps_si512(shifted), _mm512_set1_epi32(0x4B400000));
-    const __m512i half = _mm512_srai_epi32(n, 1);
-    return Mul(Mul(x, PowerOfTwo(half)), PowerOfTwo(_mm512_sub_epi32(n, half)));
-  }
-
-  static uint32_t MaxMagnitudeBits(F a, F b) {
-    const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
-    return _mm512_reduce_max_epu32(
-        _mm512_max_epu32(_mm512_and_si512(_mm512_castps_si512(a), magnitude),
-                         _mm512_and_si512(_mm512_castps_si512(b), magnitude)));
-  }
-  static int16_t StoreRounded(int8_t* at, F x) {
-    const __m512i rounded = _mm512_cvtps_epi32(x);
-    _mm_storeu_si128(reinterpret_cast<__m128i_u*>(at), _mm512_cvtepi32_epi8(rounded));
-    return static_cast<int16_t>(_mm512_reduce_add_epi32(rounded));
-  }
-
-  static B LoadBytes(const int8_t* at) { return _mm512_loadu_si512(at); }
-  template <int kOffset>
-  static I DotStart(B x) {
-    if constexpr (kOffset == 0) return _mm512_setzero_si512();
-    const __m512i offset = _mm512_set1_epi8(static_cast<char>(kOffset));
-    const __m512i zero = _mm512_setzero_si512();
-    return _mm512_sub_epi32(zero, _mm512_dpbusd_epi32(zero, offset, x));
-  }
-  template <int kOffset>
-  static I Dot(I start, B w, B x) {
-    return _mm512_dpbusd_epi32(start, w, x);
-  }
-  static F ToFloat(I x) { return _mm512_cvtepi32_ps(x); }
-  static F SpreadGroups(const float* groups, int unit) {
-    const __m512i first = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const __m512i index = _mm512_add_epi32(first, _mm512_set1_epi32(unit * 4));
-    return _mm512_permutexvar_ps(index, _mm512_load_ps(groups));
-  }
-
-  // For the formats.
-  static __m128i Load16(const void* at) {
-    return _mm_loadu_si128(static_cast<const __m128i_u*>(at));
-  }
-  static __m256i Load32(const void* at) {
-    return _mm256_loadu_si256(static_cast<const __m256i_u*>(at));
-  }
-  static F Twice(__m256 x) {
-    const __m512i index = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-    return _mm512_permutexvar_ps(index, _mm512_castps256_ps512(x));
-  }
-
- private:
-  static F PowerOfTwo(__m512i n) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23));
-  }
+  static constexpr int kPanels = 2;
+  static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 4 : 6; }
 };
 
 }  // namespace llmrun::avx512

@@ -1,7 +1,6 @@
 // This folder's instruction set applied to every kernel.
 #include "compute/kernels.h"
 
-#include "compute/kernels/avx512/formats.h"
 #include "compute/kernels/avx512/isa.h"
 #include "compute/kernels/generic/attention.h"
 #include "compute/kernels/generic/layers.h"
@@ -12,7 +11,7 @@
 namespace llmrun::avx512 {
 
 constinit const Kernels kKernels = {
-    IsaLevel::kAvx512,     generic::QuantizeRows<Isa>, generic::Matmul<Isa, Formats>,
+    IsaLevel::kAvx512,     generic::QuantizeRows<Isa>, generic::Matmul<Isa>,
     generic::RmsNorm<Isa>, generic::SiluMul<Isa>,      generic::Add<Isa>,
     generic::Rope<Isa>,    generic::Attention<Isa>,    generic::StoreKv<Isa>,
 };

@@ -1,46 +1,75 @@
-// The matrix product of an instruction set: which tiles serve which type.
+// The matrix product of an instruction set: what serves which type.
 #pragma once
 
 #include "compute/kernels.h"
 #include "compute/kernels/generic/float_tile.h"
-#include "compute/kernels/generic/quant_tile.h"
+#include "compute/kernels/generic/formats.h"
+#include "compute/kernels/generic/panel_matmul.h"
+#include "compute/kernels/generic/row_matmul.h"
 #include "compute/kernels/generic/tile_cut.h"
 #include "compute/kernels/tiles.h"
 
 namespace llmrun::generic {
 
-// Formats: a struct with the members Q8_0, Q4_0, Q4_K and Q6_K of the instruction set.
-// Null when there is none for the type, or n_cols is no multiple of its block.
-template <class Isa, class Formats>
-TileKernel FindTile(DType type, int64_t n_cols) {
-  const bool blocks_fit = n_cols % kQuantBlock == 0;
-  const bool chunks_fit = n_cols % kChunk == 0;
-  switch (type) {
-    case DType::kF32:
-      return CutTile<Isa, FloatTiles<Isa, F32<Isa>>>;
-    case DType::kF16:
-      return CutTile<Isa, FloatTiles<Isa, F16<Isa>>>;
-    case DType::kBF16:
-      return CutTile<Isa, FloatTiles<Isa, Bf16<Isa>>>;
-    case DType::kQ8_0:
-      return blocks_fit ? CutTile<Isa, QuantTiles<Isa, typename Formats::Q8_0>> : nullptr;
-    case DType::kQ4_0:
-      return blocks_fit ? CutTile<Isa, QuantTiles<Isa, typename Formats::Q4_0>> : nullptr;
-    case DType::kQ4_K:
-      return chunks_fit ? CutTile<Isa, QuantTiles<Isa, typename Formats::Q4_K>> : nullptr;
-    case DType::kQ6_K:
-      return chunks_fit ? CutTile<Isa, QuantTiles<Isa, typename Formats::Q6_K>> : nullptr;
-    default:
-      return nullptr;
-  }
+template <class Isa, class Element>
+bool FloatMatmul(const MatmulArgs& args) {
+  RunTiles(args, CutTile<Isa, FloatTiles<Isa, Element>>);
+  return true;
 }
 
-template <class Isa, class Formats>
-bool Matmul(const MatmulArgs& args) {
-  const TileKernel tile = FindTile<Isa, Formats>(args.dtype, args.n_cols);
-  if (tile == nullptr) return false;
-  RunTiles(args, tile);
+template <class Isa, template <class> class Format>
+bool QuantMatmul(const MatmulArgs& args) {
+  if (args.n_cols % BlockOf<Format<Isa>>::kCols != 0) return false;
+  if (args.n_tokens == 1) {
+    RowMatmul<Isa, Format<Isa>>::Run(args);
+  } else {
+    PanelMatmul<Isa, Format<Isa>>::Run(args);
+  }
   return true;
+}
+
+template <class Isa>
+bool Matmul(const MatmulArgs& args) {
+  switch (args.dtype) {
+    case DType::kF32:
+      return FloatMatmul<Isa, F32<Isa>>(args);
+    case DType::kF16:
+      return FloatMatmul<Isa, F16<Isa>>(args);
+    case DType::kBF16:
+      return FloatMatmul<Isa, Bf16<Isa>>(args);
+    case DType::kQ8_0:
+      return QuantMatmul<Isa, Q8_0>(args);
+    case DType::kQ4_0:
+      return QuantMatmul<Isa, Q4_0>(args);
+    case DType::kQ4_1:
+      return QuantMatmul<Isa, Q4_1>(args);
+    case DType::kQ5_0:
+      return QuantMatmul<Isa, Q5_0>(args);
+    case DType::kQ5_1:
+      return QuantMatmul<Isa, Q5_1>(args);
+    case DType::kIQ4_NL:
+      return QuantMatmul<Isa, IQ4_NL>(args);
+    case DType::kMXFP4:
+      return QuantMatmul<Isa, MXFP4>(args);
+    case DType::kQ2_K:
+      return QuantMatmul<Isa, Q2_K>(args);
+    case DType::kQ3_K:
+      return QuantMatmul<Isa, Q3_K>(args);
+    case DType::kQ4_K:
+      return QuantMatmul<Isa, Q4_K>(args);
+    case DType::kQ5_K:
+      return QuantMatmul<Isa, Q5_K>(args);
+    case DType::kQ6_K:
+      return QuantMatmul<Isa, Q6_K>(args);
+    case DType::kIQ4_XS:
+      return QuantMatmul<Isa, IQ4_XS>(args);
+    case DType::kTQ1_0:
+      return QuantMatmul<Isa, TQ1_0>(args);
+    case DType::kTQ2_0:
+      return QuantMatmul<Isa, TQ2_0>(args);
+    default:
+      return false;
+  }
 }
 
 }  // namespace llmrun::generic

@@ -5,14 +5,13 @@
 #include "compute/kernels/generic/layers.h"
 #include "compute/kernels/generic/matmul.h"
 #include "compute/kernels/generic/quantize.h"
-#include "compute/kernels/portable/formats.h"
 #include "compute/kernels/portable/isa.h"
 #include "compute/kernels/tables.h"
 
 namespace llmrun::portable {
 
 constinit const Kernels kKernels = {
-    IsaLevel::kPortable,   generic::QuantizeRows<Isa>, generic::Matmul<Isa, Formats>,
+    IsaLevel::kPortable,   generic::QuantizeRows<Isa>, generic::Matmul<Isa>,
     generic::RmsNorm<Isa>, generic::SiluMul<Isa>,      generic::Add<Isa>,
     generic::Rope<Isa>,    generic::Attention<Isa>,    generic::StoreKv<Isa>,
 };

@@ -1,0 +1,116 @@
+// The product of quantized weights with several tokens, from the blocks of a model file: rows are
+// unpacked into panels, section by section, and each section is multiplied with all tokens.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compute/kernels.h"
+#include "compute/kernels/generic/strip_product.h"
+#include "compute/kernels/generic/strip_unpack.h"
+
+namespace llmrun::generic {
+
+template <class Isa, class Format>
+struct PanelMatmul {
+  using Unpack = StripUnpack<Isa, Format>;
+  using Product = StripProduct<Isa, Format>;
+  using Block = BlockOf<Format>;
+
+  static void Run(const MatmulArgs& args) {
+    int64_t row = Strips<Isa::kPanels>(args, args.row_begin);
+    if constexpr (Isa::kPanels > 1) row = Strips<1>(args, row);
+    if (row < args.row_end) LastRows(args, row);
+  }
+
+  // Fewer than 16 rows up to the end: copies, with zeros behind them.
+  static void LastRows(const MatmulArgs& args, int64_t row) {
+    const auto stride = static_cast<int64_t>(args.row_bytes);
+    const auto rows = static_cast<int>(args.row_end - row);
+    constexpr int64_t kCopyStride = kSectionCols / Block::kCols * Format::kBytes;
+    std::byte copy[kPanelRows * kCopyStride];
+    Strip<Format, 1> strip;
+    __builtin_memset(copy, 0, sizeof copy);
+    for (int64_t col = 0; col < args.n_cols; col += kSectionCols) {
+      const int blocks = BlocksFrom(args, col);
+      const std::byte* from = args.weights + row * stride + col / Block::kCols * Format::kBytes;
+      for (int r = 0; r < rows; ++r) {
+        __builtin_memcpy(copy + r * kCopyStride, from + r * stride,
+                         static_cast<size_t>(blocks * Format::kBytes));
+      }
+      Unpack::template Panels<1>(copy, kCopyStride, blocks, &strip);
+      for (int64_t t = 0; t < args.n_tokens; t += Product::kMostTokens) {
+        LastResults(args, row, rows, t, strip, col, blocks);
+      }
+    }
+  }
+
+ private:
+  // Strips that are unpacked together, to be multiplied with a tile of tokens in turn.
+  static constexpr int kStrips = 2;
+
+  static int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
+  static int BlocksFrom(const MatmulArgs& args, int64_t col) {
+    return static_cast<int>(Least(kSectionCols, args.n_cols - col)) / Block::kCols;
+  }
+
+  // Whole panels; returns the first row behind them.
+  template <int P>
+  static int64_t Strips(const MatmulArgs& args, int64_t row) {
+    constexpr int64_t kRows = P * kPanelRows;
+    while (row + kRows <= args.row_end) {
+      const auto n = static_cast<int>(Least((args.row_end - row) / kRows, kStrips));
+      SomeStrips<P>(args, row, n);
+      row += n * kRows;
+    }
+    return row;
+  }
+  template <int P>
+  static void SomeStrips(const MatmulArgs& args, int64_t row, int n) {
+    const auto stride = static_cast<int64_t>(args.row_bytes);
+    const std::byte* w = args.weights + row * stride;
+    Strip<Format, P> strips[kStrips];
+    for (int64_t col = 0; col < args.n_cols; col += kSectionCols) {
+      const int blocks = BlocksFrom(args, col);
+      const std::byte* at = w + col / Block::kCols * Format::kBytes;
+      for (int i = 0; i < n; ++i) {
+        Unpack::template Panels<P>(at + i * P * kPanelRows * stride, stride, blocks, &strips[i]);
+      }
+      Product::template Tokens<P>(args, strips, n, col, blocks,
+                                  Next(args, row, n * P * kPanelRows, col), args.out + row,
+                                  args.out_stride);
+    }
+  }
+  // What is unpacked after a section of some rows.
+  static Upcoming Next(const MatmulArgs& args, int64_t row, int64_t rows, int64_t col) {
+    const auto stride = static_cast<int64_t>(args.row_bytes);
+    col += kSectionCols;
+    if (col >= args.n_cols) {
+      col = 0;
+      row += rows;
+      rows = Least(rows, args.row_end - row);
+    }
+    return {args.weights + row * stride + col / Block::kCols * Format::kBytes, stride, rows,
+            BlocksFrom(args, col) * Format::kBytes};
+  }
+  // A tile's tokens; what lies behind the last row is not to be written.
+  static void LastResults(const MatmulArgs& args, int64_t row, int rows, int64_t token,
+                          const Strip<Format, 1>& strip, int64_t col, int blocks) {
+    MatmulArgs part = args;
+    part.n_tokens = Least(Product::kMostTokens, args.n_tokens - token);
+    part.xq.q += token * args.n_cols;
+    part.xq.scale += token * (args.n_cols / kQuantBlock);
+    part.xq.sums += token * (args.n_cols / kSumBlock);
+    alignas(64) float out[kPanelRows * Product::kMostTokens];
+    float* results = args.out + token * args.out_stride + row;
+    for (int64_t i = 0; i < part.n_tokens; ++i) {
+      for (int r = 0; r < rows; ++r) out[i * kPanelRows + r] = results[i * args.out_stride + r];
+    }
+    Product::template Tokens<1>(part, &strip, 1, col, blocks, {}, out, kPanelRows);
+    for (int64_t i = 0; i < part.n_tokens; ++i) {
+      for (int r = 0; r < rows; ++r) results[i * args.out_stride + r] = out[i * kPanelRows + r];
+    }
+  }
+};
+
+}  // namespace llmrun::generic

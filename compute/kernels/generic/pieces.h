@@ -1,0 +1,150 @@
+// Where the bytes of quantized blocks come from, in the two ways that products read them. What a
+// format does with bytes is the same in both; only what lies beside each other differs.
+//
+// SixteenRows: a block of each of 16 rows, for panels. A piece of 16 bytes becomes four vectors:
+// lane r of the i-th has bytes 4i..4i+3 of row r.
+// FourBlocks: four blocks of one row. A piece becomes one vector, those of the blocks in turn.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compute/kernels/generic/unroll.h"
+
+namespace llmrun::generic {
+
+template <class Isa>
+struct BytesOf {
+  using V = typename Isa::B;
+};
+template <class Isa>
+struct IntsOf {
+  using V = typename Isa::I;
+};
+
+// What becomes of a piece: n vectors.
+template <class Of, int n>
+struct Parts {
+  typename Of::V v[n];
+
+  template <class Function>
+  LLMRUN_INLINE Parts Map(Function function) const {
+    Parts r;
+    LLMRUN_UNROLL for (int i = 0; i < n; ++i) r.v[i] = function(v[i]);
+    return r;
+  }
+  template <class Function>
+  LLMRUN_INLINE Parts With(const Parts& other, Function function) const {
+    Parts r;
+    LLMRUN_UNROLL for (int i = 0; i < n; ++i) r.v[i] = function(v[i], other.v[i]);
+    return r;
+  }
+};
+
+template <class Isa>
+struct SixteenRows {
+  using B = typename Isa::B;
+  using Pieces = Parts<BytesOf<Isa>, 4>;
+  using Ints = Parts<IntsOf<Isa>, 4>;
+  const std::byte* at;  // of row 0
+  int64_t stride;
+
+  LLMRUN_INLINE Pieces Piece(int offset) const {
+    Pieces r;
+    Isa::Transpose(at + offset, stride, r.v);
+    return r;
+  }
+  // The i-th four bytes of a piece.
+  LLMRUN_INLINE void Dwords(int offset, B (&dwords)[4]) const {
+    Isa::Transpose(at + offset, stride, dwords);
+  }
+  // Fields of four dwords' bits: kShift + kStep x i for the i-th of four subjects.
+  template <int kShift, int kStep, int kBits>
+  LLMRUN_INLINE static Ints Fields(B x) {
+    return {Isa::template Field<kShift, kBits>(x), Isa::template Field<kShift + kStep, kBits>(x),
+            Isa::template Field<kShift + 2 * kStep, kBits>(x),
+            Isa::template Field<kShift + 3 * kStep, kBits>(x)};
+  }
+  LLMRUN_INLINE typename Isa::F Halves(int offset) const {
+    return Isa::GatherHalves(at + offset, stride);
+  }
+  LLMRUN_INLINE typename Isa::I Bytes(int offset) const {
+    return Isa::GatherBytes(at + offset, stride);
+  }
+  // 32 bits, of the columns of a block, and what those of half the columns are, as 16 or 0.
+  LLMRUN_INLINE B Bits(int offset) const { return Isa::GatherWords(at + offset, stride); }
+  template <int half>
+  LLMRUN_INLINE static Pieces Fifth(B bits) {
+    return {FourBits<half * 16>(bits), FourBits<half * 16 + 4>(bits), FourBits<half * 16 + 8>(bits),
+            FourBits<half * 16 + 12>(bits)};
+  }
+  // Four bytes times 1, 3, 9 and 27, as 16.
+  LLMRUN_INLINE Pieces FourPowers(int offset) const {
+    Pieces r;
+    r.v[0] = Isa::GatherWords(at + offset, stride);
+    LLMRUN_UNROLL for (int i = 1; i < 4; ++i) {
+      r.v[i] = Isa::AddBytes(r.v[i - 1], Isa::AddBytes(r.v[i - 1], r.v[i - 1]));
+    }
+    return r;
+  }
+
+ private:
+  // A bit goes to the byte of its number: no two of the products below meet.
+  template <int kFirst>
+  LLMRUN_INLINE static B FourBits(B bits) {
+    const auto four = Isa::template Field<kFirst, 4>(bits);
+    const B spread = Isa::AsBytes(Isa::MulInts(four, Isa::SetInt(1 | 1 << 7 | 1 << 14 | 1 << 21)));
+    return Isa::template ShiftLeft<4>(Isa::AndBytes(spread, Isa::SetBytes(1)));
+  }
+};
+
+template <class Isa>
+struct FourBlocks {
+  using B = typename Isa::B;
+  using Pieces = Parts<BytesOf<Isa>, 1>;
+  using Ints = Parts<IntsOf<Isa>, 1>;
+  const std::byte* at;
+  int64_t stride;  // from block to block
+
+  LLMRUN_INLINE Pieces Piece(int offset) const {
+    const std::byte* p = at + offset;
+    return {Isa::FourPieces({p, p + stride, p + 2 * stride, p + 3 * stride})};
+  }
+  LLMRUN_INLINE void Dwords(int offset, B (&dwords)[4]) const {
+    const B piece = Piece(offset).v[0];
+    dwords[0] = Isa::template Dword<0>(piece);
+    dwords[1] = Isa::template Dword<1>(piece);
+    dwords[2] = Isa::template Dword<2>(piece);
+    dwords[3] = Isa::template Dword<3>(piece);
+  }
+  template <int kShift, int kStep, int kBits>
+  LLMRUN_INLINE static Ints Fields(B x) {
+    return {Isa::template Fields<kShift, kStep, kBits>(x)};
+  }
+  // One half of each block, for its four lanes.
+  LLMRUN_INLINE typename Isa::F Halves(int offset) const {
+    return Isa::FourHalves(at + offset, stride);
+  }
+  LLMRUN_INLINE B Bits(int offset) const { return Piece(offset).v[0]; }
+  template <int half>
+  LLMRUN_INLINE static Pieces Fifth(B bits) {
+    return {Isa::template SixteenBits<half>(bits)};
+  }
+  LLMRUN_INLINE Pieces FourPowers(int offset) const {
+    return {Isa::PowersOfThree(Isa::template Dword<3>(Piece(offset - 12).v[0]))};
+  }
+};
+
+// Sixteen neighbouring blocks of one row, for what there is one of in each.
+template <class Isa, int kStride>
+struct SixteenBlocks {
+  const std::byte* at;
+  LLMRUN_INLINE typename Isa::F Halves(int offset) const {
+    return Isa::template NeighbourHalves<kStride>(at + offset);
+  }
+  LLMRUN_INLINE typename Isa::I Bytes(int offset) const {
+    return Isa::GatherBytes(at + offset, kStride);
+  }
+};
+
+}  // namespace llmrun::generic
