@@ -14,9 +14,13 @@ Status CheckPiece(const TensorPiece& piece, TensorCheck* check) {
   const TensorView& view = piece.view;
   if (view.bytes == 0) return {};  // whatever its other dimensions say
   std::vector<float> values(view.row_elems());
+  const uint64_t row_bytes = view.rows() * view.row_bytes();
+  // Of a tensor in several pieces, only the last has the scale behind it.
+  const bool has_scale = view.bytes > row_bytes;
+  const float scale = has_scale ? TensorScale(view.dtype, view.data + row_bytes) : 1;
   for (uint64_t row = 0; row < view.rows(); ++row) {
     RETURN_IF_ERROR(DequantizeRow(view.dtype, view.data + row * view.row_bytes(),
-                                  static_cast<int64_t>(values.size()), values.data()));
+                                  static_cast<int64_t>(values.size()), values.data(), scale));
     // One pass without branches finds whether there is anything to look for: 0 * x is 0 for every
     // finite x and NaN for all others.
     float sum = 0;

@@ -23,7 +23,7 @@ constexpr Codec kCodecs[] = {
     {DType::kQ6_K, codec::DecodeQ6_K},    {DType::kIQ4_NL, codec::DecodeIq4Nl},
     {DType::kIQ4_XS, codec::DecodeIq4Xs}, {DType::kTQ1_0, codec::DecodeTq1_0},
     {DType::kTQ2_0, codec::DecodeTq2_0},  {DType::kMXFP4, codec::DecodeMxfp4},
-    {DType::kIQ2_BN, codec::DecodeIq2Bn},
+    {DType::kIQ2_BN, codec::DecodeIq2Bn}, {DType::kI2_S, codec::DecodeI2S},
 };
 
 const Codec* FindCodec(DType type) {
@@ -35,7 +35,7 @@ const Codec* FindCodec(DType type) {
 
 bool HasCodec(DType type) { return FindCodec(type) != nullptr; }
 
-Status DequantizeRow(DType type, const std::byte* row, int64_t n, float* out) {
+Status DequantizeRow(DType type, const std::byte* row, int64_t n, float* out, float tensor_scale) {
   const Codec* const codec = FindCodec(type);
   const BlockTraits& traits = TraitsOf(type);
   if (codec == nullptr) {
@@ -50,11 +50,14 @@ Status DequantizeRow(DType type, const std::byte* row, int64_t n, float* out) {
   for (int64_t i = 0; i < n; i += elems, block += traits.block_bytes) {
     codec->decode(block, out + i);
   }
-  if (traits.row_head_bytes != 0) {  // IQ2_BN: a float32, the scale of all values
-    const auto scale = codec::ReadAs<float>(row);
-    for (int64_t i = 0; i < n; ++i) out[i] *= scale;
-  }
+  // IQ2_BN: a float32, the scale of all values
+  const float scale = traits.row_head_bytes != 0 ? codec::ReadAs<float>(row) : tensor_scale;
+  for (int64_t i = 0; scale != 1 && i < n; ++i) out[i] *= scale;
   return {};
+}
+
+float TensorScale(DType type, const std::byte* end_of_rows) {
+  return type == DType::kI2_S ? codec::ReadAs<float>(end_of_rows) : 1;
 }
 
 }  // namespace llmrun

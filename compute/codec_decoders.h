@@ -60,5 +60,6 @@ void DecodeIq4Xs(const std::byte* block, float* out);
 void DecodeTq1_0(const std::byte* block, float* out);
 void DecodeTq2_0(const std::byte* block, float* out);
 void DecodeIq2Bn(const std::byte* block, float* out);  // before the row's scale
+void DecodeI2S(const std::byte* block, float* out);    // before the tensor's scale
 
 }  // namespace llmrun::codec

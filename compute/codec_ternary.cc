@@ -40,4 +40,11 @@ void DecodeIq2Bn(const std::byte* block, float* out) {
   }
 }
 
+// 32 bytes of two bits, four runs of 32 values, the first in the highest bits; offset 1
+void DecodeI2S(const std::byte* block, float* out) {
+  for (int i = 0; i < 128; ++i) {
+    out[i] = static_cast<float>((ByteAt(block + i % 32) >> (6 - i / 32 * 2) & 3) - 1);
+  }
+}
+
 }  // namespace llmrun::codec

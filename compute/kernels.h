@@ -54,6 +54,7 @@ struct MatmulArgs {
   QuantizedRows xq;          // read if UsesQuantizedActivations(dtype)
   float* out = nullptr;
   int64_t out_stride = 0;  // floats from one token to the next
+  float tensor_scale = 1;  // of I2_S, whose rows have none
 };
 
 // One query head against the n_pos >= 1 first positions of its key and value head:
@@ -80,7 +81,7 @@ struct Kernels {
   void (*quantize_rows)(const float* x, int64_t n_tokens, int64_t n_cols, int8_t* q, float* scale,
                         int16_t* sums);
   // False, with nothing written, when it declines: a type without kernel or n_cols not a multiple
-  // of its block.
+  // of MatmulColumns(dtype).
   bool (*matmul)(const MatmulArgs& args);
   // out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). out may be x.
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);
@@ -99,8 +100,11 @@ struct Kernels {
 const Kernels& KernelsFor(IsaLevel level);
 
 // Whether matmul knows the type: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K,
-// Q5_K, Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4.
+// Q5_K, Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4, I2_S, IQ2_BN.
 bool HasMatmul(DType type);
+// What n_cols must be a multiple of: the type's block; of I2_S and IQ2_BN 256. Requires:
+// HasMatmul(type).
+int64_t MatmulColumns(DType type);
 // Whether it takes its activations from MatmulArgs::xq rather than x. Requires: HasMatmul(type).
 bool UsesQuantizedActivations(DType type);
 

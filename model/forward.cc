@@ -24,6 +24,11 @@ const TensorPiece& Nearest(std::span<const TensorPiece> copies, std::optional<un
   return found == copies.end() ? copies.front() : *found;
 }
 
+// What stands behind the rows of the last piece.
+float ScaleOf(const WeightMatrix& matrix, const TensorPiece& last) {
+  return TensorScale(matrix.dtype, last.view.data + last.view.rows() * matrix.row_bytes);
+}
+
 }  // namespace
 
 void ForwardMember::Run() {
@@ -139,7 +144,8 @@ void ForwardMember::Multiply(const WeightMatrix& matrix, const ForwardInput& inp
                                        .x = input.x,
                                        .xq = input.xq,
                                        .out = out + first,
-                                       .out_stride = matrix.rows});
+                                       .out_stride = matrix.rows,
+                                       .tensor_scale = ScaleOf(matrix, pieces.back())});
     CHECK(done);  // binding checked type and shape
   }
 }

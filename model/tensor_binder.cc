@@ -60,6 +60,11 @@ Result<WeightMatrix> TensorBinder::Matrix(const std::string& name, int64_t rows,
                 fmt::format("type {} is not supported; those that are: {}", NameOf(tensor.dtype),
                             MatmulTypes()));
   }
+  if (cols % MatmulColumns(tensor.dtype) != 0) {
+    return Fail(ErrorCode::kUnavailable, tensor,
+                fmt::format("rows of {} values of type {} are not supported, only multiples of {}",
+                            cols, NameOf(tensor.dtype), MatmulColumns(tensor.dtype)));
+  }
   return WeightMatrix{.dtype = tensor.dtype,
                       .pieces = weights_.Pieces(id),
                       .row_bytes = RowBytes(tensor.dtype, tensor.dims[0]),

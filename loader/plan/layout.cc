@@ -43,7 +43,9 @@ TensorPart PartOf(const TensorIndex& index, TensorId id, const Rows& rows) {
   if (rows.end - rows.begin < all_rows) {
     const uint64_t row_bytes = RowBytes(tensor.dtype, tensor.dims[0]);
     part.extent.offset += rows.begin * row_bytes;
-    part.extent.bytes = (rows.end - rows.begin) * row_bytes;
+    // What stands behind the last row (I2_S) comes with it.
+    part.extent.bytes = rows.end == all_rows ? tensor.extent.bytes - rows.begin * row_bytes
+                                             : (rows.end - rows.begin) * row_bytes;
   }
   return part;
 }

@@ -158,13 +158,17 @@ double WantIq2Bn(const Row& b, size_t i) {
   return double{std::bit_cast<float>(scale)} * (Bits(b, 8 * byte + i % 64 / 16 * 2, 2) - 1);
 }
 
+double WantI2S(const Row& b, size_t i) {
+  return Bits(b, 8 * (i / 128 * 32 + i % 32) + 6 - i % 128 / 32 * 2, 2) - 1;
+}
+
 constexpr Layout kLayouts[] = {
     {DType::kQ4_0, 1, WantQ4_0},    {DType::kQ4_1, 1, WantQ4_1},    {DType::kQ5_0, 1, WantQ5_0},
     {DType::kQ5_1, 1, WantQ5_1},    {DType::kQ8_0, 1, WantQ8_0},    {DType::kQ2_K, 1, WantQ2_K},
     {DType::kQ3_K, 1, WantQ3_K},    {DType::kQ4_K, 1, WantQ4_K},    {DType::kQ5_K, 1, WantQ5_K},
     {DType::kQ6_K, 1, WantQ6_K},    {DType::kIQ4_NL, 1, WantIq4Nl}, {DType::kIQ4_XS, 1, WantIq4Xs},
     {DType::kTQ1_0, 1, WantTq1_0},  {DType::kTQ2_0, 1, WantTq2_0},  {DType::kMXFP4, 1, WantMxfp4},
-    {DType::kIQ2_BN, 3, WantIq2Bn},
+    {DType::kIQ2_BN, 3, WantIq2Bn}, {DType::kI2_S, 2, WantI2S},
 };
 
 }  // namespace

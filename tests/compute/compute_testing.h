@@ -64,9 +64,10 @@ class Guarded {
 };
 
 inline constexpr DType kMatmulTypes[] = {
-    DType::kF32,  DType::kF16,    DType::kBF16,   DType::kQ8_0,  DType::kQ4_0,  DType::kQ4_1,
-    DType::kQ5_0, DType::kQ5_1,   DType::kQ2_K,   DType::kQ3_K,  DType::kQ4_K,  DType::kQ5_K,
-    DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4};
+    DType::kF32,   DType::kF16,   DType::kBF16,  DType::kQ8_0,   DType::kQ4_0,
+    DType::kQ4_1,  DType::kQ5_0,  DType::kQ5_1,  DType::kQ2_K,   DType::kQ3_K,
+    DType::kQ4_K,  DType::kQ5_K,  DType::kQ6_K,  DType::kIQ4_NL, DType::kIQ4_XS,
+    DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4, DType::kI2_S,   DType::kIQ2_BN};
 inline constexpr auto kQuantTypes = std::span(kMatmulTypes).subspan<3>();
 
 inline std::vector<float> RandomFloats(int64_t n, std::mt19937& random, float sigma = 1.0F) {

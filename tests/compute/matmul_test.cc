@@ -20,9 +20,14 @@ using testing::Guarded;
 
 constexpr uint16_t kHalfOne = 0x3C00;
 
-std::vector<float> Decode(DType type, std::span<const std::byte> weights, int64_t n) {
-  std::vector<float> values(static_cast<size_t>(n));
-  EXPECT_TRUE(DequantizeRow(type, weights.data(), n, values.data()));
+std::vector<float> Decode(DType type, std::span<const std::byte> weights, int64_t rows,
+                          int64_t cols) {
+  std::vector<float> values(static_cast<size_t>(rows * cols));
+  const uint64_t row_bytes = RowBytes(type, static_cast<uint64_t>(cols));
+  for (int64_t r = 0; r < rows; ++r) {
+    EXPECT_TRUE(DequantizeRow(type, weights.data() + static_cast<uint64_t>(r) * row_bytes, cols,
+                              values.data() + r * cols));
+  }
   return values;
 }
 
@@ -56,8 +61,8 @@ Activations IntegerActivations(int64_t tokens, int64_t cols, auto value) {
 
 void ExpectExact(DType type, std::vector<std::byte> weights, int64_t rows, int64_t cols,
                  const Activations& a, int64_t tokens) {
-  testing::SetBlockScales(type, weights, kHalfOne);
-  const std::vector<float> values = Decode(type, weights, rows * cols);
+  testing::SetBlockScales(type, weights, kHalfOne, static_cast<uint64_t>(cols));
+  const std::vector<float> values = Decode(type, weights, rows, cols);
   for (const Kernels* kernels : testing::SupportedKernels()) {
     std::vector<float> out(static_cast<size_t>(rows * tokens));
     ASSERT_TRUE(kernels->matmul(ArgsFor(type, weights.data(), rows, cols, a, tokens, out.data())));
@@ -75,8 +80,8 @@ void ExpectExact(DType type, std::vector<std::byte> weights, int64_t rows, int64
 // One row for each byte value of the quants, one token for each activation value.
 TEST(MatmulExact, EveryByteTimesEveryActivation) {
   for (DType type : testing::kQuantTypes) {
-    const auto cols = static_cast<int64_t>(TraitsOf(type).block_elems);
-    const size_t row_bytes = TraitsOf(type).block_bytes;
+    const int64_t cols = MatmulColumns(type);
+    const size_t row_bytes = RowBytes(type, static_cast<uint64_t>(cols));
     std::vector<std::byte> weights(256 * row_bytes);
     for (size_t i = 0; i < weights.size(); ++i) {
       weights[i] = static_cast<std::byte>(i / row_bytes);
@@ -113,7 +118,7 @@ TEST(MatmulExact, Extremes) {
 TEST(MatmulExact, AllFieldsRandomAllTails) {
   std::mt19937 random(5);
   for (DType type : testing::kQuantTypes) {
-    const bool chunks = TraitsOf(type).block_elems == 256;
+    const bool chunks = MatmulColumns(type) == 256;
     for (int64_t cols : {32, 64, 96, 224, 256, 288, 512, 576, 896}) {
       if (chunks && cols % 256 != 0) continue;
       const Activations a = IntegerActivations(
@@ -129,7 +134,7 @@ TEST(MatmulExact, AllFieldsRandomAllTails) {
 class MatmulTypes : public ::testing::TestWithParam<DType> {
  protected:
   std::vector<int64_t> ColumnCounts() const {
-    switch (TraitsOf(GetParam()).block_elems) {
+    switch (MatmulColumns(GetParam())) {
       case 1:
         return {1, 15, 16, 17, 37, 64, 100, 512};
       case 32:
@@ -146,7 +151,7 @@ TEST_P(MatmulTypes, IsCloseToFloat64) {
   constexpr int64_t kTokens = 6;
   for (int64_t cols : ColumnCounts()) {
     const auto weights = testing::RandomWeights(GetParam(), kRows, cols, random);
-    const auto values = Decode(GetParam(), weights, kRows * cols);
+    const auto values = Decode(GetParam(), weights, kRows, cols);
     const Activations a =
         testing::Quantize(testing::RandomFloats(kTokens * cols, random, 3.0F), kTokens, cols);
     for (const Kernels* kernels : testing::SupportedKernels()) {
@@ -315,6 +320,26 @@ TEST_P(MatmulTypes, NanAndInfinityStayInTheirToken) {
 INSTANTIATE_TEST_SUITE_P(All, MatmulTypes, ::testing::ValuesIn(testing::kMatmulTypes),
                          [](const auto& test) { return std::string(NameOf(test.param)); });
 
+TEST(Matmul, TensorScaleMultipliesResults) {
+  std::mt19937 random(12);
+  constexpr int64_t kRows = 21;
+  constexpr int64_t kTokens = 3;
+  const auto weights = testing::RandomWeights(DType::kI2_S, kRows, 512, random);
+  const Activations a =
+      testing::Quantize(testing::RandomFloats(kTokens * 512, random), kTokens, 512);
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    std::vector<float> plain(kRows * kTokens);
+    std::vector<float> scaled(kRows * kTokens);
+    MatmulArgs args = ArgsFor(DType::kI2_S, weights.data(), kRows, 512, a, kTokens, plain.data());
+    ASSERT_TRUE(kernels->matmul(args));
+    args.out = scaled.data();
+    args.tensor_scale = 0.3F;
+    ASSERT_TRUE(kernels->matmul(args));
+    for (float& value : plain) value *= 0.3F;
+    EXPECT_EQ(Bits(scaled), Bits(plain));
+  }
+}
+
 TEST(Matmul, DeclinesWithoutWriting) {
   const std::vector<std::byte> weights(4096);
   const Activations a = testing::Quantize(std::vector<float>(256, 1.0F), 1, 256);
@@ -324,7 +349,7 @@ TEST(Matmul, DeclinesWithoutWriting) {
     EXPECT_FALSE(kernels->matmul(args));
     for (DType type : testing::kQuantTypes) {
       args.dtype = type;
-      args.n_cols = TraitsOf(type).block_elems == 32 ? 48 : 224;
+      args.n_cols = MatmulColumns(type) == 32 ? 48 : 224;
       EXPECT_FALSE(kernels->matmul(args)) << NameOf(type);
     }
     EXPECT_EQ(out, 42);

@@ -21,7 +21,7 @@ inline constexpr DType kCodecTypes[] = {
     DType::kF32,   DType::kF16,   DType::kBF16,  DType::kQ4_0,   DType::kQ4_1,
     DType::kQ5_0,  DType::kQ5_1,  DType::kQ8_0,  DType::kQ2_K,   DType::kQ3_K,
     DType::kQ4_K,  DType::kQ5_K,  DType::kQ6_K,  DType::kIQ4_NL, DType::kIQ4_XS,
-    DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4, DType::kIQ2_BN};
+    DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4, DType::kIQ2_BN, DType::kI2_S};
 
 // The offsets of the f16 scales and minimums in a block of a quantized type.
 inline std::vector<size_t> ScaleOffsets(DType type) {
@@ -43,6 +43,7 @@ inline std::vector<size_t> ScaleOffsets(DType type) {
       return {64};
     case DType::kMXFP4:   // an exponent
     case DType::kIQ2_BN:  // a float32 before each row
+    case DType::kI2_S:    // a float32 behind the tensor
       return {};
     default:
       return {0};

@@ -18,7 +18,8 @@ struct PlanTensor {
   std::string name;
   uint64_t offset;
   uint64_t bytes;
-  std::vector<uint64_t> dims = {};  // of float32; none: whatever is that long
+  std::vector<uint64_t> dims = {};  // none: whatever is that long
+  DType type = DType::kF32;
 };
 struct PlanFile {
   uint64_t file_bytes;
@@ -37,6 +38,7 @@ inline TensorIndex MakeIndex(const std::vector<PlanFile>& specs) {
       info.file_offset = tensor.offset;
       info.bytes = tensor.bytes;
       if (tensor.dims.empty()) continue;
+      info.dtype = tensor.type;
       info.n_dims = static_cast<int>(tensor.dims.size());
       std::ranges::copy(tensor.dims, info.dims.begin());
     }

@@ -71,6 +71,18 @@ TEST(ShardPlan, GoldenExample) {
   }
 }
 
+// The scale of an I2_S tensor stands behind its last row.
+TEST(ShardPlan, WhatStandsBehindTheLastRowComesWithIt) {
+  const TensorIndex index =
+      MakeIndex({{40'000, {{"blk.0.ternary", 4096, 256 * 64 + 32, {256, 256}, DType::kI2_S}}}});
+  const PlacementPlan plan = PlanOn(TwoNodesOf("1GB"), index, kSharded);
+  const auto parts = PartsOf(plan, *index.Find("blk.0.ternary"));
+  ASSERT_THAT(parts, SizeIs(2));
+  EXPECT_EQ(parts[0].extent.bytes, 128U * 64);
+  EXPECT_EQ(parts[1].extent.offset, 4096U + 128 * 64);
+  EXPECT_EQ(parts[1].extent.bytes, 128U * 64 + 32);
+}
+
 TEST(ShardPlan, NodesGetRowsAsTheyHaveCores) {
   Machine machine = TwoNodesOf("1GB");
   std::erase_if(machine.cpus, [](const Cpu& cpu) { return cpu.node == 1 && cpu.os_index > 4; });

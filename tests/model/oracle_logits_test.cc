@@ -79,14 +79,18 @@ double BoundOf(Precision precision, double peer_nmse) {
   return 1.5 * peer_nmse;
 }
 
+double PeerNmse(const fs::path& folder) {
+  std::ifstream meta_file(folder / "meta.json");
+  return nlohmann::json::parse(meta_file).at("peer_nmse").get<double>();
+}
+
 class OracleLogits : public ::testing::TestWithParam<std::tuple<OracleCase, IsaLevel>> {};
 
 TEST_P(OracleLogits, AreNearTheTruth) {
   const auto& [oracle_case, isa] = GetParam();
   const fs::path folder = OracleRoot() / oracle_case.folder;
   if (!fs::exists(folder)) GTEST_SKIP() << "no oracle data at " << folder;
-  std::ifstream meta_file(folder / "meta.json");
-  const double peer_nmse = nlohmann::json::parse(meta_file).at("peer_nmse").get<double>();
+  const double peer_nmse = PeerNmse(folder);
   const double bound = BoundOf(oracle_case.precision, peer_nmse);
   const double nmse = MeasureNmse(folder / "model.gguf", folder, isa);
   std::printf("%-28s %-11s nmse %.3g  bound %.3g  peer %.3g\n", oracle_case.folder,
@@ -117,6 +121,8 @@ constexpr OracleCase kCases[] = {
     {"quant/llama-tq1_0", Precision::kQuantized},
     {"quant/llama-tq2_0", Precision::kQuantized},
     {"quant/llama-mxfp4", Precision::kQuantized},
+    {"quant/llama-i2_s", Precision::kQuantized},
+    {"quant/llama-iq2_bn", Precision::kQuantized},
     {"arch/llama31-ropefreqs-f16", Precision::kHalf},
 };
 
@@ -134,6 +140,23 @@ INSTANTIATE_TEST_SUITE_P(All, OracleLogits,
                          ::testing::Combine(::testing::ValuesIn(kCases),
                                             ::testing::ValuesIn(SupportedIsaLevels())),
                          CaseName);
+
+// Single cases are samples of rounding noise; all of them together are not.
+TEST(OracleQuants, AreNearerToTheTruthThanOtherPrograms) {
+  double sum = 0;
+  int cases = 0;
+  for (const OracleCase& oracle_case : kCases) {
+    const fs::path folder = OracleRoot() / oracle_case.folder;
+    if (oracle_case.precision != Precision::kQuantized || !fs::exists(folder)) continue;
+    const double nmse = MeasureNmse(folder / "model.gguf", folder, SupportedIsaLevels().back());
+    sum += std::log(nmse / PeerNmse(folder));
+    ++cases;
+  }
+  if (cases == 0) GTEST_SKIP() << "no oracle data at " << OracleRoot();
+  std::printf("geometric mean of %d cases: %.3f of the others' errors\n", cases,
+              std::exp(sum / cases));
+  EXPECT_LE(std::exp(sum / cases), 1.0);
+}
 
 // The truth is that of the F16 file; Q8_0 has other weights too, and 8-bit activations.
 struct TinyCase {

@@ -450,7 +450,7 @@ const BadTensors kBadTensors[] = {
      ErrorCode::kUnavailable,
      {"'blk.1.attn_v.weight'", "type I16",
       "F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16, "
-      "TQ1_0, TQ2_0, MXFP4"}},
+      "TQ1_0, TQ2_0, I2_S, MXFP4, IQ2_BN"}},
     {"NormOfOtherType",
      {},
      [](TensorInfo& t) { t.dtype = DType::kI32; },

@@ -108,7 +108,10 @@ struct Ints : Bytes {
     return {_mm256_maddubs_epi16(w.low, x.low), _mm256_maddubs_epi16(w.high, x.high)};
   }
   static Shorts AddShorts(Shorts a, Shorts b) {
-    return {_mm256_add_epi16(a.low, b.low), _mm256_add_epi16(a.high, b.high)};
+    Shorts sum = {_mm256_add_epi16(a.low, b.low), _mm256_add_epi16(a.high, b.high)};
+    // GCC would put all sums off until their last one is needed, and products in memory meanwhile.
+    asm("" : "+x"(sum.low), "+x"(sum.high));
+    return sum;
   }
   static I AddPairsOfShorts(I sum, Shorts x) {
     const __m256i ones = _mm256_set1_epi16(1);

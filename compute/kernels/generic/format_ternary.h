@@ -82,4 +82,49 @@ struct TQ1_0 : TernaryBlocks<Isa> {
   }
 };
 
+// Rows of 256 columns' bytes: one scale for a row, or for the tensor, is for the caller to multiply
+// results with.
+template <class Isa>
+struct TernaryRows : TernaryBlocks<Isa> {
+  static constexpr int kBytes = 64;
+  template <class In>
+  LLMRUN_INLINE static typename Isa::F Scale(const In& /*in*/) {
+    return Isa::Set(1.0F);
+  }
+};
+
+// 16 bytes hold 64 columns, 16 in the lowest bits of all bytes, then 16 in the next (ik_llama.cpp).
+template <class Isa>
+struct IQ2_BN : TernaryRows<Isa> {
+  using Ops = ByteOps<Isa>;
+  template <class In, class Emit>
+  LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
+    LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
+      const auto bytes = in.Piece(i * 16);
+      emit(4 * i, Ops::And(bytes, 3));
+      emit(4 * i + 1, Ops::And(Ops::template Shift<2>(bytes), 3));
+      emit(4 * i + 2, Ops::And(Ops::template Shift<4>(bytes), 3));
+      emit(4 * i + 3, Ops::And(Ops::template Shift<6>(bytes), 3));
+    }
+  }
+};
+
+// 32 bytes hold 128 columns, 32 in the highest bits of all bytes, then 32 in the next (the x86
+// layout of BitNet's models).
+template <class Isa>
+struct I2_S : TernaryRows<Isa> {
+  using Ops = ByteOps<Isa>;
+  template <class In, class Emit>
+  LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
+    LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
+      const auto bytes = in.Piece(i * 16);
+      const int at = i / 2 * 8 + i % 2;
+      emit(at, Ops::And(Ops::template Shift<6>(bytes), 3));
+      emit(at + 2, Ops::And(Ops::template Shift<4>(bytes), 3));
+      emit(at + 4, Ops::And(Ops::template Shift<2>(bytes), 3));
+      emit(at + 6, Ops::And(bytes, 3));
+    }
+  }
+};
+
 }  // namespace llmrun::generic

@@ -28,6 +28,23 @@ bool QuantMatmul(const MatmulArgs& args) {
   return true;
 }
 
+// One scale multiplies the results of each row: it stands before the row, or is args.tensor_scale.
+template <class Isa, template <class> class Format, int kHeadBytes>
+bool RowScaledMatmul(const MatmulArgs& args) {
+  MatmulArgs sums = args;
+  sums.weights += kHeadBytes;
+  if (!QuantMatmul<Isa, Format>(sums)) return false;
+  for (int64_t row = args.row_begin; row < args.row_end; ++row) {
+    float scale = args.tensor_scale;
+    if constexpr (kHeadBytes != 0) {
+      __builtin_memcpy(&scale, args.weights + static_cast<uint64_t>(row) * args.row_bytes,
+                       sizeof scale);
+    }
+    for (int64_t t = 0; t < args.n_tokens; ++t) args.out[t * args.out_stride + row] *= scale;
+  }
+  return true;
+}
+
 template <class Isa>
 bool Matmul(const MatmulArgs& args) {
   switch (args.dtype) {
@@ -67,6 +84,10 @@ bool Matmul(const MatmulArgs& args) {
       return QuantMatmul<Isa, TQ1_0>(args);
     case DType::kTQ2_0:
       return QuantMatmul<Isa, TQ2_0>(args);
+    case DType::kIQ2_BN:
+      return RowScaledMatmul<Isa, IQ2_BN, 4>(args);
+    case DType::kI2_S:
+      return RowScaledMatmul<Isa, I2_S, 0>(args);
     default:
       return false;
   }
