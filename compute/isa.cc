@@ -1,6 +1,10 @@
 // Which instruction sets this machine has. __builtin_cpu_supports asks the processor (CPUID) and
 // the operating system (XCR0: whether it saves the wider registers).
 #include <cpuid.h>
+#include <fmt/format.h>
+
+#include <iterator>
+#include <string>
 
 #include "base/error.h"
 #include "compute/kernels.h"
@@ -8,12 +12,19 @@
 namespace llmrun {
 namespace {
 
-constexpr IsaLevel kLevels[] = {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvx512};
+constexpr IsaLevel kLevels[] = {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvxVnni,
+                                IsaLevel::kAvx512};
 
 // The half-precision conversions, which clang 14's __builtin_cpu_supports does not know.
 bool HasF16c() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
+// Leaf 7, sub-leaf 1, EAX bit 4.
+bool HasAvxVnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
 }
 
 bool Supported(IsaLevel level) {
@@ -26,6 +37,8 @@ bool Supported(IsaLevel level) {
       return true;
     case IsaLevel::kAvx2:
       return avx2;
+    case IsaLevel::kAvxVnni:
+      return avx2 && HasAvxVnni();
     case IsaLevel::kAvx512:
       return avx512;
   }
@@ -40,6 +53,8 @@ std::string_view NameOf(IsaLevel level) {
       return "portable";
     case IsaLevel::kAvx2:
       return "avx2";
+    case IsaLevel::kAvxVnni:
+      return "avxvnni";
     case IsaLevel::kAvx512:
       return "avx512vnni";
   }
@@ -57,8 +72,10 @@ Result<IsaLevel> ChooseIsa(std::string_view override) {
     if (Supported(level)) best = level;
   }
   if (override.empty()) return best;
-  return MakeError(ErrorCode::kUsage, "unknown instruction set '{}', known are {}, {}, {}",
-                   override, NameOf(kLevels[0]), NameOf(kLevels[1]), NameOf(kLevels[2]));
+  std::string known;
+  for (IsaLevel level : kLevels) fmt::format_to(std::back_inserter(known), ", {}", NameOf(level));
+  return MakeError(ErrorCode::kUsage, "unknown instruction set '{}', known are {}", override,
+                   std::string_view(known).substr(2));
 }
 
 }  // namespace llmrun

@@ -18,6 +18,8 @@ const Kernels& KernelsFor(IsaLevel level) {
   switch (level) {
     case IsaLevel::kAvx512:
       return avx512::kKernels;
+    case IsaLevel::kAvxVnni:
+      return avxvnni::kKernels;
     case IsaLevel::kAvx2:
       return avx2::kKernels;
     case IsaLevel::kPortable:

@@ -21,10 +21,11 @@ namespace llmrun {
 enum class IsaLevel : uint8_t {
   kPortable,  // any x86-64 (or other) processor
   kAvx2,      // AVX2 + FMA + F16C
+  kAvxVnni,   // AVX-VNNI, and what kAvx2 needs
   kAvx512,    // AVX-512 F/BW/DQ/VL + VNNI, and what kAvx2 needs
 };
 
-std::string_view NameOf(IsaLevel level);  // "portable", "avx2", "avx512vnni"
+std::string_view NameOf(IsaLevel level);  // "portable", "avx2", "avxvnni", "avx512vnni"
 
 // The level to run with: the best of this machine when `override` (the value of LLM_RUN_ISA) is
 // empty, else the named one. kUsage for an unknown name, kUnavailable when the processor or the

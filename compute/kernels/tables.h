@@ -9,6 +9,9 @@ extern const Kernels kKernels;
 namespace llmrun::avx2 {
 extern const Kernels kKernels;
 }
+namespace llmrun::avxvnni {
+extern const Kernels kKernels;
+}
 namespace llmrun::avx512 {
 extern const Kernels kKernels;
 }

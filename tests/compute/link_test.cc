@@ -24,7 +24,7 @@ std::vector<std::string> LinesOf(const std::string& command) {
 }
 
 TEST(Link, InstructionSetFilesShareNoInlineCode) {
-  for (const std::string isa : {"avx2", "avx512"}) {
+  for (const std::string isa : {"avx2", "avxvnni", "avx512"}) {
     const std::string objects =
         fmt::format("{}/compute/CMakeFiles/compute.dir/kernels/{}/*.o", LLMRUN_BINARY_DIR, isa);
     const auto symbols = LinesOf("nm --demangle --defined-only " + objects + " 2>/dev/null");

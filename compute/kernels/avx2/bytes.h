@@ -21,26 +21,26 @@ struct Bytes : Floats {
     for (int i = 0; i < 4; ++i) dwords[i] = {low[i], high[i]};
   }
 
-  static B SetBytes(int x) {
+  LLMRUN_INLINE static B SetBytes(int x) {
     const __m256i bytes = _mm256_set1_epi8(static_cast<char>(x));
     return {bytes, bytes};
   }
-  static B AndBytes(B a, B b) {
+  LLMRUN_INLINE static B AndBytes(B a, B b) {
     return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)};
   }
-  static B OrBytes(B a, B b) {
+  LLMRUN_INLINE static B OrBytes(B a, B b) {
     return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
   }
-  static B AddBytes(B a, B b) {
+  LLMRUN_INLINE static B AddBytes(B a, B b) {
     return {_mm256_add_epi8(a.low, b.low), _mm256_add_epi8(a.high, b.high)};
   }
-  static B LookUp(uint64_t low, uint64_t high, B x) {
+  LLMRUN_INLINE static B LookUp(uint64_t low, uint64_t high, B x) {
     const __m256i table = _mm256_broadcastsi128_si256(
         _mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low)));
     return {_mm256_shuffle_epi8(table, x.low), _mm256_shuffle_epi8(table, x.high)};
   }
   template <int kLeast>
-  static B AtLeast(B x) {
+  LLMRUN_INLINE static B AtLeast(B x) {
     const __m256i least = _mm256_set1_epi8(static_cast<char>(kLeast));
     const auto one = [&](__m256i v) {
       return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_max_epu8(v, least), v), _mm256_set1_epi8(1));
@@ -48,7 +48,7 @@ struct Bytes : Floats {
     return {one(x.low), one(x.high)};
   }
   template <int half>
-  static B SixteenBits(B x) {
+  LLMRUN_INLINE static B SixteenBits(B x) {
     const __m256i from = _mm256_broadcastsi128_si256(
         _mm_set_epi64x(0x0101010101010101 * (2 * half + 1), 0x0101010101010101 * (2 * half)));
     const __m256i bits = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
@@ -58,7 +58,7 @@ struct Bytes : Floats {
     };
     return {sixteen(x.low), sixteen(x.high)};
   }
-  static B PowersOfThree(B x) {
+  LLMRUN_INLINE static B PowersOfThree(B x) {
     const B three = AddBytes(x, AddBytes(x, x));
     const B nine = AddBytes(three, AddBytes(three, three));
     const B last = AddBytes(nine, AddBytes(nine, nine));
@@ -69,45 +69,46 @@ struct Bytes : Floats {
     return {blend(x.low, three.low, nine.low, last.low),
             blend(x.high, three.high, nine.high, last.high)};
   }
-  static B XorBytes(B a, B b) {
+  LLMRUN_INLINE static B XorBytes(B a, B b) {
     return {_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high)};
   }
   template <int n>
-  static B ShiftRight(B x) {
+  LLMRUN_INLINE static B ShiftRight(B x) {
     return {_mm256_srli_epi16(x.low, n), _mm256_srli_epi16(x.high, n)};
   }
   template <int n>
-  static B ShiftLeft(B x) {
+  LLMRUN_INLINE static B ShiftLeft(B x) {
     return {_mm256_slli_epi16(x.low, n), _mm256_slli_epi16(x.high, n)};
   }
 
-  static void StoreGroup(std::byte* at, B x) {
+  LLMRUN_INLINE static void StoreGroup(std::byte* at, B x) {
     _mm256_store_si256(reinterpret_cast<__m256i*>(at), x.low);
     _mm256_store_si256(reinterpret_cast<__m256i*>(at) + 1, x.high);
   }
-  static B LoadGroup(const std::byte* at) {
+  LLMRUN_INLINE static B LoadGroup(const std::byte* at) {
     return {_mm256_load_si256(reinterpret_cast<const __m256i*>(at)),
             _mm256_load_si256(reinterpret_cast<const __m256i*>(at) + 1)};
   }
-  static B SpreadFour(const int8_t* at) {
+  LLMRUN_INLINE static B SpreadFour(const int8_t* at) {
     const __m256i four = _mm256_set1_epi32(Word(reinterpret_cast<const std::byte*>(at)));
     return {four, four};
   }
-  static B LoadBytes(const int8_t* at) { return {Load32(at), Load32(at + 32)}; }
-  static B FourPieces(const std::byte* const (&at)[4]) {
+  LLMRUN_INLINE static B LoadBytes(const int8_t* at) { return {Load32(at), Load32(at + 32)}; }
+  LLMRUN_INLINE static B FourPieces(const std::byte* const (&at)[4]) {
     return {TwoPieces(at[0], at[1]), TwoPieces(at[2], at[3])};
   }
   template <int i>
-  static B Dword(B x) {
+  LLMRUN_INLINE static B Dword(B x) {
     return {_mm256_shuffle_epi32(x.low, i * 0x55), _mm256_shuffle_epi32(x.high, i * 0x55)};
   }
 
  private:
-  static __m256i TwoPieces(const std::byte* low, const std::byte* high) {
+  LLMRUN_INLINE static __m256i TwoPieces(const std::byte* low, const std::byte* high) {
     return _mm256_inserti128_si256(_mm256_castsi128_si256(Load16(low)), Load16(high), 1);
   }
   // Rows i and i + 4 in the halves of a register, then 4 x 4 double words in each half.
-  static void TransposeEight(const std::byte* at, int64_t stride, __m256i (&dwords)[4]) {
+  LLMRUN_INLINE static void TransposeEight(const std::byte* at, int64_t stride,
+                                           __m256i (&dwords)[4]) {
     __m256i rows[4];
     for (int i = 0; i < 4; ++i) {
       rows[i] = TwoPieces(at + i * stride, at + (i + 4) * stride);

@@ -12,52 +12,68 @@
 namespace llmrun::avx2 {
 
 struct Floats : Vectors {
-  static F Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-  static F Zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
-  static F Load(const float* at) { return {_mm256_loadu_ps(at), _mm256_loadu_ps(at + 8)}; }
-  static F LoadF32(const std::byte* at) {
+  LLMRUN_INLINE static F Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  LLMRUN_INLINE static F Zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  LLMRUN_INLINE static F Load(const float* at) {
+    return {_mm256_loadu_ps(at), _mm256_loadu_ps(at + 8)};
+  }
+  LLMRUN_INLINE static F LoadF32(const std::byte* at) {
     return {_mm256_castsi256_ps(Load32(at)), _mm256_castsi256_ps(Load32(at + 32))};
   }
-  static F LoadF16(const std::byte* at) {
+  LLMRUN_INLINE static F LoadF16(const std::byte* at) {
     return {_mm256_cvtph_ps(Load16(at)), _mm256_cvtph_ps(Load16(at + 16))};
   }
-  static F LoadBf16(const std::byte* at) { return {WidenBf16(at), WidenBf16(at + 16)}; }
-  static void Store(float* at, F x) {
+  LLMRUN_INLINE static F LoadBf16(const std::byte* at) {
+    return {WidenBf16(at), WidenBf16(at + 16)};
+  }
+  LLMRUN_INLINE static void Store(float* at, F x) {
     _mm256_storeu_ps(at, x.low);
     _mm256_storeu_ps(at + 8, x.high);
   }
-  static void StoreF16(std::byte* at, F x) {
+  LLMRUN_INLINE static void StoreF16(std::byte* at, F x) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     Store16(at, _mm256_cvtps_ph(x.low, kNearest));
     Store16(at + 16, _mm256_cvtps_ph(x.high, kNearest));
   }
 
-  static F Add(F a, F b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
-  static F Sub(F a, F b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
-  static F Mul(F a, F b) { return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)}; }
-  static F Div(F a, F b) { return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)}; }
-  static F Min(F a, F b) { return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)}; }
-  static F Max(F a, F b) { return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)}; }
-  static F Fma(F a, F b, F c) {
+  LLMRUN_INLINE static F Add(F a, F b) {
+    return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+  }
+  LLMRUN_INLINE static F Sub(F a, F b) {
+    return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+  }
+  LLMRUN_INLINE static F Mul(F a, F b) {
+    return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+  }
+  LLMRUN_INLINE static F Div(F a, F b) {
+    return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+  }
+  LLMRUN_INLINE static F Min(F a, F b) {
+    return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+  }
+  LLMRUN_INLINE static F Max(F a, F b) {
+    return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+  }
+  LLMRUN_INLINE static F Fma(F a, F b, F c) {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
   }
-  static float ReduceAdd(F x) {
+  LLMRUN_INLINE static float ReduceAdd(F x) {
     const __m256 eight = _mm256_add_ps(x.low, x.high);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     four = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four))) + 0.0F;
   }
-  static float ReduceMax(F x) {
+  LLMRUN_INLINE static float ReduceMax(F x) {
     const __m256 eight = _mm256_max_ps(x.low, x.high);
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     four = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
   }
-  static F ScaleByPowerOfTwo(F x, F shifted) {
+  LLMRUN_INLINE static F ScaleByPowerOfTwo(F x, F shifted) {
     return {ScaleEight(x.low, shifted.low), ScaleEight(x.high, shifted.high)};
   }
 
-  static uint32_t MaxMagnitudeBits(F a, F b) {
+  LLMRUN_INLINE static uint32_t MaxMagnitudeBits(F a, F b) {
     const __m256i eight = _mm256_max_epu32(_mm256_max_epu32(Magnitude(a.low), Magnitude(a.high)),
                                            _mm256_max_epu32(Magnitude(b.low), Magnitude(b.high)));
     __m128i four = _mm_max_epu32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
@@ -65,7 +81,7 @@ struct Floats : Vectors {
     return static_cast<uint32_t>(
         _mm_cvtsi128_si32(_mm_max_epu32(four, _mm_shuffle_epi32(four, 1))));
   }
-  static int16_t StoreRounded(int8_t* at, F x) {
+  LLMRUN_INLINE static int16_t StoreRounded(int8_t* at, F x) {
     const __m256i low = _mm256_cvtps_epi32(x.low);
     const __m256i high = _mm256_cvtps_epi32(x.high);
     // Packing works inside 128-bit halves: 64-bit parts 0, 2, 1, 3 restore the order.
@@ -76,22 +92,22 @@ struct Floats : Vectors {
     four = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
     return static_cast<int16_t>(_mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 1))));
   }
-  static F Negate(F x) {
+  LLMRUN_INLINE static F Negate(F x) {
     const __m256 sign = _mm256_set1_ps(-0.0F);
     return {_mm256_xor_ps(x.low, sign), _mm256_xor_ps(x.high, sign)};
   }
 
  private:
-  static __m256 WidenBf16(const std::byte* at) {
+  LLMRUN_INLINE static __m256 WidenBf16(const std::byte* at) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(Load16(at)), 16));
   }
-  static __m256i Magnitude(__m256 x) {
+  LLMRUN_INLINE static __m256i Magnitude(__m256 x) {
     return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7FFFFFFF));
   }
-  static __m256 PowerOfTwo(__m256i n) {
+  LLMRUN_INLINE static __m256 PowerOfTwo(__m256i n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
   }
-  static __m256 ScaleEight(__m256 x, __m256 shifted) {
+  LLMRUN_INLINE static __m256 ScaleEight(__m256 x, __m256 shifted) {
     const __m256i n = _mm256_sub_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(0x4B400000));
     const __m256i half = _mm256_srai_epi32(n, 1);
     return _mm256_mul_ps(_mm256_mul_ps(x, PowerOfTwo(half)), PowerOfTwo(_mm256_sub_epi32(n, half)));

@@ -1,0 +1,19 @@
+// This folder's instruction set applied to every kernel.
+#include "compute/kernels.h"
+
+#include "compute/kernels/avxvnni/isa.h"
+#include "compute/kernels/generic/attention.h"
+#include "compute/kernels/generic/layers.h"
+#include "compute/kernels/generic/matmul.h"
+#include "compute/kernels/generic/quantize.h"
+#include "compute/kernels/tables.h"
+
+namespace llmrun::avxvnni {
+
+constinit const Kernels kKernels = {
+    IsaLevel::kAvxVnni,    generic::QuantizeRows<Isa>, generic::Matmul<Isa>,
+    generic::RmsNorm<Isa>, generic::SiluMul<Isa>,      generic::Add<Isa>,
+    generic::Rope<Isa>,    generic::Attention<Isa>,    generic::StoreKv<Isa>,
+};
+
+}  // namespace llmrun::avxvnni
