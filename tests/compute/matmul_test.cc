@@ -237,6 +237,45 @@ TEST_P(MatmulTypes, LargeBatchesEqualSmallOnes) {
   }
 }
 
+// Longer than what is summed, and than what one token is multiplied with, at a time.
+TEST_P(MatmulTypes, LongRowsHaveTheSameBitsToo) {
+  std::mt19937 random(13);
+  constexpr int64_t kRows = 18;
+  constexpr int64_t kTokens = 3;
+  for (int64_t cols : {4096 + 256, 16384 + 512}) {
+    const auto weights = testing::RandomWeights(GetParam(), kRows, cols, random);
+    const auto values = Decode(GetParam(), weights, kRows, cols);
+    const Activations a =
+        testing::Quantize(testing::RandomFloats(kTokens * cols, random), kTokens, cols);
+    std::vector<float> want;
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      std::vector<float> all(kRows * kTokens);
+      std::vector<float> single(kRows * kTokens);
+      MatmulArgs args = ArgsFor(GetParam(), weights.data(), kRows, cols, a, kTokens, all.data());
+      ASSERT_TRUE(kernels->matmul(args));
+      args.n_tokens = 1;
+      for (int64_t t = 0; t < kTokens; ++t) {
+        args.x = a.x.data() + t * cols;
+        args.xq = {a.q.data() + t * cols, a.scale.data() + t * cols / kQuantBlock,
+                   a.sums.data() + t * cols / kSumBlock};
+        args.out = single.data() + t * kRows;
+        ASSERT_TRUE(kernels->matmul(args));
+      }
+      if (want.empty()) want = all;
+      EXPECT_EQ(Bits(all), Bits(want)) << NameOf(kernels->isa) << " cols " << cols;
+      EXPECT_EQ(Bits(single), Bits(want)) << NameOf(kernels->isa) << " cols " << cols;
+    }
+    double error = 0;
+    double power = 0;
+    for (int64_t i = 0; i < kRows * kTokens; ++i) {
+      const double truth = Truth(GetParam(), values, a, cols, i % kRows, i / kRows);
+      error += std::pow(want[static_cast<size_t>(i)] - truth, 2);
+      power += truth * truth;
+    }
+    EXPECT_LT(error, 1e-12 * power) << "cols " << cols;
+  }
+}
+
 TEST_P(MatmulTypes, TouchesNothingOutsideItsArrays) {
   std::mt19937 random(9);
   constexpr int64_t kRows = 6;
