@@ -8,14 +8,19 @@
 namespace llmrun {
 namespace {
 
+constexpr const char* kKvTypeNames = "f32, f16, bf16, q8_0 or q4_0";
+
 Result<DType> ParseKvType(const std::string& name) {
-  if (name == "f16") return DType::kF16;
-  if (name == "f32") return DType::kF32;
-  if (ParseDType(name)) {
-    return MakeFixableError(ErrorCode::kUnavailable, "-ctk f16 -ctv f16",
-                            "a KV cache of type {} is not there yet; f16 and f32 are", name);
+  const auto type = ParseDType(name);
+  if (!type) {
+    return MakeFixableError(ErrorCode::kUsage, kKvTypeNames, "'{}' is not a type of KV cache",
+                            name);
   }
-  return MakeFixableError(ErrorCode::kUsage, "f16 or f32", "'{}' is not a type of KV cache", name);
+  if (!IsKvType(*type)) {
+    return MakeFixableError(ErrorCode::kUnavailable, kKvTypeNames,
+                            "there is no KV cache of type {}", name);
+  }
+  return *type;
 }
 
 }  // namespace
@@ -28,7 +33,8 @@ void AddSessionFlags(CLI::App& command, SessionFlags& flags) {
       command.add_option("-b,--batch-size", flags.batch_size, "prompt tokens computed together"),
       {"LLMRUN_BATCH", "LLAMA_ARG_BATCH"});
   command.add_option("--ubatch-size", flags.ubatch_size, "the same (-ub); the smaller one counts");
-  command.add_option("--cache-type-k", flags.kv_type, "type of the KV cache (-ctk): f16, f32");
+  command.add_option("--cache-type-k", flags.kv_type,
+                     fmt::format("type of the KV cache (-ctk): {}", kKvTypeNames));
   command.add_option("--cache-type-v", flags.kv_type_v, "the same for V (-ctv); as K when absent");
 }
 
@@ -43,12 +49,7 @@ Result<SessionOptions> MakeSessionOptions(const SessionFlags& flags) {
   if (flags.ubatch_size > 0) options.n_batch = std::min(options.n_batch, flags.ubatch_size);
   ASSIGN_OR_RETURN(options.kv_type, ParseKvType(flags.kv_type));
   if (!flags.kv_type_v.empty()) {
-    ASSIGN_OR_RETURN(const DType v_type, ParseKvType(flags.kv_type_v));
-    if (v_type != options.kv_type) {
-      return MakeFixableError(ErrorCode::kUnavailable, "the same -ctk and -ctv",
-                              "K of type {} beside V of type {} is not there yet", flags.kv_type,
-                              flags.kv_type_v);
-    }
+    ASSIGN_OR_RETURN(options.v_type, ParseKvType(flags.kv_type_v));
   }
   return options;
 }

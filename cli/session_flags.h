@@ -20,7 +20,8 @@ struct SessionFlags {
 };
 
 void AddSessionFlags(CLI::App& command, SessionFlags& flags);
-// kUsage for sizes that mean nothing, kUnavailable for KV types that are planned but not there yet.
+// kUsage for sizes that mean nothing and names of no type, kUnavailable for types that keys and
+// values cannot have.
 Result<SessionOptions> MakeSessionOptions(const SessionFlags& flags);
 
 }  // namespace llmrun

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compute/kernels/generic/attention_rows.h"
 #include "compute/kernels/tables.h"
 
 namespace llmrun {
@@ -11,6 +12,8 @@ constexpr DType kQuantized[] = {
     DType::kQ8_0,  DType::kQ4_0,  DType::kQ4_1,  DType::kQ5_0, DType::kQ5_1,   DType::kQ2_K,
     DType::kQ3_K,  DType::kQ4_K,  DType::kQ5_K,  DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS,
     DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4, DType::kI2_S, DType::kIQ2_BN};
+
+constexpr DType kKvTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0};
 
 }  // namespace
 
@@ -40,6 +43,19 @@ bool HasMatmul(DType type) {
 int64_t MatmulColumns(DType type) {
   if (type == DType::kI2_S || type == DType::kIQ2_BN) return 256;
   return TraitsOf(type).block_elems;
+}
+
+bool IsKvType(DType type) { return std::ranges::find(kKvTypes, type) != std::end(kKvTypes); }
+
+uint64_t KvRowBytes(DType type, int64_t head_dim) {
+  const auto dim = static_cast<uint64_t>(head_dim);
+  return RowBytes(type, (dim + kKvGroup - 1) / kKvGroup * kKvGroup);
+}
+
+int64_t AttentionSumsFloats(int64_t head_dim) { return generic::QuerySums<void>::Stride(head_dim); }
+
+int64_t AttentionScratchFloats(int64_t head_dim) {
+  return generic::AttentionScratch<void>::Floats(head_dim);
 }
 
 }  // namespace llmrun

@@ -58,21 +58,42 @@ struct MatmulArgs {
   float tensor_scale = 1;  // of I2_S, whose rows have none
 };
 
-// One query head against the n_pos >= 1 first positions of its key and value head:
-// scores = softmax(scale * q . k[p]), out = sum of scores[p] * v[p].
-struct AttentionArgs {
-  const float* q = nullptr;      // [head_dim]
-  const std::byte* k = nullptr;  // head_dim elements of kv_dtype per position
-  const std::byte* v = nullptr;
-  DType kv_dtype = DType::kF32;  // F32 or F16
-  uint64_t k_stride_bytes = 0;   // from one position to the next
-  uint64_t v_stride_bytes = 0;
-  int64_t head_dim = 0;
-  int64_t n_pos = 0;
-  float scale = 1;
-  float* scores = nullptr;  // scratch [n_pos]
-  float* out = nullptr;     // [head_dim]
+// Keys or values of one head of a cache, KvRowBytes() a position. Values lie position by position,
+// their elements padded to a multiple of kKvGroup. Keys lie in groups of kKvGroup positions, which
+// are there as a whole, element by element: [position / 16][element][16]; where elements come in
+// blocks of one scale, the 16 scales of a block lie before its bytes, [scale, bytes...][16].
+struct KvRows {
+  const std::byte* data = nullptr;  // of position 0
+  DType type = DType::kF16;
 };
+inline constexpr int64_t kKvGroup = 16;
+uint64_t KvRowBytes(DType type, int64_t head_dim);
+// F32, F16, BF16; Q8_0, Q4_0 where head_dim is a multiple of 32.
+bool IsKvType(DType type);
+
+// Attention of several query heads, for several tokens, over one head of keys and values:
+// w = softmax(scale * q . keys[p]) over the positions p that the token sees, out = sum of
+// w[p] * values[p]. Keys and values count as the floats they stand for: the bits are those of an
+// F32 cache of these floats. Positions are worked on in chunks of kAttentionChunk.
+struct AttentionArgs {
+  const float* q =
+      nullptr;  // [n_tokens][n_heads][head_dim], token_stride floats from token to token
+  int64_t token_stride = 0;
+  int64_t n_tokens = 0;
+  int64_t n_heads = 0;
+  int64_t head_dim = 0;
+  int64_t n_pos = 0;         // that the first token sees, at least 1; each later one sees one more
+  KvRows keys;               // as store_key left them
+  KvRows values;             // as store_value left them
+  float scale = 1;           // above 0
+  float* scratch = nullptr;  // [AttentionScratchFloats(head_dim)]
+  float* out = nullptr;      // as q
+};
+inline constexpr int64_t kAttentionChunk = 256;
+inline constexpr int64_t kAttentionRows = 32;  // pairs of token and head that read them together
+int64_t AttentionScratchFloats(int64_t head_dim);
+// What a chunk is for one head, in `sums` of attend_chunk and merge_chunks.
+int64_t AttentionSumsFloats(int64_t head_dim);
 
 struct Kernels {
   IsaLevel isa;
@@ -93,8 +114,17 @@ struct Kernels {
   // (2i, 2i + 1) when interleaved, else (i, i + n_rot / 2).
   void (*rope)(float* head, const float* cos, const float* sin, int64_t n_rot, bool interleaved);
   void (*attention)(const AttentionArgs& args);
-  // Stores n values as kv_dtype (F32, or F16 rounded to nearest even).
-  void (*store_kv)(const float* x, int64_t n, DType kv_dtype, std::byte* out);
+  // The same in two steps, for one token, with the same bits: each chunk of the positions that it
+  // sees, in any order; then all of them together. sums: [chunks][n_heads][AttentionSumsFloats()];
+  // the second step overwrites them, and needs no scratch.
+  void (*attend_chunk)(const AttentionArgs& args, int64_t chunk, float* sums);
+  void (*merge_chunks)(const AttentionArgs& args, float* sums);
+  // Stores the key, or the value, of one position, rounded to nearest, ties to even, to where
+  // KvRows says. `data` is that of position 0.
+  void (*store_key)(const float* x, int64_t head_dim, DType type, std::byte* data,
+                    int64_t position);
+  void (*store_value)(const float* x, int64_t head_dim, DType type, std::byte* data,
+                      int64_t position);
 };
 
 // Requires: a level that ChooseIsa returned.

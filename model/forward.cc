@@ -224,7 +224,8 @@ Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
   CHECK(parts.plans.team == parts.pool.team());
   const auto n_tokens = static_cast<int64_t>(batch.tokens.size());
   ForwardPass pass{
-      .plans = PlansOfBatch(*parts.plans.team, parts.kv, parts.config, n_tokens, batch.n_logits),
+      .plans = PlansOfBatch(*parts.plans.team, parts.kv, parts.config,
+                            {n_tokens, batch.n_logits, batch.position}),
       .proceeds_at_once = n_tokens == 1 && AllArrived(parts),
       .heads = std::vector<HeadProgress>(static_cast<size_t>(parts.config.n_kv_heads))};
   parts.pool.RunSteps([&](int index) { ForwardMember(parts, batch, index, pass).Run(); });

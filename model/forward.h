@@ -4,7 +4,7 @@
 // Of a sharded matrix each member multiplies with rows of its own NUMA node first.
 //
 // One region of the thread pool, in steps (sched/work_steps.h): each deals out its rows, or its
-// tokens, or its (head, token) pairs to the members, who help each other at its end. Each element
+// tokens, or parts of its heads to the members, who help each other at its end. Each element
 // is computed by one member in an order that does not depend on who it is, so the bits of the
 // result do not either.
 //

@@ -8,13 +8,13 @@
 namespace llmrun {
 namespace {
 
-// Calls f(head, tokens) for the runs of tokens in a range of pairs (head, token).
+// Calls f(kv_head, part) for the parts that a range of pairs (kv head, one of n) consists of.
 template <typename F>
-void ForEachHead(Range pairs, int64_t n_tokens, F&& f) {
+void ForEachHead(Range pairs, int64_t n, F&& f) {
   for (int64_t i = pairs.begin; i < pairs.end;) {
-    const int64_t head = i / n_tokens;
-    const int64_t end = std::min(pairs.end, (head + 1) * n_tokens);
-    f(head, Range{i - head * n_tokens, end - head * n_tokens});
+    const int64_t head = i / n;
+    const int64_t end = std::min(pairs.end, (head + 1) * n);
+    f(head, Range{i - head * n, end - head * n});
     i = end;
   }
 }
@@ -41,10 +41,13 @@ void ForwardMember::Attention(int64_t layer_index) {
     const auto attend = [&](Range kv_heads) { StoreAndAttend(layer_index, kv_heads); };
     StepInStages(Stage{plans.qkv, project}, Stage{batch_plans_.attend_by_kv_head, attend});
   } else {
+    const bool by_chunk = batch_plans_.attend_chunks.total > 0;
     const auto store = [&](Range pairs) { StorePairs(layer_index, pairs); };
-    const auto attend = [&](Range pairs) { AttendPairs(layer_index, pairs); };
+    const auto attend = [&](Range pairs) {
+      by_chunk ? AttendChunks(layer_index, pairs) : AttendRuns(layer_index, pairs);
+    };
     StepInStages(Stage{plans.qkv, project}, Stage{batch_plans_.store_kv, store},
-                 Stage{batch_plans_.attend, attend});
+                 Stage{by_chunk ? batch_plans_.attend_chunks : batch_plans_.attend, attend});
   }
   const Wish wish{.x = scratch_.attention,
                   .n_tokens = n_,
@@ -73,10 +76,8 @@ void ForwardMember::ProjectRows(int64_t layer_index, size_t matrix, const Forwar
 void ForwardMember::StoreAndAttend(int64_t layer_index, Range kv_heads) {
   for (int64_t i = kv_heads.begin; i < kv_heads.end; ++i) {
     steps_.AwaitInStep(Head(i).projected, ProjectedTarget(layer_index));
-    StoreKeysAndValues(layer_index, i, {0, 1});
-    for (int64_t j = 0; j < HeadsPerKv(); ++j) {
-      AttendHead(layer_index, i * HeadsPerKv() + j, {0, 1});
-    }
+    Store(layer_index, i, {0, 1});
+    Attend(layer_index, i, {0, 1});
   }
 }
 
@@ -84,58 +85,87 @@ void ForwardMember::StorePairs(int64_t layer_index, Range pairs) {
   ForEachHead(pairs, n_, [&](int64_t kv_head, Range tokens) {
     HeadProgress& progress = Head(kv_head);
     steps_.AwaitInStep(progress.projected, ProjectedTarget(layer_index));
-    StoreKeysAndValues(layer_index, kv_head, tokens);
+    Store(layer_index, kv_head, tokens);
     progress.stored.Add(static_cast<uint64_t>(tokens.size()), StoredTarget(layer_index));
   });
 }
 
-void ForwardMember::AttendPairs(int64_t layer_index, Range pairs) {
-  ForEachHead(pairs, n_, [&](int64_t head, Range tokens) {
-    steps_.AwaitInStep(Head(head / HeadsPerKv()).stored, StoredTarget(layer_index));
-    AttendHead(layer_index, head, tokens);
+void ForwardMember::AttendRuns(int64_t layer_index, Range runs) {
+  const int64_t size = batch_plans_.tokens_of_run;
+  ForEachHead(runs, (n_ + size - 1) / size, [&](int64_t kv_head, Range part) {
+    steps_.AwaitInStep(Head(kv_head).stored, StoredTarget(layer_index));
+    Attend(layer_index, kv_head, {part.begin * size, std::min(part.end * size, n_)});
   });
 }
 
-// Rotates the keys of one head and puts them and the values into the cache.
-void ForwardMember::StoreKeysAndValues(int64_t layer_index, int64_t kv_head, Range tokens) const {
+// Who does the last chunk of a head puts them together.
+void ForwardMember::AttendChunks(int64_t layer_index, Range chunks) {
+  const int64_t n_chunks = batch_plans_.n_chunks;
+  const auto target = static_cast<uint64_t>((layer_index + 1) * n_chunks);
+  ForEachHead(chunks, n_chunks, [&](int64_t kv_head, Range part) {
+    HeadProgress& progress = Head(kv_head);
+    steps_.AwaitInStep(progress.stored, StoredTarget(layer_index));
+    const AttentionArgs args = ArgsOf(layer_index, kv_head, {0, 1});
+    float* sums = scratch_.chunks + kv_head * HeadsPerKv() * scratch_.chunks_of_head;
+    for (int64_t i = part.begin; i < part.end; ++i) kernels_.attend_chunk(args, i, sums);
+    if (progress.attended.Add(static_cast<uint64_t>(part.size()), target) != target) return;
+    kernels_.merge_chunks(args, sums);
+    QuantizeAttention(layer_index, kv_head, {0, 1});
+  });
+}
+
+// Rotates the keys of one head, and the queries that look at it, and puts keys and values into the
+// cache.
+void ForwardMember::Store(int64_t layer_index, int64_t kv_head, Range tokens) const {
   const int64_t head_dim = config_.head_dim;
-  const KvCache& kv = parts_.kv;
+  const KvTypes types = parts_.kv.types();
+  std::byte* keys = parts_.kv.Keys(layer_index, kv_head);
+  std::byte* values = parts_.kv.Values(layer_index, kv_head);
   for (int64_t t = tokens.begin; t < tokens.end; ++t) {
     const int64_t position = batch_.position + t;
+    const auto rotate = [&](float* head) {
+      kernels_.rope(head, parts_.rope.Cos(position), parts_.rope.Sin(position), config_.n_rot,
+                    config_.rope_interleaved);
+    };
+    for (int64_t i = 0; i < HeadsPerKv(); ++i) {
+      rotate(scratch_.q + t * config_.q_dim() + (kv_head * HeadsPerKv() + i) * head_dim);
+    }
     const int64_t at = t * config_.kv_dim() + kv_head * head_dim;
-    kernels_.rope(scratch_.k + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
-                  config_.n_rot, config_.rope_interleaved);
-    kernels_.store_kv(scratch_.k + at, head_dim, kv.type(),
-                      kv.Keys(layer_index, kv_head, position));
-    kernels_.store_kv(scratch_.v + at, head_dim, kv.type(),
-                      kv.Values(layer_index, kv_head, position));
+    rotate(scratch_.k + at);
+    kernels_.store_key(scratch_.k + at, head_dim, types.keys, keys, position);
+    kernels_.store_value(scratch_.v + at, head_dim, types.values, values, position);
   }
 }
 
-void ForwardMember::AttendHead(int64_t layer_index, int64_t head, Range tokens) const {
+AttentionArgs ForwardMember::ArgsOf(int64_t layer_index, int64_t kv_head, Range tokens) const {
   const int64_t head_dim = config_.head_dim;
-  const int64_t kv_head = head / HeadsPerKv();
-  const KvCache& kv = parts_.kv;
-  const bool quantizes = QuantizesHeads(parts_.llama.layers[static_cast<size_t>(layer_index)]);
+  const int64_t at = tokens.begin * config_.q_dim() + kv_head * HeadsPerKv() * head_dim;
+  const KvTypes types = parts_.kv.types();
+  return {.q = scratch_.q + at,
+          .token_stride = config_.q_dim(),
+          .n_tokens = tokens.size(),
+          .n_heads = HeadsPerKv(),
+          .head_dim = head_dim,
+          .n_pos = batch_.position + tokens.begin + 1,
+          .keys = {parts_.kv.Keys(layer_index, kv_head), types.keys},
+          .values = {parts_.kv.Values(layer_index, kv_head), types.values},
+          .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim))),
+          .scratch = scratch_.attending + index_ * scratch_.attending_stride,
+          .out = scratch_.attention + at};
+}
+
+void ForwardMember::Attend(int64_t layer_index, int64_t kv_head, Range tokens) const {
+  kernels_.attention(ArgsOf(layer_index, kv_head, tokens));
+  QuantizeAttention(layer_index, kv_head, tokens);
+}
+
+void ForwardMember::QuantizeAttention(int64_t layer_index, int64_t kv_head, Range tokens) const {
+  if (!QuantizesHeads(parts_.llama.layers[static_cast<size_t>(layer_index)])) return;
+  const int64_t n_cols = HeadsPerKv() * config_.head_dim;
   for (int64_t t = tokens.begin; t < tokens.end; ++t) {
-    const int64_t position = batch_.position + t;
-    const int64_t at = t * config_.q_dim() + head * head_dim;
-    kernels_.rope(scratch_.q + at, parts_.rope.Cos(position), parts_.rope.Sin(position),
-                  config_.n_rot, config_.rope_interleaved);
-    kernels_.attention({.q = scratch_.q + at,
-                        .k = kv.Keys(layer_index, kv_head, 0),
-                        .v = kv.Values(layer_index, kv_head, 0),
-                        .kv_dtype = kv.type(),
-                        .k_stride_bytes = kv.stride_bytes(),
-                        .v_stride_bytes = kv.stride_bytes(),
-                        .head_dim = head_dim,
-                        .n_pos = position + 1,
-                        .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim))),
-                        .scores = scratch_.scores + index_ * scratch_.scores_stride,
-                        .out = scratch_.attention + at});
-    if (!quantizes) continue;
+    const int64_t at = t * config_.q_dim() + kv_head * n_cols;
     const QuantizedBuffer out = scratch_.activation.From(at);
-    kernels_.quantize_rows(scratch_.attention + at, 1, head_dim, out.q, out.scale, out.sums);
+    kernels_.quantize_rows(scratch_.attention + at, 1, n_cols, out.q, out.scale, out.sums);
   }
 }
 

@@ -33,7 +33,8 @@ struct ForwardInput {
 // from layer to layer.
 struct HeadProgress {
   Progress projected;  // rows of q, k and v
-  Progress stored;     // tokens whose key and value are in the cache
+  Progress stored;     // tokens whose key and value are in the cache, and whose queries are rotated
+  Progress attended;   // chunks of positions, of a single token
 };
 
 // What the members of one pass share.
@@ -88,10 +89,13 @@ class ForwardMember {
   void Attention(int64_t layer_index);
   void ProjectRows(int64_t layer_index, size_t matrix, const ForwardInput& input, Range rows);
   void StoreAndAttend(int64_t layer_index, Range kv_heads);
-  void StorePairs(int64_t layer_index, Range pairs);   // (kv head, token)
-  void AttendPairs(int64_t layer_index, Range pairs);  // (head, token)
-  void StoreKeysAndValues(int64_t layer_index, int64_t kv_head, Range tokens) const;
-  void AttendHead(int64_t layer_index, int64_t head, Range tokens) const;
+  void StorePairs(int64_t layer_index, Range pairs);     // (kv head, token)
+  void AttendRuns(int64_t layer_index, Range runs);      // (kv head, run of tokens)
+  void AttendChunks(int64_t layer_index, Range chunks);  // (kv head, chunk of positions)
+  void Store(int64_t layer_index, int64_t kv_head, Range tokens) const;
+  void Attend(int64_t layer_index, int64_t kv_head, Range tokens) const;
+  AttentionArgs ArgsOf(int64_t layer_index, int64_t kv_head, Range tokens) const;
+  void QuantizeAttention(int64_t layer_index, int64_t kv_head, Range tokens) const;
   int64_t HeadsPerKv() const { return config_.n_heads / config_.n_kv_heads; }
   HeadProgress& Head(int64_t kv_head) { return pass_.heads[static_cast<size_t>(kv_head)]; }
   uint64_t ProjectedTarget(int64_t layer_index) const {

@@ -1,17 +1,27 @@
 #include "model/forward_plans.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace llmrun {
 namespace {
 
-// A head's tokens follow each other, because its keys stay in cache.
+// What is to do for a head follows each other, because its keys stay in cache.
 StepPlan DealPairs(const Team& team, const KvCache& kv, Zone zone, int64_t pairs_per_kv_head) {
   std::vector<Team::Share> shares;
   for (const KvCache::HeadsOfNode& home : kv.HeadsByNode()) {
     shares.push_back({.size = home.heads.size() * pairs_per_kv_head, .node = home.node});
   }
   return team.DealByNode(zone, shares, 1);
+}
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// As many as read keys and values together, but several runs for each member.
+int64_t TokensOfRun(const Team& team, const ModelConfig& config, int64_t n_tokens) {
+  const int64_t together = kAttentionRows * config.n_kv_heads / config.n_heads;
+  const int64_t fair = n_tokens * config.n_kv_heads / (4 * int64_t{team.size()});
+  return std::max<int64_t>(1, std::min(together, fair));
 }
 
 }  // namespace
@@ -39,17 +49,25 @@ ForwardPlans PlansOf(const ModelStrips& strips, std::shared_ptr<const Team> team
 }
 
 BatchPlans PlansOfBatch(const Team& team, const KvCache& kv, const ModelConfig& config,
-                        int64_t n_tokens, int64_t n_logits) {
-  const int64_t heads_per_kv = config.n_heads / config.n_kv_heads;
-  BatchPlans plans = {.embed = team.Deal(kZoneEmbed, n_tokens, 1),
-                      .prepare = team.Deal(kZonePrepare, n_tokens, 1),
-                      .prepare_logits = team.Deal(kZonePrepare, n_logits, 1),
-                      .store_kv = DealPairs(team, kv, kZoneStoreKv, n_tokens),
-                      .attend = DealPairs(team, kv, kZoneAttend, heads_per_kv * n_tokens)};
+                        const BatchShape& batch) {
+  BatchPlans plans = {.embed = team.Deal(kZoneEmbed, batch.n_tokens, 1),
+                      .prepare = team.Deal(kZonePrepare, batch.n_tokens, 1),
+                      .prepare_logits = team.Deal(kZonePrepare, batch.n_logits, 1),
+                      .store_kv = DealPairs(team, kv, kZoneStoreKv, batch.n_tokens)};
+  if (batch.n_tokens > 1) {
+    plans.tokens_of_run = TokensOfRun(team, config, batch.n_tokens);
+    plans.attend = DealPairs(team, kv, kZoneAttend, CeilDiv(batch.n_tokens, plans.tokens_of_run));
+    return plans;
+  }
   // Dealt out evenly, or nearly so.
   const bool enough =
       config.n_kv_heads % team.size() == 0 || config.n_kv_heads >= 4 * int64_t{team.size()};
-  if (n_tokens == 1 && enough) plans.attend_by_kv_head = DealPairs(team, kv, kZoneAttend, 1);
+  if (enough) {
+    plans.attend_by_kv_head = DealPairs(team, kv, kZoneAttend, 1);
+  } else {
+    plans.n_chunks = CeilDiv(batch.position + 1, kAttentionChunk);
+    plans.attend_chunks = DealPairs(team, kv, kZoneAttend, plans.n_chunks);
+  }
   return plans;
 }
 

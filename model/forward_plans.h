@@ -52,18 +52,29 @@ struct ForwardPlans {
 };
 ForwardPlans PlansOf(const ModelStrips& strips, std::shared_ptr<const Team> team);
 
+struct BatchShape {
+  int64_t n_tokens = 1;
+  int64_t n_logits = 0;
+  int64_t position = 0;  // of the first token
+};
+
 // The steps whose sizes follow from the tokens of a batch.
 struct BatchPlans {
   StepPlan embed;
   StepPlan prepare;         // all tokens
   StepPlan prepare_logits;  // those whose logits are wanted
   StepPlan store_kv;        // (kv head, token)
-  StepPlan attend;          // (head, token)
-  // Both in one, for a single token and enough heads of the cache to keep the team busy: (kv head).
+  // Attention. Several tokens: (kv head, run of so many tokens).
+  StepPlan attend = {};
+  int64_t tokens_of_run = 1;
+  // A single token, and enough heads of the cache to keep the team busy: together with store_kv, by
+  // kv head. Otherwise (kv head, chunk of positions).
   StepPlan attend_by_kv_head = {};
+  StepPlan attend_chunks = {};
+  int64_t n_chunks = 0;
 };
 // Heads that are dealt out to nodes are at home there.
 BatchPlans PlansOfBatch(const Team& team, const KvCache& kv, const ModelConfig& config,
-                        int64_t n_tokens, int64_t n_logits);
+                        const BatchShape& batch);
 
 }  // namespace llmrun

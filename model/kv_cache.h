@@ -1,6 +1,6 @@
-// Keys and values of all positions so far: [layer][keys, values][kv_head][position][head_dim], so
-// that one head reads its positions as one stream. On several NUMA nodes the heads are dealt out,
-// and each node has such an array of its own heads.
+// Keys and values of all positions so far: [layer][keys, values][kv_head], each as KvRows
+// (compute/kernels.h), so that one head reads its positions as one stream. On several NUMA nodes
+// the heads are dealt out, and each node has such an array of its own heads.
 //
 // Owner: the cache owns its memory (memory/arena.h, transparent huge pages asked for).
 // Threads: Thread-compatible; distinct elements may be written by distinct threads.
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "compute/kernels.h"
 #include "memory/arena.h"
 #include "memory/dtype.h"
 #include "memory/node_set.h"
@@ -23,18 +24,28 @@
 
 namespace llmrun {
 
+struct KvTypes {
+  DType keys = DType::kF16;
+  DType values = DType::kF16;
+};
+
 class KvCache {
  public:
   // `homes`: where the memory is to lie; heads are dealt out to several in equal runs.
-  // Requires: type is kF16 or kF32, 1 <= n_ctx <= kMaxContext, 1 <= homes.size() <= n_kv_heads.
-  static Result<KvCache> Create(const ModelConfig& config, int64_t n_ctx, DType type,
+  // Requires: IsKvType() of both, heads of whole blocks of theirs, 1 <= n_ctx <= kMaxContext, 1 <=
+  // homes.size() <= n_kv_heads.
+  static Result<KvCache> Create(const ModelConfig& config, int64_t n_ctx, KvTypes types,
                                 std::span<const NodeSet> homes);
 
-  std::byte* Keys(int64_t layer, int64_t kv_head, int64_t position) const {
-    return At(2 * layer, kv_head, position);
+  // Of position 0.
+  std::byte* Keys(int64_t layer, int64_t kv_head) const {
+    const HeadPlace& place = places_[static_cast<size_t>(kv_head)];
+    return LayerOf(place, layer) + static_cast<uint64_t>(place.index) * keys_bytes_;
   }
-  std::byte* Values(int64_t layer, int64_t kv_head, int64_t position) const {
-    return At(2 * layer + 1, kv_head, position);
+  std::byte* Values(int64_t layer, int64_t kv_head) const {
+    const HeadPlace& place = places_[static_cast<size_t>(kv_head)];
+    return LayerOf(place, layer) + static_cast<uint64_t>(place.heads) * keys_bytes_ +
+           static_cast<uint64_t>(place.index) * values_bytes_;
   }
   // Which heads' keys and values lie on which node, in the order of the heads; all of them on no
   // node in particular when they are not dealt out.
@@ -44,8 +55,7 @@ class KvCache {
   };
   std::vector<HeadsOfNode> HeadsByNode() const;
 
-  DType type() const { return type_; }
-  uint64_t stride_bytes() const { return stride_bytes_; }  // from one position to the next
+  KvTypes types() const { return types_; }
   uint64_t size_bytes() const;
 
  private:
@@ -59,20 +69,17 @@ class KvCache {
     int64_t heads = 0;          // that share it
     int64_t index = 0;          // among them
   };
-  KvCache(DType type, int64_t n_ctx, uint64_t stride_bytes)
-      : type_(type), n_ctx_(n_ctx), stride_bytes_(stride_bytes) {}
+  KvCache(KvTypes types, int64_t n_ctx, int64_t head_dim);
 
-  std::byte* At(int64_t plane, int64_t kv_head, int64_t position) const {
-    const HeadPlace& place = places_[static_cast<size_t>(kv_head)];
-    const int64_t row = (plane * place.heads + place.index) * n_ctx_ + position;
-    return place.base + static_cast<uint64_t>(row) * stride_bytes_;
+  std::byte* LayerOf(const HeadPlace& place, int64_t layer) const {
+    return place.base + static_cast<uint64_t>(layer * place.heads) * (keys_bytes_ + values_bytes_);
   }
 
   std::vector<Home> homes_;
   std::vector<HeadPlace> places_;  // [n_kv_heads]
-  DType type_;
-  int64_t n_ctx_;
-  uint64_t stride_bytes_;
+  KvTypes types_;
+  uint64_t keys_bytes_;  // of one head in one layer
+  uint64_t values_bytes_;
 };
 
 }  // namespace llmrun

@@ -52,9 +52,13 @@ ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver
   arrays.gate = carver.Take<float>(n * config.d_ff);
   arrays.up = carver.Take<float>(n * config.d_ff);
   arrays.activation = carver.TakeQuantized(n * std::max(config.d_ff, config.q_dim()));
-  arrays.scores_stride = static_cast<int64_t>(
-      AlignUp(static_cast<uint64_t>(shape.n_ctx), kArrayAlignment / sizeof(float)));
-  arrays.scores = carver.Take<float>(shape.members * arrays.scores_stride);
+  arrays.attending_stride =
+      static_cast<int64_t>(AlignUp(static_cast<uint64_t>(AttentionScratchFloats(config.head_dim)),
+                                   kArrayAlignment / sizeof(float)));
+  arrays.attending = carver.Take<float>(shape.members * arrays.attending_stride);
+  arrays.chunks_of_head =
+      (shape.n_ctx + kAttentionChunk - 1) / kAttentionChunk * AttentionSumsFloats(config.head_dim);
+  arrays.chunks = carver.Take<float>(config.n_heads * arrays.chunks_of_head);
   arrays.last_logits = carver.Take<float>(config.n_vocab);
   return arrays;
 }

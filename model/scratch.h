@@ -42,17 +42,19 @@ struct ScratchArrays {
   float* x = nullptr;         // [n_batch][d_model] the residual stream
   float* delta = nullptr;     // [n_batch][d_model] what a block adds to it
   // Inputs of a matrix, one row a token; a batch of one token has one row a member instead.
-  float* normed = nullptr;       // [max(n_batch, members)][d_model]
-  QuantizedBuffer input;         // [max(n_batch, members)][max(d_model, q_dim)]
-  float* q = nullptr;            // [n_batch][q_dim]
-  float* k = nullptr;            // [n_batch][kv_dim]
-  float* v = nullptr;            // [n_batch][kv_dim]
-  float* attention = nullptr;    // [n_batch][q_dim]
-  float* gate = nullptr;         // [n_batch][d_ff]
-  float* up = nullptr;           // [n_batch][d_ff]
-  QuantizedBuffer activation;    // [n_batch][max(d_ff, q_dim)] of attention, then of gate
-  float* scores = nullptr;       // [members][scores_stride]
-  int64_t scores_stride = 0;     // at least n_ctx
+  float* normed = nullptr;     // [max(n_batch, members)][d_model]
+  QuantizedBuffer input;       // [max(n_batch, members)][max(d_model, q_dim)]
+  float* q = nullptr;          // [n_batch][q_dim]
+  float* k = nullptr;          // [n_batch][kv_dim]
+  float* v = nullptr;          // [n_batch][kv_dim]
+  float* attention = nullptr;  // [n_batch][q_dim]
+  float* gate = nullptr;       // [n_batch][d_ff]
+  float* up = nullptr;         // [n_batch][d_ff]
+  QuantizedBuffer activation;  // [n_batch][max(d_ff, q_dim)] of attention, then of gate
+  float* attending = nullptr;  // [members][attending_stride] scratch of the kernel
+  int64_t attending_stride = 0;
+  float* chunks = nullptr;       // [n_heads][chunks of n_ctx][AttentionSumsFloats()]
+  int64_t chunks_of_head = 0;    // floats
   float* last_logits = nullptr;  // [n_vocab]
 };
 

@@ -29,11 +29,26 @@ Status CheckOptions(const SessionOptions& options) {
     return MakeError(ErrorCode::kUsage, "batch: expected at least 1 token, found {}",
                      options.n_batch);
   }
-  if (options.kv_type != DType::kF16 && options.kv_type != DType::kF32) {
-    return MakeError(ErrorCode::kUsage, "KV cache: expected type F16 or F32, found {}",
-                     NameOf(options.kv_type));
-  }
   return {};
+}
+
+Result<KvTypes> TypesOfCache(const ModelConfig& config, const SessionOptions& options) {
+  const KvTypes types = {options.kv_type, options.v_type.value_or(options.kv_type)};
+  for (const DType type : {types.keys, types.values}) {
+    if (!IsKvType(type)) {
+      return MakeError(ErrorCode::kUsage,
+                       "KV cache: expected type F32, F16, BF16, Q8_0 or Q4_0, found {}",
+                       NameOf(type));
+    }
+    const uint32_t block = TraitsOf(type).block_elems;
+    if (config.head_dim % block != 0) {
+      return MakeFixableError(
+          ErrorCode::kUnavailable, "-ctk f16 -ctv f16",
+          "KV cache of type {}: expected heads of a multiple of {} elements, found {}",
+          NameOf(type), block, config.head_dim);
+    }
+  }
+  return types;
 }
 
 Result<RopeTable> MakeRopeTable(const ModelConfig& config, const LlamaWeights& llama,
@@ -192,7 +207,8 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
       options.n_ctx > 0 ? options.n_ctx : std::min(config.n_ctx_train, kDefaultContext);
   const int64_t n_batch = std::min(options.n_batch, n_ctx);
   const bool by_node = HasMembersOnAll(weights.plan().nodes, pool);
-  ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(config, n_ctx, options.kv_type,
+  ASSIGN_OR_RETURN(const KvTypes types, TypesOfCache(config, options));
+  ASSIGN_OR_RETURN(KvCache kv, KvCache::Create(config, n_ctx, types,
                                                HomesOfHeads(config, weights.plan(), by_node)));
   ASSIGN_OR_RETURN(
       Scratch scratch,

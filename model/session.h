@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/error.h"
@@ -30,9 +31,10 @@ namespace llmrun {
 inline constexpr int64_t kDefaultContext = 4096;
 
 struct SessionOptions {
-  int64_t n_ctx = 0;            // positions of the KV cache; 0: see kDefaultContext
-  int64_t n_batch = 512;        // most tokens computed together
-  DType kv_type = DType::kF16;  // kF16 or kF32
+  int64_t n_ctx = 0;                           // positions of the KV cache; 0: see kDefaultContext
+  int64_t n_batch = 512;                       // most tokens computed together
+  DType kv_type = DType::kF16;                 // of the KV cache: see IsKvType()
+  std::optional<DType> v_type = std::nullopt;  // of the values, where not kv_type
   IsaLevel isa = IsaLevel::kPortable;
   // Asked between layers of several tokens, between single tokens; true ends Forward() with kUsage
   // "interrupted". May be empty.

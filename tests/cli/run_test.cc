@@ -201,7 +201,8 @@ TEST(RunErrors, Requests) {
   ExpectError(Llm({"-m", kTinyModel, "-p", "x", "--loader", "carrier-pigeon"}), 64,
               "carrier-pigeon");
   ExpectError(Llm({"-m", kTinyModel, "-p", "x", "-t", "100000"}), 64, "threads");
-  ExpectError(Llm({"-m", kTinyModel, "-p", "x", "-ctk", "q4_0"}), 69, "q4_0");
+  ExpectError(Llm({"-m", kTinyModel, "-p", "x", "-ctk", "q4_1"}), 69, "q4_1");
+  ExpectError(Llm({"-m", kTinyModel, "-p", "x", "-ctv", "q9_9"}), 64, "q9_9");
   ExpectError(Llm({"-m", kTinyModel, "-p", "x"}, {{"LLM_RUN_ISA", "mmx"}}), 64, "mmx");
   ExpectError(Llm({"-m", kTinyModel, "-p", "x", "-c", "100000000"}), 75, "GiB");
 }

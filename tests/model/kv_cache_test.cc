@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <set>
+#include <map>
 #include <vector>
 
 namespace llmrun {
@@ -16,38 +16,52 @@ ModelConfig ConfigOf(int64_t n_kv_heads) {
   return config;
 }
 
-// Every (layer, keys or values, head, position) has a place of its own, positions side by side.
+// Keys and values of each (layer, head) have a place of their own, of whole groups of positions.
 void CheckPlaces(const KvCache& cache, int64_t n_kv_heads, int64_t n_ctx) {
-  std::set<const std::byte*> seen;
+  const auto positions = static_cast<uint64_t>((n_ctx + kKvGroup - 1) / kKvGroup * kKvGroup);
+  std::map<const std::byte*, uint64_t> places;
   for (int64_t layer = 0; layer < 3; ++layer) {
     for (int64_t head = 0; head < n_kv_heads; ++head) {
-      for (int64_t position = 0; position < n_ctx; ++position) {
-        const std::byte* keys = cache.Keys(layer, head, position);
-        EXPECT_EQ(keys, cache.Keys(layer, head, 0) + position * 64);
-        EXPECT_TRUE(seen.insert(keys).second);
-        EXPECT_TRUE(seen.insert(cache.Values(layer, head, position)).second);
-      }
+      places[cache.Keys(layer, head)] = positions * KvRowBytes(cache.types().keys, 32);
+      places[cache.Values(layer, head)] = positions * KvRowBytes(cache.types().values, 32);
     }
   }
-  for (auto it = seen.begin(); std::next(it) != seen.end(); ++it)
-    EXPECT_GE(*std::next(it) - *it, 64);
+  ASSERT_EQ(places.size(), static_cast<size_t>(2 * 3 * n_kv_heads));
+  for (auto it = places.begin(); std::next(it) != places.end(); ++it) {
+    EXPECT_GE(static_cast<uint64_t>(std::next(it)->first - it->first), it->second);
+  }
 }
 
 TEST(KvCache, OneHomeHasAllHeads) {
   const std::vector<NodeSet> homes = {{}};
-  const KvCache cache = KvCache::Create(ConfigOf(5), 7, DType::kF16, homes).value();
+  const KvCache cache = KvCache::Create(ConfigOf(5), 7, {}, homes).value();
   CheckPlaces(cache, 5, 7);
   ASSERT_EQ(cache.HeadsByNode().size(), 1U);
   EXPECT_EQ(cache.HeadsByNode()[0].heads, (Range{0, 5}));
   EXPECT_FALSE(cache.HeadsByNode()[0].node);
-  EXPECT_EQ(cache.stride_bytes(), 64U);
-  EXPECT_GE(cache.size_bytes(), 2U * 3 * 5 * 7 * 64);
+  EXPECT_GE(cache.size_bytes(), 2U * 3 * 5 * 16 * 64);
+}
+
+TEST(KvCache, KeysAndValuesHaveTypesOfTheirOwn) {
+  const std::vector<NodeSet> homes = {{}};
+  for (const DType keys : {DType::kF32, DType::kBF16, DType::kQ8_0}) {
+    for (const DType values : {DType::kF16, DType::kQ4_0}) {
+      const KvCache cache = KvCache::Create(ConfigOf(3), 40, {keys, values}, homes).value();
+      CheckPlaces(cache, 3, 40);
+      const uint64_t row_bytes = KvRowBytes(keys, 32) + KvRowBytes(values, 32);
+      EXPECT_GE(cache.size_bytes(), 3U * 3 * 48 * row_bytes);
+    }
+  }
+  EXPECT_EQ(KvRowBytes(DType::kQ8_0, 64), 68U);
+  EXPECT_EQ(KvRowBytes(DType::kQ4_0, 64), 36U);
+  EXPECT_EQ(KvRowBytes(DType::kBF16, 64), 128U);
+  EXPECT_EQ(KvRowBytes(DType::kF16, 36), 96U);  // padded to 48 elements
 }
 
 // Only the first node need be there: of a machine with one, both homes are on it.
 TEST(KvCache, HeadsAreDealtOutToSeveralHomes) {
   const std::vector<NodeSet> homes = {{0}, {}, {}};
-  const KvCache cache = KvCache::Create(ConfigOf(8), 7, DType::kF16, homes).value();
+  const KvCache cache = KvCache::Create(ConfigOf(8), 7, {}, homes).value();
   CheckPlaces(cache, 8, 7);
   const auto heads = cache.HeadsByNode();
   ASSERT_EQ(heads.size(), 3U);

@@ -304,7 +304,7 @@ TEST(Session, RefusesOptionsOutOfRange) {
                                 {.n_ctx = int64_t{1} << 28},
                                 {.n_batch = 0},
                                 {.n_batch = -5},
-                                {.kv_type = DType::kQ8_0}};
+                                {.kv_type = DType::kQ4_1}};
   for (const SessionOptions& options : bad) {
     const auto session = model.loaded->NewSession(*pool, options);
     ASSERT_FALSE(session);

@@ -26,6 +26,16 @@ struct Floats : Vectors {
   LLMRUN_INLINE static F LoadBf16(const std::byte* at) {
     return {WidenBf16(at), WidenBf16(at + 16)};
   }
+  LLMRUN_INLINE static F SpreadF16(const std::byte* at) {
+    const __m256 value = _mm256_cvtph_ps(_mm_set1_epi16(Half(at)));
+    return {value, value};
+  }
+  LLMRUN_INLINE static F LoadSigned(const std::byte* at) { return FromBytes(Load16(at)); }
+  template <int kShift>
+  LLMRUN_INLINE static F LoadNibbles(const std::byte* at) {
+    const __m128i bits = _mm_and_si128(_mm_srli_epi16(Load16(at), kShift), _mm_set1_epi8(15));
+    return FromBytes(_mm_sub_epi8(bits, _mm_set1_epi8(8)));
+  }
   LLMRUN_INLINE static void Store(float* at, F x) {
     _mm256_storeu_ps(at, x.low);
     _mm256_storeu_ps(at + 8, x.high);
@@ -98,6 +108,10 @@ struct Floats : Vectors {
   }
 
  private:
+  LLMRUN_INLINE static F FromBytes(__m128i x) {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(x, 8)))};
+  }
   LLMRUN_INLINE static __m256 WidenBf16(const std::byte* at) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(Load16(at)), 16));
   }

@@ -12,6 +12,8 @@ struct Isa : Ints {
   static constexpr int RowsFor(int tokens) { return tokens == 1 ? 1 : 4; }
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 3; }
+  static constexpr int kQueryRows = 4;
+  static constexpr int QueryVectors(int rows) { return 4 / rows; }
 };
 
 }  // namespace llmrun::avx2

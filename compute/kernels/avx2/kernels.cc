@@ -3,6 +3,7 @@
 
 #include "compute/kernels/avx2/isa.h"
 #include "compute/kernels/generic/attention.h"
+#include "compute/kernels/generic/kv_store.h"
 #include "compute/kernels/generic/layers.h"
 #include "compute/kernels/generic/matmul.h"
 #include "compute/kernels/generic/quantize.h"
@@ -11,9 +12,10 @@
 namespace llmrun::avx2 {
 
 constinit const Kernels kKernels = {
-    IsaLevel::kAvx2,       generic::QuantizeRows<Isa>, generic::Matmul<Isa>,
-    generic::RmsNorm<Isa>, generic::SiluMul<Isa>,      generic::Add<Isa>,
-    generic::Rope<Isa>,    generic::Attention<Isa>,    generic::StoreKv<Isa>,
+    IsaLevel::kAvx2,           generic::QuantizeRows<Isa>, generic::Matmul<Isa>,
+    generic::RmsNorm<Isa>,     generic::SiluMul<Isa>,      generic::Add<Isa>,
+    generic::Rope<Isa>,        generic::Attention<Isa>,    generic::AttendOneChunk<Isa>,
+    generic::MergeChunks<Isa>, generic::StoreKey<Isa>,     generic::StoreValue<Isa>,
 };
 
 }  // namespace llmrun::avx2

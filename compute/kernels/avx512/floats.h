@@ -20,6 +20,15 @@ struct Floats : Vectors {
   static F LoadBf16(const std::byte* at) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(Load32(at)), 16));
   }
+  static F SpreadF16(const std::byte* at) { return _mm512_cvtph_ps(_mm256_set1_epi16(Half(at))); }
+  static F LoadSigned(const std::byte* at) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(Load16(at)));
+  }
+  template <int kShift>
+  static F LoadNibbles(const std::byte* at) {
+    const __m128i bits = _mm_and_si128(_mm_srli_epi16(Load16(at), kShift), _mm_set1_epi8(15));
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_sub_epi8(bits, _mm_set1_epi8(8))));
+  }
   static void Store(float* at, F x) { _mm512_storeu_ps(at, x); }
   static void StoreF16(std::byte* at, F x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(at),

@@ -12,6 +12,8 @@ struct Isa : Ints {
   static constexpr int RowsFor(int tokens) { return tokens == 1 ? 1 : 4; }
   static constexpr int kPanels = 2;
   static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 4 : 6; }
+  static constexpr int kQueryRows = 8;
+  static constexpr int QueryVectors(int rows) { return rows == 8 ? 2 : 4; }
 };
 
 }  // namespace llmrun::avx512

@@ -36,6 +36,8 @@ struct Isa : avx2::Ints {
   static constexpr int RowsFor(int tokens) { return tokens == 1 ? 1 : 4; }
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 3 : 4; }
+  static constexpr int kQueryRows = 4;
+  static constexpr int QueryVectors(int rows) { return 4 / rows; }
 };
 
 }  // namespace llmrun::avxvnni

@@ -1,105 +1,137 @@
-// One query head over the positions so far. The keys are a matrix of n_pos rows, so the scores are
-// the matrix product of the same types; then softmax; then each output column is one running sum
-// over ascending positions.
+// Attention in chunks of positions. What a chunk is for a row does not depend on other rows, and
+// chunks are put together in ascending order: so the bits do not depend on which rows are computed
+// together, nor on who computes which chunk.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
-#include "compute/kernels/generic/float_tile.h"
-#include "compute/kernels/generic/partial.h"
-#include "compute/kernels/generic/tile_cut.h"
+#include "compute/kernels/generic/attention_rows.h"
+#include "compute/kernels/generic/attention_scores.h"
+#include "compute/kernels/generic/attention_sums.h"
+#include "compute/kernels/generic/kv_elements.h"
 #include "compute/kernels/generic/vector_math.h"
 
 namespace llmrun::generic {
 
-// scores = exp(scale * scores - maximum); returns their sum.
+// scores = exp(scale * scores - most), zeros up to a multiple of 16; sums[0] = most and sums[1] =
+// their sum. A score of minus infinity counts as nothing.
 template <class Isa>
-float ExpScores(float* scores, int64_t n, float scale) {
+void Weigh(float* scores, int64_t n, float scale, float* sums) {
   using F = typename Isa::F;
-  const float lowest = -__builtin_inff();
-  F max = Isa::Set(lowest);
-  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
-    const bool full = lanes == kLanes;
-    const F s = Isa::Mul(full ? Isa::Load(scores + i) : LoadPart<Isa>(scores + i, lanes, 0.0F),
-                         Isa::Set(scale));
-    full ? Isa::Store(scores + i, s) : StorePart<Isa>(scores + i, s, lanes);
-    max = Isa::Max(max, full ? s : LoadPart<Isa>(scores + i, lanes, lowest));
-  });
-  const F highest = Isa::Set(Isa::ReduceMax(max));
+  const int64_t end = (n + kLanes - 1) / kLanes * kLanes;
+  for (int64_t i = n; i < end; ++i) scores[i] = -__builtin_inff();
+  F most = Isa::Set(-__FLT_MAX__);
+  for (int64_t i = 0; i < end; i += kLanes) {
+    const F s = Isa::Mul(Isa::Load(scores + i), Isa::Set(scale));
+    Isa::Store(scores + i, s);
+    most = Isa::Max(most, s);
+  }
+  sums[0] = Isa::ReduceMax(most);
+  most = Isa::Set(sums[0]);
   F sum = Isa::Zero();
-  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
-    const bool full = lanes == kLanes;
-    const F s = full ? Isa::Load(scores + i) : LoadPart<Isa>(scores + i, lanes, lowest);
-    const F e = Exp<Isa>(Isa::Sub(s, highest));
-    full ? Isa::Store(scores + i, e) : StorePart<Isa>(scores + i, e, lanes);
-    sum = Isa::Add(sum, e);
+  for (int64_t i = 0; i < end; i += kLanes) {
+    const F weight = Exp<Isa>(Isa::Sub(Isa::Load(scores + i), most));
+    Isa::Store(scores + i, weight);
+    sum = Isa::Add(sum, weight);
+  }
+  sums[1] = Isa::ReduceAdd(sum);
+}
+
+template <class Isa>
+void AttendChunk(const AttentionArgs& args, const ChunkRows<Isa>& rows, int64_t chunk,
+                 float* decoded) {
+  if (rows.n == 0) return;
+  const int64_t padded = QuerySums<Isa>::Padded(args.head_dim);
+  const int64_t first = chunk * kAttentionChunk;
+  WithKvType<Isa>(args.keys.type, [&](auto elements) {
+    using E = decltype(elements);
+    ScoreChunk<Isa, E>(rows, args.keys.data + first * KvRowBytesOf<Isa, E>(args.head_dim), decoded);
   });
-  return Isa::ReduceAdd(sum);
+  for (int i = 0; i < rows.n; ++i) {
+    Weigh<Isa>(rows.scores[i], rows.seen[i], args.scale, rows.sums[i] + padded);
+    for (int64_t d = 0; d < padded; d += kLanes) Isa::Store(rows.sums[i] + d, Isa::Zero());
+  }
+  WithKvType<Isa>(args.values.type, [&](auto elements) {
+    using E = decltype(elements);
+    SumChunk<Isa, E>(rows, args.values.data + first * KvRowBytesOf<Isa, E>(args.head_dim), decoded);
+  });
 }
 
-// out[0..kVectors * 16) = factor * sum over positions of weights[p] * v[p].
-template <class Isa, class Element, int kVectors>
-void WeightedSum(const AttentionArgs& args, const std::byte* v, float factor, float* out) {
-  typename Isa::F acc[kVectors];
-  LLMRUN_UNROLL for (int j = 0; j < kVectors; ++j) acc[j] = Isa::Zero();
-  for (int64_t p = 0; p < args.n_pos; ++p) {
-    const typename Isa::F weight = Isa::Set(args.scores[p]);
-    const std::byte* at = v + static_cast<uint64_t>(p) * args.v_stride_bytes;
-    LLMRUN_UNROLL for (int j = 0; j < kVectors; ++j) {
-      acc[j] = Isa::Fma(weight, Element::Load(at + j * kLanes * Element::kBytes), acc[j]);
-    }
+// sums = sums and `more`, those of a later chunk.
+template <class Isa>
+void Merge(float* sums, const float* more, int64_t head_dim) {
+  using F = typename Isa::F;
+  const int64_t padded = QuerySums<Isa>::Padded(head_dim);
+  const float most = more[padded] > sums[padded] ? more[padded] : sums[padded];
+  const F old_factor = Exp<Isa>(Isa::Set(sums[padded] - most));
+  const F new_factor = Exp<Isa>(Isa::Set(more[padded] - most));
+  const auto merged = [&](F old_sum, F new_sum) {
+    return Isa::Fma(new_sum, new_factor, Isa::Mul(old_sum, old_factor));
+  };
+  for (int64_t d = 0; d < padded; d += kLanes) {
+    Isa::Store(sums + d, merged(Isa::Load(sums + d), Isa::Load(more + d)));
   }
-  LLMRUN_UNROLL for (int j = 0; j < kVectors; ++j) {
-    Isa::Store(out + j * kLanes, Isa::Mul(acc[j], Isa::Set(factor)));
-  }
+  float weight[kLanes];
+  Isa::Store(weight, merged(Isa::Set(sums[padded + 1]), Isa::Set(more[padded + 1])));
+  sums[padded] = most;
+  sums[padded + 1] = weight[0];
 }
 
-template <class Isa, class Element>
-void WeightedSumPart(const AttentionArgs& args, const std::byte* v, float factor, int lanes,
-                     float* out) {
-  typename Isa::F acc = Isa::Zero();
-  for (int64_t p = 0; p < args.n_pos; ++p) {
-    const std::byte* at = v + static_cast<uint64_t>(p) * args.v_stride_bytes;
-    acc = Isa::Fma(Isa::Set(args.scores[p]), LoadPart<Element>(at, lanes), acc);
-  }
-  StorePart<Isa>(out, Isa::Mul(acc, Isa::Set(factor)), lanes);
-}
-
-template <class Isa, class Element>
-void AttentionOver(const AttentionArgs& args) {
-  MatmulArgs scores;
-  scores.dtype = args.kv_dtype;
-  scores.weights = args.k;
-  scores.row_bytes = args.k_stride_bytes;
-  scores.n_cols = args.head_dim;
-  scores.row_end = args.n_pos;
-  scores.n_tokens = 1;
-  scores.x = args.q;
-  scores.out = args.scores;
-  RunTiles(scores, CutTile<Isa, FloatTiles<Isa, Element>>);
-
-  const float factor = 1.0F / ExpScores<Isa>(args.scores, args.n_pos, args.scale);
-  constexpr int kVectors = 4;
-  int64_t d = 0;
-  for (; d + kVectors * kLanes <= args.head_dim; d += kVectors * kLanes) {
-    WeightedSum<Isa, Element, kVectors>(args, args.v + d * Element::kBytes, factor, args.out + d);
-  }
-  for (; d + kLanes <= args.head_dim; d += kLanes) {
-    WeightedSum<Isa, Element, 1>(args, args.v + d * Element::kBytes, factor, args.out + d);
-  }
-  if (d < args.head_dim) {
-    WeightedSumPart<Isa, Element>(args, args.v + d * Element::kBytes, factor,
-                                  static_cast<int>(args.head_dim - d), args.out + d);
-  }
+// Row i of all tokens and heads, whose sums are complete.
+template <class Isa>
+void Finish(const AttentionArgs& args, int64_t i, const float* sums) {
+  const float factor = 1.0F / sums[QuerySums<Isa>::Padded(args.head_dim) + 1];
+  float* out = args.out + i / args.n_heads * args.token_stride + i % args.n_heads * args.head_dim;
+  ForLanes<Isa>(args.head_dim, [&](int64_t d, int lanes) {
+    const typename Isa::F value = Isa::Mul(Isa::Load(sums + d), Isa::Set(factor));
+    lanes == kLanes ? Isa::Store(out + d, value) : StorePart<Isa>(out + d, value, lanes);
+  });
 }
 
 template <class Isa>
 void Attention(const AttentionArgs& args) {
-  if (args.kv_dtype == DType::kF32) {
-    AttentionOver<Isa, F32<Isa>>(args);
-  } else {
-    AttentionOver<Isa, F16<Isa>>(args);
+  const AttentionScratch<Isa> scratch(args.scratch, args.head_dim);
+  const int64_t stride = QuerySums<Isa>::Stride(args.head_dim);
+  const int64_t end = args.n_tokens * args.n_heads;
+  for (int64_t begin = 0; begin < end; begin += kAttentionRows) {
+    const int64_t count = end - begin < kAttentionRows ? end - begin : kAttentionRows;
+    const int64_t most_seen = args.n_pos + (begin + count - 1) / args.n_heads;
+    for (int64_t chunk = 0; chunk * kAttentionChunk < most_seen; ++chunk) {
+      float* sums = chunk == 0 ? scratch.sums : scratch.more_sums;
+      const ChunkRows<Isa> rows(args, begin, count, chunk, scratch.scores, sums);
+      AttendChunk<Isa>(args, rows, chunk, scratch.decoded);
+      if (chunk == 0) continue;
+      for (int i = 0; i < rows.n; ++i) {
+        Merge<Isa>(scratch.sums + (rows.sums[i] - sums), rows.sums[i], args.head_dim);
+      }
+    }
+    for (int64_t i = 0; i < count; ++i) Finish<Isa>(args, begin + i, scratch.sums + i * stride);
   }
+}
+
+template <class Isa>
+void AttendOneChunk(const AttentionArgs& args, int64_t chunk, float* sums) {
+  const AttentionScratch<Isa> scratch(args.scratch, args.head_dim);
+  const int64_t stride = QuerySums<Isa>::Stride(args.head_dim);
+  sums += chunk * args.n_heads * stride;
+  for (int64_t begin = 0; begin < args.n_heads; begin += kAttentionRows) {
+    const int64_t rest = args.n_heads - begin;
+    const ChunkRows<Isa> rows(args, begin, rest < kAttentionRows ? rest : kAttentionRows, chunk,
+                              scratch.scores, sums + begin * stride);
+    AttendChunk<Isa>(args, rows, chunk, scratch.decoded);
+  }
+}
+
+template <class Isa>
+void MergeChunks(const AttentionArgs& args, float* sums) {
+  const int64_t stride = QuerySums<Isa>::Stride(args.head_dim);
+  for (int64_t chunk = 1; chunk * kAttentionChunk < args.n_pos; ++chunk) {
+    for (int64_t i = 0; i < args.n_heads; ++i) {
+      Merge<Isa>(sums + i * stride, sums + (chunk * args.n_heads + i) * stride, args.head_dim);
+    }
+  }
+  for (int64_t i = 0; i < args.n_heads; ++i) Finish<Isa>(args, i, sums + i * stride);
 }
 
 }  // namespace llmrun::generic

@@ -55,21 +55,4 @@ void Rope(float* head, const float* cos, const float* sin, int64_t n_rot, bool i
   }
 }
 
-template <class Isa>
-void StoreKv(const float* x, int64_t n, DType kv_dtype, std::byte* out) {
-  if (kv_dtype == DType::kF32) {
-    __builtin_memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
-    return;
-  }
-  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
-    if (lanes == kLanes) {
-      Isa::StoreF16(out + i * 2, Isa::Load(x + i));
-      return;
-    }
-    std::byte buffer[kLanes * 2];
-    Isa::StoreF16(buffer, LoadPart<Isa>(x + i, lanes, 0.0F));
-    __builtin_memcpy(out + i * 2, buffer, static_cast<size_t>(lanes) * 2);
-  });
-}
-
 }  // namespace llmrun::generic

@@ -36,6 +36,17 @@ struct Floats : Vectors {
   static F LoadBf16(const std::byte* at) {
     return Each([&](int i) { return Bfloat16ToFloat(ReadAs<uint16_t>(at + i * 2)); });
   }
+  // A half for all lanes.
+  static F SpreadF16(const std::byte* at) { return Set(HalfToFloat(ReadAs<uint16_t>(at))); }
+  static F LoadSigned(const std::byte* at) {
+    return Each([&](int i) { return static_cast<float>(ReadAs<int8_t>(at + i)); });
+  }
+  // Of 16 bytes the four bits from bit kShift on, less 8.
+  template <int kShift>
+  static F LoadNibbles(const std::byte* at) {
+    return Each(
+        [&](int i) { return static_cast<float>((ReadAs<uint8_t>(at + i) >> kShift & 15) - 8); });
+  }
   static void Store(float* at, F x) { std::memcpy(at, x.v, sizeof x.v); }
   static void StoreF16(std::byte* at, F x) {
     for (int i = 0; i < kLanes; ++i) {

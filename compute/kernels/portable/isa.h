@@ -13,6 +13,10 @@ struct Isa : Ints {
   // Panels (generic/panel.h): the most of them side by side, the most tokens of a tile.
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 4; }
+
+  // Attention: the most queries of a tile, and the vectors of positions or elements beside so many.
+  static constexpr int kQueryRows = 1;
+  static constexpr int QueryVectors(int /*rows*/) { return 1; }
 };
 
 }  // namespace llmrun::portable

@@ -1,0 +1,80 @@
+// Rows of queries that share keys and values, and what a chunk of positions is for them.
+#pragma once
+
+#include <cstdint>
+
+#include "compute/kernels.h"
+#include "compute/kernels/generic/partial.h"
+
+namespace llmrun::generic {
+
+inline constexpr int kStrip = 64;  // positions that are decoded at a time
+static_assert(kAttentionChunk % kStrip == 0 && kKvGroup == kLanes);
+
+// What is known of a row after some positions: the sum of exp(score - most) * value, then `most`,
+// the greatest score, and the sum of exp(score - most).
+template <class Isa>
+struct QuerySums {
+  static int64_t Padded(int64_t head_dim) { return (head_dim + kLanes - 1) / kLanes * kLanes; }
+  static int64_t Stride(int64_t head_dim) { return Padded(head_dim) + kLanes; }
+};
+
+// What a thread needs for kAttentionRows of them.
+template <class Isa>
+struct AttentionScratch {
+  static constexpr int64_t kScoreStride = kAttentionChunk + kLanes;  // no power of two
+  static constexpr int64_t kScores = kAttentionRows * kScoreStride;
+  static int64_t Sums(int64_t head_dim) {
+    return kAttentionRows * QuerySums<Isa>::Stride(head_dim);
+  }
+  static int64_t Decoded(int64_t head_dim) { return kStrip * QuerySums<Isa>::Padded(head_dim); }
+  static int64_t Floats(int64_t head_dim) {
+    return kScores + 2 * Sums(head_dim) + Decoded(head_dim);
+  }
+
+  AttentionScratch(float* at, int64_t head_dim)
+      : scores(at),
+        sums(scores + kScores),
+        more_sums(sums + Sums(head_dim)),
+        decoded(more_sums + Sums(head_dim)) {}
+
+  float* scores;     // [kAttentionRows][kScoreStride]
+  float* sums;       // [kAttentionRows][Stride()]
+  float* more_sums;  // the same
+  float* decoded;    // [kStrip][Padded()]
+};
+
+// Rows of all tokens and heads, as a chunk sees them.
+template <class Isa>
+struct ChunkRows {
+  int n = 0;
+  const float* q[kAttentionRows];
+  float* scores[kAttentionRows];  // [kAttentionChunk], then weights
+  float* sums[kAttentionRows];
+  int64_t seen[kAttentionRows];  // positions of the chunk, ascending from row to row
+  int64_t head_dim = 0;
+
+  // Those of rows [begin, begin + count), `count` at most kAttentionRows, that see some position of
+  // the chunk. The i-th of all has its sums at `all_sums` + i strides.
+  ChunkRows(const AttentionArgs& args, int64_t begin, int64_t count, int64_t chunk, float* at,
+            float* all_sums)
+      : head_dim(args.head_dim) {
+    for (int64_t i = begin; i < begin + count; ++i) {
+      const int64_t token = i / args.n_heads;
+      const int64_t left = args.n_pos + token - chunk * kAttentionChunk;
+      if (left <= 0) continue;
+      q[n] = args.q + token * args.token_stride + i % args.n_heads * head_dim;
+      scores[n] = at + n * AttentionScratch<Isa>::kScoreStride;
+      sums[n] = all_sums + (i - begin) * QuerySums<Isa>::Stride(head_dim);
+      seen[n] = left < kAttentionChunk ? left : kAttentionChunk;
+      ++n;
+    }
+  }
+  // Of a strip that begins at `at`.
+  int64_t SeenOfStrip(int row, int64_t at) const {
+    const int64_t rest = seen[row] - at;
+    return rest < 0 ? 0 : rest < kStrip ? rest : kStrip;
+  }
+};
+
+}  // namespace llmrun::generic

@@ -1,0 +1,105 @@
+// Sums of weighted values: one fused multiply-add after the other, over ascending positions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compute/kernels/generic/attention_rows.h"
+#include "compute/kernels/generic/kv_elements.h"
+#include "compute/kernels/generic/unroll.h"
+
+namespace llmrun::generic {
+
+// Adds positions [at, at + n) of the chunk, whose values begin at `values`, to V vectors of R rows.
+template <class Isa, class Elements, int R, int V>
+void SumTile(const ChunkRows<Isa>& rows, int row, const std::byte* values, int64_t at, int64_t n,
+             int64_t vector) {
+  using F = typename Isa::F;
+  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
+  const float* weights[R];
+  F sums[R][V];
+  LLMRUN_UNROLL for (int r = 0; r < R; ++r) {
+    weights[r] = rows.scores[row + r] + at;
+    LLMRUN_UNROLL for (int v = 0; v < V; ++v) {
+      sums[r][v] = Isa::Load(rows.sums[row + r] + (vector + v) * kLanes);
+    }
+  }
+  for (int64_t p = 0; p < n; ++p) {
+    F value[V];
+    LLMRUN_UNROLL for (int v = 0; v < V; ++v) {
+      value[v] = Elements::Value(values + p * row_bytes, vector + v);
+    }
+    LLMRUN_UNROLL for (int r = 0; r < R; ++r) {
+      const F weight = Isa::Set(weights[r][p]);
+      LLMRUN_UNROLL for (int v = 0; v < V; ++v) {
+        sums[r][v] = Isa::Fma(weight, value[v], sums[r][v]);
+      }
+    }
+  }
+  LLMRUN_UNROLL for (int r = 0; r < R; ++r) {
+    LLMRUN_UNROLL for (int v = 0; v < V; ++v) {
+      Isa::Store(rows.sums[row + r] + (vector + v) * kLanes, sums[r][v]);
+    }
+  }
+}
+
+template <class Isa, class Elements, int R>
+void SumVectors(const ChunkRows<Isa>& rows, int row, const std::byte* values, int64_t at,
+                int64_t n) {
+  constexpr int V = Isa::QueryVectors(R);
+  if (n <= 0) return;
+  const int64_t end = QuerySums<Isa>::Padded(rows.head_dim) / kLanes;
+  int64_t vector = 0;
+  for (; vector + V <= end; vector += V) {
+    SumTile<Isa, Elements, R, V>(rows, row, values, at, n, vector);
+  }
+  for (; vector < end; ++vector) SumTile<Isa, Elements, R, 1>(rows, row, values, at, n, vector);
+}
+
+// Rows from `row` on, R at a time, the last ones fewer, with a strip of values. What only some of
+// the R rows see, they go through one by one.
+template <class Isa, class Elements, int R>
+void SumStrip(const ChunkRows<Isa>& rows, int row, const std::byte* values, int64_t at) {
+  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
+  for (; row + R <= rows.n; row += R) {
+    const int64_t common = rows.SeenOfStrip(row, at);
+    SumVectors<Isa, Elements, R>(rows, row, values, at, common);
+    for (int r = 1; r < R; ++r) {
+      SumVectors<Isa, Elements, 1>(rows, row + r, values + common * row_bytes, at + common,
+                                   rows.SeenOfStrip(row + r, at) - common);
+    }
+  }
+  if constexpr (R > 1) SumStrip<Isa, Elements, R / 2>(rows, row, values, at);
+}
+
+// As an F32 cache has them.
+template <class Isa, class Elements>
+void DecodeValues(const std::byte* values, int64_t n, int64_t head_dim, float* out) {
+  const int64_t vectors = QuerySums<Isa>::Padded(head_dim) / kLanes;
+  for (int64_t p = 0; p < n; ++p) {
+    const std::byte* row = values + p * KvRowBytesOf<Isa, Elements>(head_dim);
+    for (int64_t i = 0; i < vectors; ++i) {
+      Isa::Store(out + (p * vectors + i) * kLanes, Elements::Value(row, i));
+    }
+  }
+}
+
+// Of a chunk whose values begin at `values`. Many rows share what is decoded once.
+template <class Isa, class Elements>
+void SumChunk(const ChunkRows<Isa>& rows, const std::byte* values, float* decoded) {
+  using Floats = CachedFloats<Isa, F32<Isa>>;
+  constexpr int R = Isa::kQueryRows;
+  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
+  const bool decode = rows.n > R && Elements::kBlockBytes != Floats::kBlockBytes;
+  for (int64_t at = 0; at < rows.seen[rows.n - 1]; at += kStrip) {
+    const std::byte* strip = values + at * row_bytes;
+    if (!decode) {
+      SumStrip<Isa, Elements, R>(rows, 0, strip, at);
+      continue;
+    }
+    DecodeValues<Isa, Elements>(strip, rows.SeenOfStrip(rows.n - 1, at), rows.head_dim, decoded);
+    SumStrip<Isa, Floats, R>(rows, 0, reinterpret_cast<const std::byte*>(decoded), at);
+  }
+}
+
+}  // namespace llmrun::generic
