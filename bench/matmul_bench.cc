@@ -1,23 +1,24 @@
 // The matrix product per type and instruction set.
-//   decode/TYPE/ISA/threads:N   one token, weights larger than any cache: GB/s of weights
-//   prompt/TYPE/ISA/threads:N   256 tokens, 4096 columns: GMAC/s
-//   read/threads:N              reading memory and doing nothing else: the roof of decode
+//   decode/TYPE/ISA/threads:N   one token, weights larger than any cache: GB/s of weights, %read
+//   prompt/TYPE/ISA/threads:N   256 tokens, 4096 columns: GMAC/s, %peak
+//   read/threads:N              the roof of decode alone, GB/s
+//   peak/int8|f32/ISA/threads:N the roof of prompts alone, GMAC/s
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 
-#include <cstring>
-#include <memory>
 #include <random>
+#include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/check.h"
 #include "base/units.h"
+#include "bench/beside_roof.h"
 #include "compute/kernels.h"
 #include "memory/dtype.h"
 #include "sched/partition.h"
-#include "sched/thread_pool.h"
 
 namespace llmrun {
 namespace {
@@ -32,7 +33,6 @@ constexpr DType kTypes[] = {
     DType::kF32,  DType::kF16,    DType::kBF16,   DType::kQ8_0,  DType::kQ4_0,  DType::kQ4_1,
     DType::kQ5_0, DType::kQ5_1,   DType::kQ2_K,   DType::kQ3_K,  DType::kQ4_K,  DType::kQ5_K,
     DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4};
-constexpr IsaLevel kLevels[] = {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvx512};
 
 // One region for all weights, never freed, on huge pages where the kernel gives them. Every two
 // bytes are 2^-10 as a half: a harmless scale or value in every type.
@@ -47,15 +47,6 @@ std::byte* Weights() {
     return static_cast<std::byte*>(map);
   }();
   return weights;
-}
-
-std::unique_ptr<ThreadPool> MakePool(int threads) {
-  ThreadPoolOptions options;
-  options.threads = threads;
-  options.effective_cpus = threads;
-  for (int i = 0; i < threads; ++i) options.cpus.push_back(static_cast<unsigned>(i));
-  options.pin_caller = true;
-  return ThreadPool::Create(options).value();
 }
 
 struct Activations {
@@ -93,8 +84,8 @@ void RunMatmul(benchmark::State& state, DType type, IsaLevel level, int threads,
   args.xq = {a.q.data(), a.scale.data(), a.sums.data()};
   args.out = out.data();
   args.out_stride = rows;
-  const auto pool = MakePool(threads);
-  for (auto _ : state) {
+  const auto pool = PinnedPool(threads);
+  const auto work = [&] {
     pool->Run([&](int member) {
       const Range range = StaticRange(rows, threads, member, 16);
       MatmulArgs part = args;
@@ -102,34 +93,28 @@ void RunMatmul(benchmark::State& state, DType type, IsaLevel level, int threads,
       part.row_end = range.end;
       CHECK(kernels.matmul(part));
     });
+  };
+  if (tokens == 1) {
+    RunBesideRead(state, *pool, {Weights(), static_cast<uint64_t>(rows) * args.row_bytes}, work);
+  } else {
+    RunBesidePeak(state, *pool, kernels, PeakOfType(type),
+                  static_cast<double>(rows * kCols * tokens), work);
   }
-  using benchmark::Counter;
-  const auto runs = static_cast<double>(state.iterations());
-  const auto bytes = static_cast<double>(static_cast<uint64_t>(rows) * args.row_bytes);
-  const auto macs = static_cast<double>(rows * kCols * tokens);
-  state.counters["GB/s"] = Counter(runs * bytes * 1e-9, Counter::kIsRate);
-  state.counters["GMAC/s"] = Counter(runs * macs * 1e-9, Counter::kIsRate);
 }
 
 void ReadMemory(benchmark::State& state, int threads) {
-  const auto* words = reinterpret_cast<const uint64_t*>(Weights());
-  const auto pool = MakePool(threads);
-  std::vector<uint64_t> sums(static_cast<size_t>(threads) * 16);
-  for (auto _ : state) {
-    pool->Run([&](int member) {
-      const Range range = StaticRange(kDecodeBytes / sizeof(uint64_t), threads, member, 64);
-      uint64_t sum[8] = {};
-      for (int64_t i = range.begin; i + 8 <= range.end; i += 8) {
-        for (int j = 0; j < 8; ++j) sum[j] ^= words[i + j];
-      }
-      for (uint64_t s : sum) sums[static_cast<size_t>(member) * 16] ^= s;
-    });
-    benchmark::DoNotOptimize(sums.data());
-  }
-  using benchmark::Counter;
-  state.counters["GB/s"] =
-      Counter(static_cast<double>(state.iterations()) * static_cast<double>(kDecodeBytes) * 1e-9,
-              Counter::kIsRate);
+  const auto pool = PinnedPool(threads);
+  const ReadArea area = {{Weights(), kDecodeBytes}, std::nullopt};
+  double rate = 0;
+  for (auto _ : state) rate = std::max(rate, MeasureReadRate(*pool, std::span(&area, 1)));
+  state.counters["GB/s"] = rate * 1e-9;
+}
+
+void Peak(benchmark::State& state, IsaLevel level, PeakOf of, int threads) {
+  const auto pool = PinnedPool(threads);
+  double rate = 0;
+  for (auto _ : state) rate = std::max(rate, MeasurePeakRate(*pool, KernelsFor(level), of));
+  state.counters["GMAC/s"] = rate * 1e-9;
 }
 
 void Register() {
@@ -137,10 +122,16 @@ void Register() {
     benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime()->Unit(benchmark::kMillisecond);
   };
   for (int threads : {1, 2}) {
+    if (threads > static_cast<int>(std::thread::hardware_concurrency())) continue;
     const std::string tail = fmt::format("/threads:{}", threads);
     add("read" + tail, [=](benchmark::State& state) { ReadMemory(state, threads); });
-    for (IsaLevel level : kLevels) {
+    for (IsaLevel level : kBenchLevels) {
       if (!ChooseIsa(NameOf(level))) continue;
+      for (PeakOf of : {PeakOf::kInt8, PeakOf::kF32}) {
+        const char* what = of == PeakOf::kInt8 ? "int8" : "f32";
+        add(fmt::format("peak/{}/{}{}", what, NameOf(level), tail),
+            [=](benchmark::State& state) { Peak(state, level, of, threads); });
+      }
       for (DType type : kTypes) {
         const std::string name = fmt::format("/{}/{}{}", NameOf(type), NameOf(level), tail);
         const auto rows = static_cast<int64_t>(kDecodeBytes / RowBytes(type, kCols) / 32 * 32);

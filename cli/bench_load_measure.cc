@@ -8,10 +8,10 @@
 #include "base/small_file.h"
 #include "base/stopwatch.h"
 #include "base/units.h"
-#include "cli/bandwidth.h"
 #include "cli/interrupt.h"
 #include "loader/weights.h"
 #include "sched/partition.h"
+#include "sched/read_rate.h"
 
 namespace llmrun {
 namespace {

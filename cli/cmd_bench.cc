@@ -1,12 +1,13 @@
 // llm-run bench: prompt and decode speed, without loading. Field names are those of llama-bench, so
-// that tools which read its output read this one; the memory roof is measured beside every decode.
+// that tools which read its output read this one; what the machine can do at most is measured
+// beside every row.
 #include <CLI/CLI.hpp>
 #include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/stopwatch.h"
-#include "cli/bandwidth.h"
+#include "cli/bench_roofs.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
 #include "cli/engine.h"
@@ -40,17 +41,6 @@ struct BenchCase {
   int64_t n_gen = 0;
   int64_t n_threads = 1;
 };
-
-// Bytes of weights that one decoded token reads: all but the embedding table, of which it reads one
-// row, unless the table is also the output matrix.
-uint64_t WeightBytesPerToken(const TensorIndex& index) {
-  const bool tied = !index.Find("output.weight").has_value();
-  uint64_t bytes = 0;
-  for (const IndexedTensor& tensor : index.tensors()) {
-    if (tensor.name != "token_embd.weight" || tied) bytes += tensor.extent.bytes;
-  }
-  return bytes;
-}
 
 Result<double> RunOnce(Session& session, const BenchCase& c, const std::vector<TokenId>& ids) {
   session.Truncate(0);
@@ -99,7 +89,8 @@ Json ModelFields(const Engine& engine, const std::string& path) {
 
 struct Measured {
   std::vector<double> seconds;
-  double bandwidth_bytes_per_second = 0;
+  PassCosts costs;      // of the prompt, or of each token that is decoded
+  double roof = 0;      // a second: multiply-adds of prompts, bytes of weights of decode
   StepProfile profile;  // of all repetitions
   uint64_t throttled_periods = 0;
 };
@@ -116,8 +107,25 @@ void AddProfile(const Measured& measured, double tokens, Json* row) {
   (*row)["throttled_periods"] = measured.throttled_periods;
 }
 
-Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session, const Measured& measured,
-             uint64_t bytes_per_token) {
+// A prompt reads the weights once for many tokens: memory is not its roof. Decode computes little
+// with each weight.
+void AddRoof(const Measured& measured, bool prompt, double passes_per_s, Json* row) {
+  const PassCosts& costs = measured.costs;
+  const double macs = passes_per_s * static_cast<double>(costs.macs());
+  const double bytes = passes_per_s * static_cast<double>(costs.weight_bytes);
+  const auto only = [](bool wanted, auto value) { return wanted ? Json(value) : Json(); };
+  (*row)["weight_bytes_per_token"] = only(!prompt, costs.weight_bytes);
+  (*row)["weight_macs_per_prompt"] = only(prompt, costs.macs());
+  (*row)["gb_per_s"] = only(!prompt, bytes * 1e-9);
+  (*row)["read_gb_per_s"] = only(!prompt, measured.roof * 1e-9);
+  (*row)["read_percent"] = only(!prompt, 100 * bytes / measured.roof);
+  (*row)["gmac_per_s"] = only(prompt, macs * 1e-9);
+  (*row)["peak_gmac_per_s"] = only(prompt, measured.roof * 1e-9);
+  (*row)["peak_percent"] = only(prompt, 100 * macs / measured.roof);
+}
+
+Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session,
+             const Measured& measured) {
   const double tokens = static_cast<double>(c.n_prompt + c.n_gen);
   std::vector<double> ns;
   std::vector<double> rates;
@@ -131,7 +139,7 @@ Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session, const 
   row["n_ubatch"] = session.n_batch;
   row["n_threads"] = c.n_threads;
   row["type_k"] = NameOf(session.kv_type);
-  row["type_v"] = NameOf(session.kv_type);
+  row["type_v"] = NameOf(session.v_type.value_or(session.kv_type));
   row["n_prompt"] = c.n_prompt;
   row["n_gen"] = c.n_gen;
   row["n_depth"] = 0;
@@ -142,12 +150,8 @@ Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session, const 
   row["avg_ts"] = rate.mean;
   row["stddev_ts"] = rate.stddev;
   row["median_ts"] = rate.median;
-  const double roof = measured.bandwidth_bytes_per_second;
-  row["memory_gb_per_s"] = roof * 1e-9;
-  row["weight_bytes_per_token"] = bytes_per_token;
-  // A prompt reads the weights once for many tokens: the memory is not its roof.
-  row["memory_roof_percent"] =
-      c.n_gen > 0 ? Json(100 * rate.median * static_cast<double>(bytes_per_token) / roof) : Json();
+  const double passes = c.n_prompt > 0 ? 1 : tokens;
+  AddRoof(measured, c.n_prompt > 0, rate.median * passes / tokens, &row);
   AddProfile(measured, tokens * static_cast<double>(measured.seconds.size()), &row);
   row["samples_ns"] = ns;
   row["samples_ts"] = rates;
@@ -171,7 +175,14 @@ Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCas
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine.NewSession(session_options));
   const std::vector<TokenId> ids = SomeTokens(c.n_prompt + c.n_gen, engine.config.n_vocab);
   RETURN_IF_ERROR(RunOnce(*session, c, ids));  // warm-up
+  ASSIGN_OR_RETURN(const LlamaWeights llama, BindLlama(engine.config, *engine.weights));
   Measured measured;
+  measured.costs = CostsOfPass(llama, std::max(c.n_prompt, int64_t{1}), 1);
+  const auto roof = [&] {
+    return c.n_prompt > 0 ? MeasureMacRoof(pool, KernelsFor(engine.isa), measured.costs)
+                          : MeasureWeightsRead(pool, llama);
+  };
+  const double roof_before = roof();
   const StepProfile before = StepProfile::Of(pool);
   for (int64_t i = 0; i < options.repetitions; ++i) {
     ASSIGN_OR_RETURN(const double seconds, RunOnce(*session, c, ids));
@@ -179,11 +190,10 @@ Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCas
   }
   measured.profile = StepProfile::Of(pool).Since(before);
   measured.throttled_periods = engine.workers.keeper->throttled().periods;
-  ASSIGN_OR_RETURN(measured.bandwidth_bytes_per_second, MeasureReadBandwidth(pool));
+  measured.roof = std::max(roof_before, roof());
   BenchCase used = c;
   used.n_threads = pool.team()->size();
-  return CaseRow(ModelFields(engine, path), used, session_options, measured,
-                 WeightBytesPerToken(*engine.index));
+  return CaseRow(ModelFields(engine, path), used, session_options, measured);
 }
 
 Result<std::vector<BenchCase>> MakeCases(const BenchOptions& options, int default_threads) {
@@ -224,8 +234,8 @@ Status Bench(const BenchOptions& options) {
     rows.push_back(std::move(row));
   }
   return WriteRecords(rows, format,
-                      {"model_type", "isa", "n_threads", "test", "avg_ts", "stddev_ts",
-                       "memory_gb_per_s", "memory_roof_percent"});
+                      {"model_type", "isa", "n_threads", "test", "avg_ts", "stddev_ts", "gb_per_s",
+                       "read_percent", "gmac_per_s", "peak_percent"});
 }
 
 }  // namespace
@@ -235,8 +245,13 @@ void AddBenchCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command =
       app.add_subcommand("bench", "Speed of prompt and decode, in tokens/s")->group(kGroupMeasure);
   command->footer(
-      "Loading is not part of any figure (see bench-load). memory_roof_percent is decode speed in\n"
-      "bytes of weights against the memory bandwidth measured right after it.\n"
+      "Loading is not part of any figure (see bench-load). Beside each row, with the same threads, "
+      "is\n"
+      "measured what the machine can do at most:\n"
+      "  gb_per_s      decode: bytes of the weight matrices x tokens/s\n"
+      "  read_percent  of reading the same weights and doing nothing else\n"
+      "  gmac_per_s    prompts: multiply-adds of the weight matrices a second, attention left out\n"
+      "  peak_percent  of multiply-adds on registers, int8 or f32 as the weights' types want\n"
       "example:\n  llm-run bench -m model.gguf -p 512 -n 128 -t 1,2 -r 5 -o md");
   AddModelOptions(*command, options->model);
   command->add_option("-p,--n-prompt", options->prompt, "prompt lengths, a list or range")

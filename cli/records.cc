@@ -26,26 +26,31 @@ std::string CsvText(const Json& value) {
 
 std::string Markdown(const std::vector<Json>& rows, const std::vector<std::string>& columns) {
   std::vector<size_t> widths;
+  std::vector<char> sides;  // to the right what is a number in some row
   for (const std::string& column : columns) {
     size_t width = column.size();
-    for (const Json& row : rows) width = std::max(width, CellText(row.at(column)).size());
+    bool number = false;
+    for (const Json& row : rows) {
+      width = std::max(width, CellText(row.at(column)).size());
+      number |= row.at(column).is_number();
+    }
     widths.push_back(width);
+    sides.push_back(number ? '>' : '<');
   }
   std::string out = "|";
   for (size_t i = 0; i < columns.size(); ++i)
     out += fmt::format(" {:<{}} |", columns[i], widths[i]);
   out += "\n|";
   for (size_t i = 0; i < columns.size(); ++i) {
-    const bool number = !rows.empty() && rows.front().at(columns[i]).is_number();
-    out += fmt::format(" {}{} |", std::string(widths[i] - 1, '-'), number ? ":" : "-");
+    out += fmt::format(" {}{} |", std::string(widths[i] - 1, '-'), sides[i] == '>' ? ":" : "-");
   }
   out += "\n";
   for (const Json& row : rows) {
     out += "|";
     for (size_t i = 0; i < columns.size(); ++i) {
-      const Json& value = row.at(columns[i]);
-      out += value.is_number() ? fmt::format(" {:>{}} |", CellText(value), widths[i])
-                               : fmt::format(" {:<{}} |", CellText(value), widths[i]);
+      const std::string text = CellText(row.at(columns[i]));
+      out += sides[i] == '>' ? fmt::format(" {:>{}} |", text, widths[i])
+                             : fmt::format(" {:<{}} |", text, widths[i]);
     }
     out += "\n";
   }

@@ -125,6 +125,11 @@ struct Kernels {
                     int64_t position);
   void (*store_value)(const float* x, int64_t head_dim, DType type, std::byte* data,
                       int64_t position);
+  // The most that the instruction set can do, to compare matmul with: `rounds` rounds of
+  // independent multiply-adds on registers. How many multiply-adds that were, the same for each
+  // round. Requires: 0 <= rounds < 2^28.
+  int64_t (*peak_int8)(int64_t rounds);  // of types that use quantized activations
+  int64_t (*peak_f32)(int64_t rounds);   // of all others
 };
 
 // Requires: a level that ChooseIsa returned.

@@ -257,5 +257,44 @@ TEST(Bench, PrintsRowsThatToolsCanRead) {
   }
 }
 
+TEST(Bench, ComparesEachRowWithWhatIsPossible) {
+  const ProcessResult result =
+      Llm({"bench", "-m", kTinyModel, "-p", "16", "-n", "4", "-r", "2", "-t", "2", "-o", "json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const nlohmann::json rows = nlohmann::json::parse(result.out);
+  ASSERT_EQ(rows.size(), 2U);
+  const nlohmann::json& prompt = rows[0];
+  const nlohmann::json& decode = rows[1];
+  for (const char* field :
+       {"weight_bytes_per_token", "gb_per_s", "read_gb_per_s", "read_percent"}) {
+    EXPECT_TRUE(prompt[field].is_null()) << field;
+    EXPECT_GT(decode[field], 0) << field;
+  }
+  for (const char* field :
+       {"weight_macs_per_prompt", "gmac_per_s", "peak_gmac_per_s", "peak_percent"}) {
+    EXPECT_GT(prompt[field], 0) << field;
+    EXPECT_TRUE(decode[field].is_null()) << field;
+  }
+  const auto is_near = [](double got, double wanted) { EXPECT_NEAR(got / wanted, 1, 1e-9); };
+  const double token_bytes = decode["weight_bytes_per_token"];
+  is_near(decode["gb_per_s"], decode["median_ts"].get<double>() * token_bytes * 1e-9);
+  is_near(decode["read_percent"],
+          100 * decode["gb_per_s"].get<double>() / decode["read_gb_per_s"].get<double>());
+  const double prompt_macs = prompt["weight_macs_per_prompt"];
+  is_near(prompt["gmac_per_s"], prompt["median_ts"].get<double>() / 16 * prompt_macs * 1e-9);
+  is_near(prompt["peak_percent"],
+          100 * prompt["gmac_per_s"].get<double>() / prompt["peak_gmac_per_s"].get<double>());
+}
+
+TEST(Bench, ShowsPercentagesToPeople) {
+  const ProcessResult result =
+      Llm({"bench", "-m", kTinyModel, "-p", "4", "-n", "2", "-r", "1", "-t", "1"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  for (const char* column :
+       {"| gb_per_s", "| read_percent |", "| gmac_per_s", "| peak_percent |"}) {
+    EXPECT_THAT(result.out, testing::HasSubstr(column));
+  }
+}
+
 }  // namespace
 }  // namespace llmrun

@@ -1,11 +1,11 @@
 // AVX2, FMA and F16C: sixteen lanes in two registers, with the shapes of tiles that suit it.
 #pragma once
 
-#include "compute/kernels/avx2/ints.h"
+#include "compute/kernels/avx2/peak.h"
 
 namespace llmrun::avx2 {
 
-struct Isa : Ints {
+struct Isa : Peak {
   // One row at a time for one token: the hardware prefetchers follow a single stream of weights
   // to the speed of memory, and four streams to less than half of it (Zen 4).
   static constexpr int kMaxTokens = 2;

@@ -1,11 +1,11 @@
 // AVX-512 F, BW, DQ, VL and VNNI, with the shapes of tiles that suit it.
 #pragma once
 
-#include "compute/kernels/avx512/ints.h"
+#include "compute/kernels/avx512/peak.h"
 
 namespace llmrun::avx512 {
 
-struct Isa : Ints {
+struct Isa : Peak {
   // One row at a time for one token: the hardware prefetchers follow a single stream of weights
   // to the speed of memory, and four streams to less than half of it (Zen 4).
   static constexpr int kMaxTokens = 4;

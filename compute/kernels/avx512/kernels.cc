@@ -6,6 +6,7 @@
 #include "compute/kernels/generic/kv_store.h"
 #include "compute/kernels/generic/layers.h"
 #include "compute/kernels/generic/matmul.h"
+#include "compute/kernels/generic/peak.h"
 #include "compute/kernels/generic/quantize.h"
 #include "compute/kernels/tables.h"
 
@@ -16,6 +17,7 @@ constinit const Kernels kKernels = {
     generic::RmsNorm<Isa>,     generic::SiluMul<Isa>,      generic::Add<Isa>,
     generic::Rope<Isa>,        generic::Attention<Isa>,    generic::AttendOneChunk<Isa>,
     generic::MergeChunks<Isa>, generic::StoreKey<Isa>,     generic::StoreValue<Isa>,
+    generic::PeakInt8<Isa>,    generic::PeakF32<Isa>,
 };
 
 }  // namespace llmrun::avx512

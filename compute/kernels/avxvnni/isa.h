@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "compute/kernels/avx2/ints.h"
+#include "compute/kernels/avx2/peak.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::avxvnni {
 
-struct Isa : avx2::Ints {
+struct Isa : avx2::Peak {
   template <int kOffset>
   static constexpr bool HasStart() {
     return kOffset != 0;
@@ -30,6 +30,11 @@ struct Isa : avx2::Ints {
   LLMRUN_INLINE static I AddDot(I sum, B w, B x) {
     return {_mm256_dpbusd_avx_epi32(sum.low, w.low, x.low),
             _mm256_dpbusd_avx_epi32(sum.high, w.high, x.high)};
+  }
+  static constexpr int kPeakDots = 1;
+  LLMRUN_INLINE static void PeakDots(B w, B x, I& sum) {
+    sum = AddDot<0>(sum, w, x);
+    Keep(sum);
   }
 
   static constexpr int kMaxTokens = 2;

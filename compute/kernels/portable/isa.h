@@ -1,11 +1,11 @@
 // The instruction set of any machine, with the shapes of tiles that suit it.
 #pragma once
 
-#include "compute/kernels/portable/ints.h"
+#include "compute/kernels/portable/peak.h"
 
 namespace llmrun::portable {
 
-struct Isa : Ints {
+struct Isa : Peak {
   // Tile shapes: the most tokens of a tile, and the rows of one with so many tokens.
   static constexpr int kMaxTokens = 1;
   static constexpr int RowsFor(int /*tokens*/) { return 1; }

@@ -1,0 +1,30 @@
+// What a forward pass must do with weights, whatever computes it: what measured speeds are compared
+// with. Attention, norms and the row of embeddings of a token are not counted.
+// Threads: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/llama_weights.h"
+
+namespace llmrun {
+
+struct PassCosts {
+  uint64_t weight_bytes = 0;  // of the matrices, each read once
+  // Multiply-adds of the matrices, by what they are made of.
+  uint64_t int8_macs = 0;  // types that take quantized activations
+  uint64_t f32_macs = 0;   // all others
+
+  uint64_t macs() const { return int8_macs + f32_macs; }
+  // The least time of the multiply-adds, given how many a second are possible of each.
+  double Seconds(double int8_per_s, double f32_per_s) const;
+};
+
+// All matrices that activations are multiplied with: those of the layers, and the output last.
+std::vector<const WeightMatrix*> MatricesOf(const LlamaWeights& llama);
+
+// Of one batch: of n_tokens, the last n_logits want logits.
+PassCosts CostsOfPass(const LlamaWeights& llama, int64_t n_tokens, int64_t n_logits);
+
+}  // namespace llmrun
