@@ -34,12 +34,7 @@ struct Ints : Bytes {
                           word(15))};
   }
   LLMRUN_INLINE static F GatherHalves(const std::byte* at, int64_t stride) {
-    const auto eight = [&](const std::byte* p) {
-      const auto half = [&](int i) { return Half(p + i * stride); };
-      return _mm256_cvtph_ps(
-          _mm_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7)));
-    };
-    return {eight(at), eight(at + 8 * stride)};
+    return {EightHalves(at, stride), EightHalves(at + 8 * stride, stride)};
   }
   LLMRUN_INLINE static F FourHalves(const std::byte* at, int64_t stride) {
     const __m256 four = _mm256_castps128_ps256(_mm_cvtph_ps(_mm_setr_epi16(
@@ -171,6 +166,12 @@ struct Ints : Bytes {
   }
 
  private:
+  LLMRUN_INLINE static __m256 EightHalves(const std::byte* at, int64_t stride) {
+    return _mm256_cvtph_ps(_mm_setr_epi16(Half(at), Half(at + stride), Half(at + 2 * stride),
+                                          Half(at + 3 * stride), Half(at + 4 * stride),
+                                          Half(at + 5 * stride), Half(at + 6 * stride),
+                                          Half(at + 7 * stride)));
+  }
   LLMRUN_INLINE static __m256i DotEight(__m256i unsigned_bytes, __m256i signed_bytes) {
     return _mm256_madd_epi16(_mm256_maddubs_epi16(unsigned_bytes, signed_bytes),
                              _mm256_set1_epi16(1));

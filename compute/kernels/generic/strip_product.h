@@ -21,7 +21,7 @@ struct Upcoming {
   int64_t bytes = 0;  // of a row
 
   // The i-th of n parts.
-  void Prefetch(int64_t i, int64_t n) const {
+  LLMRUN_INLINE void Prefetch(int64_t i, int64_t n) const {
     for (int64_t row = rows * i / n; row < rows * (i + 1) / n; ++row) {
       for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + row * stride + b, 0, 2);
     }
