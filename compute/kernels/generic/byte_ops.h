@@ -35,6 +35,34 @@ struct ByteOps {
   LLMRUN_INLINE static Bytes HighNibbles(const Bytes& x) {
     return And(Shift<4>(x), 0x0F);
   }
+  // Calls emit(0, low nibbles) and emit(1, high nibbles).
+  template <class Bytes, class Emit>
+  LLMRUN_INLINE static void EachNibble(const Bytes& x, Emit emit) {
+    emit(0, LowNibbles(x));
+    emit(1, HighNibbles(x));
+  }
+  // Two bits of each byte, from bit 2 * i on.
+  template <int i, class Bytes>
+  LLMRUN_INLINE static Bytes TwoBits(const Bytes& x) {
+    return And(Shift<2 * i>(x), 3);
+  }
+  // Calls emit(i, two bits) for all four, the lowest first.
+  template <class Bytes, class Emit>
+  LLMRUN_INLINE static void EachTwoBits(const Bytes& x, Emit emit) {
+    emit(0, TwoBits<0>(x));
+    emit(1, TwoBits<1>(x));
+    emit(2, TwoBits<2>(x));
+    emit(3, TwoBits<3>(x));
+  }
+  // Of 128 columns 32 bytes, from byte `from` on: four quarters, the first in the lowest bits.
+  template <class In, class Emit>
+  LLMRUN_INLINE static void Quarters(const In& in, int from, Emit emit) {
+    LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
+      EachTwoBits(in.Piece(from + i * 16), [&](int quarter, const typename In::Pieces& bits) {
+        emit(i / 2 * 8 + 2 * quarter + i % 2, bits);
+      });
+    }
+  }
   // Of each byte, what stands there in a table of 16 bytes, the first in the lowest bits.
   template <class Bytes>
   LLMRUN_INLINE static Bytes LookUp(uint64_t low, uint64_t high, const Bytes& x) {

@@ -25,6 +25,17 @@ struct OfBlocks {
 };
 
 template <class Isa>
+struct WithMin : OfBlocks<Isa> {
+  static constexpr bool kHasMin = true;
+  static constexpr int kOffset = 0;
+
+  template <class In>
+  LLMRUN_INLINE static typename Isa::F Min(const In& in) {
+    return in.Halves(2);
+  }
+};
+
+template <class Isa>
 struct Q8_0 : OfBlocks<Isa> {
   using Ops = ByteOps<Isa>;
   static constexpr int kBytes = 34;
@@ -48,67 +59,52 @@ struct Q4_0 : OfBlocks<Isa> {
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    const auto bytes = in.Piece(2);
-    emit(0, Ops::LowNibbles(bytes));
-    emit(1, Ops::HighNibbles(bytes));
+    Ops::EachNibble(in.Piece(2), emit);
   }
 };
 
 template <class Isa>
-struct Q4_1 : OfBlocks<Isa> {
+struct Q4_1 : WithMin<Isa> {
   using Ops = ByteOps<Isa>;
-  static constexpr bool kHasMin = true;
   static constexpr int kBytes = 20;
-  static constexpr int kOffset = 0;
   static constexpr int kMost = 15;
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    const auto bytes = in.Piece(4);
-    emit(0, Ops::LowNibbles(bytes));
-    emit(1, Ops::HighNibbles(bytes));
-  }
-  template <class In>
-  LLMRUN_INLINE static typename Isa::F Min(const In& in) {
-    return in.Halves(2);
+    Ops::EachNibble(in.Piece(4), emit);
   }
 };
 
-// The fifth bits of all 32 columns stand in four bytes of their own.
+// The fifth bits of all 32 columns stand in four bytes before the nibbles, from byte `at` on.
+template <class Isa, class In, class Emit>
+LLMRUN_INLINE void FiveBits(const In& in, int at, Emit emit) {
+  using Ops = ByteOps<Isa>;
+  const auto bytes = in.Piece(at + 4);
+  const auto bits = in.Bits(at);
+  emit(0, Ops::Or(Ops::LowNibbles(bytes), In::template Fifth<0>(bits)));
+  emit(1, Ops::Or(Ops::HighNibbles(bytes), In::template Fifth<1>(bits)));
+}
+
 template <class Isa>
 struct Q5_0 : OfBlocks<Isa> {
-  using Ops = ByteOps<Isa>;
   static constexpr int kBytes = 22;
   static constexpr int kOffset = 16;
   static constexpr int kMost = 31;
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    const auto bytes = in.Piece(6);
-    const auto bits = in.Bits(2);
-    emit(0, Ops::Or(Ops::LowNibbles(bytes), In::template Fifth<0>(bits)));
-    emit(1, Ops::Or(Ops::HighNibbles(bytes), In::template Fifth<1>(bits)));
+    FiveBits<Isa>(in, 2, emit);
   }
 };
 
 template <class Isa>
-struct Q5_1 : OfBlocks<Isa> {
-  using Ops = ByteOps<Isa>;
-  static constexpr bool kHasMin = true;
+struct Q5_1 : WithMin<Isa> {
   static constexpr int kBytes = 24;
-  static constexpr int kOffset = 0;
   static constexpr int kMost = 31;
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    const auto bytes = in.Piece(8);
-    const auto bits = in.Bits(4);
-    emit(0, Ops::Or(Ops::LowNibbles(bytes), In::template Fifth<0>(bits)));
-    emit(1, Ops::Or(Ops::HighNibbles(bytes), In::template Fifth<1>(bits)));
-  }
-  template <class In>
-  LLMRUN_INLINE static typename Isa::F Min(const In& in) {
-    return in.Halves(2);
+    FiveBits<Isa>(in, 4, emit);
   }
 };
 
@@ -134,9 +130,9 @@ struct IQ4_NL : OfBlocks<Isa> {
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    const auto bytes = in.Piece(2);
-    emit(0, Table::Values(Ops::LowNibbles(bytes)));
-    emit(1, Table::Values(Ops::HighNibbles(bytes)));
+    Ops::EachNibble(in.Piece(2), [&](int half, const typename In::Pieces& nibbles) {
+      emit(half, Table::Values(nibbles));
+    });
   }
 };
 
@@ -152,9 +148,9 @@ struct MXFP4 : OfBlocks<Isa> {
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    const auto bytes = in.Piece(1);
-    emit(0, Values(Ops::LowNibbles(bytes)));
-    emit(1, Values(Ops::HighNibbles(bytes)));
+    Ops::EachNibble(in.Piece(1), [&](int half, const typename In::Pieces& nibbles) {
+      emit(half, Values(nibbles));
+    });
   }
   template <class In>
   LLMRUN_INLINE static typename Isa::F Scale(const In& in) {

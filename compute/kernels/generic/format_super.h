@@ -11,12 +11,17 @@
 
 namespace llmrun::generic {
 
-template <class Isa>
+template <class Isa, int kScaleAt>
 struct OfSuperblocks {
   static constexpr bool kSuper = true;
   static constexpr bool kHasMin = false;
   static constexpr bool kHasSubs = true;
   static constexpr int kSubCols = 32;
+
+  template <class In>
+  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
+    return in.Halves(kScaleAt);
+  }
 
   // Integers of `low` and of the bits above `kBits`, plus kAdd.
   template <int kBits, int kAdd, class Ints>
@@ -33,14 +38,10 @@ struct OfSuperblocks {
 // them: of the first four of each, the bytes hold also the top two bits of the last four, whose
 // other bits are nibbles.
 template <class Isa>
-struct WithSixBitPairs : OfSuperblocks<Isa> {
+struct WithSixBitPairs : OfSuperblocks<Isa, 0> {
   static constexpr bool kHasMin = true;
   static constexpr int kOffset = 0;
 
-  template <class In>
-  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
-    return in.Halves(0);
-  }
   template <class In>
   LLMRUN_INLINE static typename Isa::F Min(const In& in) {
     return Isa::Negate(in.Halves(2));
@@ -48,7 +49,7 @@ struct WithSixBitPairs : OfSuperblocks<Isa> {
   template <class In>
   LLMRUN_INLINE static void Subs(const In& in, typename In::Ints (&scales)[2],
                                  typename In::Ints (&mins)[2]) {
-    using Base = OfSuperblocks<Isa>;
+    using Base = OfSuperblocks<Isa, 0>;
     typename Isa::B word[4];
     in.Dwords(4, word);
     scales[0] = In::template Fields<0, 8, 6>(word[0]);
@@ -71,9 +72,10 @@ struct Q4_K : WithSixBitPairs<Isa> {
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
     LLMRUN_UNROLL for (int pair = 0; pair < 4; ++pair) {
       LLMRUN_UNROLL for (int half = 0; half < 2; ++half) {
-        const auto bytes = in.Piece(16 + pair * 32 + half * 16);
-        emit(pair * 4 + half, Ops::LowNibbles(bytes));
-        emit(pair * 4 + 2 + half, Ops::HighNibbles(bytes));
+        Ops::EachNibble(in.Piece(16 + pair * 32 + half * 16),
+                        [&](int nibble, const typename In::Pieces& bytes) {
+                          emit(pair * 4 + 2 * nibble + half, bytes);
+                        });
       }
     }
   }
@@ -112,7 +114,7 @@ struct Q5_K : WithSixBitPairs<Isa> {
 // Nibbles of a table, as IQ4_NL, 16 bytes for 32 columns; scales of 6 bits: low four in four bytes,
 // high two in two bytes.
 template <class Isa>
-struct IQ4_XS : OfSuperblocks<Isa> {
+struct IQ4_XS : OfSuperblocks<Isa, 0> {
   using Ops = ByteOps<Isa>;
   using Table = NonLinearNibbles<Isa>;
   static constexpr int kBytes = 136;
@@ -122,18 +124,14 @@ struct IQ4_XS : OfSuperblocks<Isa> {
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
     LLMRUN_UNROLL for (int i = 0; i < 8; ++i) {
-      const auto bytes = in.Piece(8 + i * 16);
-      emit(2 * i, Table::Values(Ops::LowNibbles(bytes)));
-      emit(2 * i + 1, Table::Values(Ops::HighNibbles(bytes)));
+      Ops::EachNibble(in.Piece(8 + i * 16), [&](int half, const typename In::Pieces& nibbles) {
+        emit(2 * i + half, Table::Values(nibbles));
+      });
     }
   }
   template <class In>
-  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
-    return in.Halves(0);
-  }
-  template <class In>
   LLMRUN_INLINE static void Subs(const In& in, typename In::Ints (&scales)[2]) {
-    using Base = OfSuperblocks<Isa>;
+    using Base = OfSuperblocks<Isa, 0>;
     typename Isa::B word[4];
     in.Dwords(0, word);
     scales[0] = Base::template Joined<4, -32>(In::template Fields<0, 4, 4>(word[1]),

@@ -14,7 +14,7 @@ namespace llmrun::generic {
 // Of 128 columns: 64 bytes with the low four bits, of two quarters each; 32 with the high two
 // bits, of four. Scales of 16 columns are signed bytes.
 template <class Isa>
-struct Q6_K : OfSuperblocks<Isa> {
+struct Q6_K : OfSuperblocks<Isa, 208> {
   using Ops = ByteOps<Isa>;
   static constexpr int kBytes = 210;
   static constexpr int kOffset = 32;
@@ -37,10 +37,6 @@ struct Q6_K : OfSuperblocks<Isa> {
     }
   }
   template <class In>
-  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
-    return in.Halves(208);
-  }
-  template <class In>
   LLMRUN_INLINE static void Subs(const In& in, typename In::Ints (&scales)[4]) {
     typename Isa::B word[4];
     in.Dwords(192, word);
@@ -61,7 +57,7 @@ struct Q6_K : OfSuperblocks<Isa> {
 // Two bits: of 128 columns 32 bytes, four quarters in each. Q2_K has scales and minimums of 16
 // columns, four bits each, in a byte.
 template <class Isa>
-struct Q2_K : OfSuperblocks<Isa> {
+struct Q2_K : OfSuperblocks<Isa, 80> {
   using Ops = ByteOps<Isa>;
   static constexpr bool kHasMin = true;
   static constexpr int kBytes = 84;
@@ -71,18 +67,7 @@ struct Q2_K : OfSuperblocks<Isa> {
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
-      const auto bytes = in.Piece(16 + i * 16);
-      const int at = i / 2 * 8 + i % 2;
-      emit(at, Ops::And(bytes, 3));
-      emit(at + 2, Ops::And(Ops::template Shift<2>(bytes), 3));
-      emit(at + 4, Ops::And(Ops::template Shift<4>(bytes), 3));
-      emit(at + 6, Ops::And(Ops::template Shift<6>(bytes), 3));
-    }
-  }
-  template <class In>
-  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
-    return in.Halves(80);
+    Ops::Quarters(in, 16, emit);
   }
   template <class In>
   LLMRUN_INLINE static typename Isa::F Min(const In& in) {
@@ -103,7 +88,7 @@ struct Q2_K : OfSuperblocks<Isa> {
 // Two bits as in Q2_K, and 32 bytes with the third bit of every 32 columns. 16 scales of 6 bits in
 // 12 bytes: nibbles of eight bytes, top bits in the other four.
 template <class Isa>
-struct Q3_K : OfSuperblocks<Isa> {
+struct Q3_K : OfSuperblocks<Isa, 108> {
   using Ops = ByteOps<Isa>;
   static constexpr int kBytes = 110;
   static constexpr int kOffset = 4;
@@ -119,12 +104,8 @@ struct Q3_K : OfSuperblocks<Isa> {
     }
   }
   template <class In>
-  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
-    return in.Halves(108);
-  }
-  template <class In>
   LLMRUN_INLINE static void Subs(const In& in, typename In::Ints (&scales)[4]) {
-    using Base = OfSuperblocks<Isa>;
+    using Base = OfSuperblocks<Isa, 108>;
     typename Isa::B word[4];  // the first is not of the scales
     in.Dwords(92, word);
     scales[0] = Base::template Joined<4, -32>(In::template Fields<0, 8, 4>(word[1]),
@@ -141,14 +122,15 @@ struct Q3_K : OfSuperblocks<Isa> {
   template <int part, class Bytes, class Emit>
   LLMRUN_INLINE static void Part(const Bytes& low, const Bytes& high, int half, Emit emit) {
     const int at = part * 8 + half;
-    emit(at, Both<part * 4>(Ops::And(low, 3), high));
-    emit(at + 2, Both<part * 4 + 1>(Ops::And(Ops::template Shift<2>(low), 3), high));
-    emit(at + 4, Both<part * 4 + 2>(Ops::And(Ops::template Shift<4>(low), 3), high));
-    emit(at + 6, Both<part * 4 + 3>(Ops::And(Ops::template Shift<6>(low), 3), high));
+    emit(at, ThreeBits<part, 0>(low, high));
+    emit(at + 2, ThreeBits<part, 1>(low, high));
+    emit(at + 4, ThreeBits<part, 2>(low, high));
+    emit(at + 6, ThreeBits<part, 3>(low, high));
   }
-  template <int bit, class Bytes>
-  LLMRUN_INLINE static Bytes Both(const Bytes& low, const Bytes& high) {
-    return Ops::Or(low, Ops::And(Ops::template Shift<bit - 2>(high), 4));
+  template <int part, int quarter, class Bytes>
+  LLMRUN_INLINE static Bytes ThreeBits(const Bytes& low, const Bytes& high) {
+    const Bytes third = Ops::And(Ops::template Shift<part * 4 + quarter - 2>(high), 4);
+    return Ops::Or(Ops::template TwoBits<quarter>(low), third);
   }
 };
 

@@ -11,8 +11,8 @@
 
 namespace llmrun::generic {
 
-template <class Isa>
-struct TernaryBlocks : OfSuperblocks<Isa> {
+template <class Isa, int kScaleAt>
+struct TernaryBlocks : OfSuperblocks<Isa, kScaleAt> {
   static constexpr bool kHasSubs = false;
   static constexpr int kOffset = 1;
   static constexpr int kMost = 2;
@@ -20,24 +20,13 @@ struct TernaryBlocks : OfSuperblocks<Isa> {
 
 // Two bits: of 128 columns 32 bytes, four quarters in each.
 template <class Isa>
-struct TQ2_0 : TernaryBlocks<Isa> {
+struct TQ2_0 : TernaryBlocks<Isa, 64> {
   using Ops = ByteOps<Isa>;
   static constexpr int kBytes = 66;
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
-      const auto bytes = in.Piece(i * 16);
-      const int at = i / 2 * 8 + i % 2;
-      emit(at, Ops::And(bytes, 3));
-      emit(at + 2, Ops::And(Ops::template Shift<2>(bytes), 3));
-      emit(at + 4, Ops::And(Ops::template Shift<4>(bytes), 3));
-      emit(at + 6, Ops::And(Ops::template Shift<6>(bytes), 3));
-    }
-  }
-  template <class In>
-  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
-    return in.Halves(64);
+    Ops::Quarters(in, 0, emit);
   }
 };
 
@@ -45,7 +34,7 @@ struct TQ2_0 : TernaryBlocks<Isa> {
 // the byte has above 256, the rest goes on. 32 bytes hold 160 columns, 16 bytes 80, and four bytes
 // the last 16, in four digits.
 template <class Isa>
-struct TQ1_0 : TernaryBlocks<Isa> {
+struct TQ1_0 : TernaryBlocks<Isa, 52> {
   using Ops = ByteOps<Isa>;
   static constexpr int kBytes = 54;
 
@@ -64,10 +53,6 @@ struct TQ1_0 : TernaryBlocks<Isa> {
     }
     emit(15, Digits(in.FourPowers(48)));
   }
-  template <class In>
-  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
-    return in.Halves(52);
-  }
 
  private:
   template <class Bytes>
@@ -85,7 +70,7 @@ struct TQ1_0 : TernaryBlocks<Isa> {
 // Rows of 256 columns' bytes: one scale for a row, or for the tensor, is for the caller to multiply
 // results with.
 template <class Isa>
-struct TernaryRows : TernaryBlocks<Isa> {
+struct TernaryRows : TernaryBlocks<Isa, 0> {
   static constexpr int kBytes = 64;
   template <class In>
   LLMRUN_INLINE static typename Isa::F Scale(const In& /*in*/) {
@@ -100,11 +85,8 @@ struct IQ2_BN : TernaryRows<Isa> {
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
     LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
-      const auto bytes = in.Piece(i * 16);
-      emit(4 * i, Ops::And(bytes, 3));
-      emit(4 * i + 1, Ops::And(Ops::template Shift<2>(bytes), 3));
-      emit(4 * i + 2, Ops::And(Ops::template Shift<4>(bytes), 3));
-      emit(4 * i + 3, Ops::And(Ops::template Shift<6>(bytes), 3));
+      Ops::EachTwoBits(in.Piece(i * 16),
+                       [&](int run, const typename In::Pieces& bits) { emit(4 * i + run, bits); });
     }
   }
 };
@@ -116,14 +98,9 @@ struct I2_S : TernaryRows<Isa> {
   using Ops = ByteOps<Isa>;
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
-      const auto bytes = in.Piece(i * 16);
-      const int at = i / 2 * 8 + i % 2;
-      emit(at, Ops::And(Ops::template Shift<6>(bytes), 3));
-      emit(at + 2, Ops::And(Ops::template Shift<4>(bytes), 3));
-      emit(at + 4, Ops::And(Ops::template Shift<2>(bytes), 3));
-      emit(at + 6, Ops::And(bytes, 3));
-    }
+    Ops::Quarters(in, 0, [&](int piece, const typename In::Pieces& bits) {
+      emit(piece ^ 6, bits);  // the quarters from the last to the first
+    });
   }
 };
 
