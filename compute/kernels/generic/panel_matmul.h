@@ -76,22 +76,8 @@ struct PanelMatmul {
       for (int i = 0; i < n; ++i) {
         Unpack::template Panels<P>(at + i * P * kPanelRows * stride, stride, blocks, &strips[i]);
       }
-      Product::template Tokens<P>(args, strips, n, col, blocks,
-                                  Next(args, row, n * P * kPanelRows, col), args.out + row,
-                                  args.out_stride);
+      Product::template Tokens<P>(args, strips, n, col, blocks, args.out + row, args.out_stride);
     }
-  }
-  // What is unpacked after a section of some rows.
-  static Upcoming Next(const MatmulArgs& args, int64_t row, int64_t rows, int64_t col) {
-    const auto stride = static_cast<int64_t>(args.row_bytes);
-    col += kSectionCols;
-    if (col >= args.n_cols) {
-      col = 0;
-      row += rows;
-      rows = Least(rows, args.row_end - row);
-    }
-    return {args.weights + row * stride + col / Block::kCols * Format::kBytes, stride, rows,
-            BlocksFrom(args, col) * Format::kBytes};
   }
   // A tile's tokens; what lies behind the last row is not to be written.
   static void LastResults(const MatmulArgs& args, int64_t row, int rows, int64_t token,
@@ -106,7 +92,7 @@ struct PanelMatmul {
     for (int64_t i = 0; i < part.n_tokens; ++i) {
       for (int r = 0; r < rows; ++r) out[i * kPanelRows + r] = results[i * args.out_stride + r];
     }
-    Product::template Tokens<1>(part, &strip, 1, col, blocks, {}, out, kPanelRows);
+    Product::template Tokens<1>(part, &strip, 1, col, blocks, out, kPanelRows);
     for (int64_t i = 0; i < part.n_tokens; ++i) {
       for (int r = 0; r < rows; ++r) results[i * args.out_stride + r] = out[i * kPanelRows + r];
     }

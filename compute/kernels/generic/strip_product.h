@@ -13,21 +13,6 @@
 
 namespace llmrun::generic {
 
-// Weights that come next: while strips are multiplied, memory has nothing else to do.
-struct Upcoming {
-  const std::byte* at = nullptr;
-  int64_t stride = 0;
-  int64_t rows = 0;
-  int64_t bytes = 0;  // of a row
-
-  // The i-th of n parts.
-  LLMRUN_INLINE void Prefetch(int64_t i, int64_t n) const {
-    for (int64_t row = rows * i / n; row < rows * (i + 1) / n; ++row) {
-      for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + row * stride + b, 0, 2);
-    }
-  }
-};
-
 template <class Isa, class Format>
 struct StripProduct {
   using F = typename Isa::F;
@@ -37,12 +22,11 @@ struct StripProduct {
   // All tokens with n strips. Tiles of nearly the same size: 8 tokens are 4 and 4, not 6 and 2.
   template <int P>
   static void Tokens(const MatmulArgs& args, const Strip<Format, P>* strips, int n, int64_t col,
-                     int blocks, const Upcoming& next, float* out, int64_t out_stride) {
+                     int blocks, float* out, int64_t out_stride) {
     const int64_t tiles = (args.n_tokens + kMostTokens - 1) / kMostTokens;
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t begin = args.n_tokens * i / tiles;
       const int64_t end = args.n_tokens * (i + 1) / tiles;
-      next.Prefetch(i, tiles);
       Tile<P, kMostTokens>(static_cast<int>(end - begin), args, strips, n, begin, col, blocks,
                            out + begin * out_stride, out_stride);
     }
