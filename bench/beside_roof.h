@@ -24,8 +24,6 @@
 namespace llmrun {
 
 inline constexpr double kRoofSeconds = 0.03;
-inline constexpr IsaLevel kBenchLevels[] = {IsaLevel::kPortable, IsaLevel::kAvx2,
-                                            IsaLevel::kAvxVnni, IsaLevel::kAvx512};
 
 inline std::unique_ptr<ThreadPool> PinnedPool(int threads) {
   ThreadPoolOptions options;

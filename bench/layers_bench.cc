@@ -89,7 +89,7 @@ void RunLayer(benchmark::State& state, const Layer& layer, IsaLevel level) {
 }
 
 void Register() {
-  for (IsaLevel level : kBenchLevels) {
+  for (IsaLevel level : AllIsaLevels()) {
     if (!ChooseIsa(NameOf(level))) continue;
     for (const Layer& layer : kLayers) {
       const std::string name = fmt::format("layer/{}/{}", layer.name, NameOf(level));

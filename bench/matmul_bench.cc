@@ -125,7 +125,7 @@ void Register() {
     if (threads > static_cast<int>(std::thread::hardware_concurrency())) continue;
     const std::string tail = fmt::format("/threads:{}", threads);
     add("read" + tail, [=](benchmark::State& state) { ReadMemory(state, threads); });
-    for (IsaLevel level : kBenchLevels) {
+    for (IsaLevel level : AllIsaLevels()) {
       if (!ChooseIsa(NameOf(level))) continue;
       for (PeakOf of : {PeakOf::kInt8, PeakOf::kF32}) {
         const char* what = of == PeakOf::kInt8 ? "int8" : "f32";

@@ -47,6 +47,8 @@ bool Supported(IsaLevel level) {
 
 }  // namespace
 
+std::span<const IsaLevel> AllIsaLevels() { return kLevels; }
+
 std::string_view NameOf(IsaLevel level) {
   switch (level) {
     case IsaLevel::kPortable:

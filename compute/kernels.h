@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/error.h"
@@ -26,6 +27,9 @@ enum class IsaLevel : uint8_t {
 };
 
 std::string_view NameOf(IsaLevel level);  // "portable", "avx2", "avxvnni", "avx512vnni"
+
+// All of them, whatever this machine has, the best last.
+std::span<const IsaLevel> AllIsaLevels();
 
 // The level to run with: the best of this machine when `override` (the value of LLM_RUN_ISA) is
 // empty, else the named one. kUsage for an unknown name, kUnavailable when the processor or the

@@ -51,8 +51,7 @@ TEST(Run, GreedyTextIsTheSameForEveryLoaderIsaAndThreadCount) {
       EXPECT_EQ(result.out, expected.out) << loader << " with " << threads << " threads";
     }
   }
-  for (const IsaLevel level :
-       {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvxVnni, IsaLevel::kAvx512}) {
+  for (const IsaLevel level : AllIsaLevels()) {
     const std::string name(NameOf(level));
     if (!ChooseIsa(name)) continue;  // this processor does not have it
     EXPECT_EQ(Llm(base, {{"LLM_RUN_ISA", name}}).out, expected.out) << name;

@@ -22,8 +22,7 @@ namespace llmrun::testing {
 
 inline std::vector<const Kernels*> SupportedKernels() {
   std::vector<const Kernels*> kernels;
-  for (IsaLevel level :
-       {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvxVnni, IsaLevel::kAvx512}) {
+  for (IsaLevel level : AllIsaLevels()) {
     if (ChooseIsa(NameOf(level))) kernels.push_back(&KernelsFor(level));
   }
   return kernels;

@@ -58,8 +58,7 @@ std::unique_ptr<ThreadPool> MakeTestPool(int threads) {
 
 std::vector<IsaLevel> SupportedIsaLevels() {
   std::vector<IsaLevel> levels;
-  for (const IsaLevel level :
-       {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvxVnni, IsaLevel::kAvx512}) {
+  for (const IsaLevel level : AllIsaLevels()) {
     if (ChooseIsa(NameOf(level))) levels.push_back(level);
   }
   return levels;

@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "compute/kernels/avx2/peak.h"
+#include "compute/kernels/avx2/isa.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::avxvnni {
 
-struct Isa : avx2::Peak {
+struct Isa : avx2::Isa {
   template <int kOffset>
   static constexpr bool HasStart() {
     return kOffset != 0;
@@ -37,12 +37,7 @@ struct Isa : avx2::Peak {
     Keep(sum);
   }
 
-  static constexpr int kMaxTokens = 2;
-  static constexpr int RowsFor(int tokens) { return tokens == 1 ? 1 : 4; }
-  static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 3 : 4; }
-  static constexpr int kQueryRows = 4;
-  static constexpr int QueryVectors(int rows) { return 4 / rows; }
 };
 
 }  // namespace llmrun::avxvnni

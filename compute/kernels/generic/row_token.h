@@ -19,8 +19,8 @@ inline constexpr int kRowSections = 4;
 // of a row it has zeros.
 template <class Format>
 struct RowBatch {
-  static constexpr int kCols = Format::kSuper ? kSuperCols : kQuantBlock;  // of a block of memory
-  static constexpr int kBlocks = Format::kSuper ? 4 : 16;
+  static constexpr int kCols = BlockOf<Format>::kCols;  // of a block of memory
+  static constexpr int kBlocks = BlockOf<Format>::kClasses;
   static constexpr int kUnits = kBlocks / 4;
   static constexpr int kAllCols = kBlocks * kCols;
   static constexpr int kPieces = kCols / kPieceCols;  // of a unit

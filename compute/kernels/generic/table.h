@@ -1,0 +1,21 @@
+// Every kernel of an instruction set.
+#pragma once
+
+#include "compute/kernels.h"
+#include "compute/kernels/generic/attention.h"
+#include "compute/kernels/generic/kv_store.h"
+#include "compute/kernels/generic/layers.h"
+#include "compute/kernels/generic/matmul.h"
+#include "compute/kernels/generic/peak.h"
+#include "compute/kernels/generic/quantize.h"
+
+namespace llmrun::generic {
+
+template <class Isa>
+constexpr Kernels TableOf(IsaLevel level) {
+  return {level,         QuantizeRows<Isa>, Matmul<Isa>,    RmsNorm<Isa>,        SiluMul<Isa>,
+          Add<Isa>,      Rope<Isa>,         Attention<Isa>, AttendOneChunk<Isa>, MergeChunks<Isa>,
+          StoreKey<Isa>, StoreValue<Isa>,   PeakInt8<Isa>,  PeakF32<Isa>};
+}
+
+}  // namespace llmrun::generic
