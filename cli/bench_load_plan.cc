@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "cli/records.h"
+#include "model/weight_packing.h"
 
 namespace llmrun {
 namespace {
@@ -85,6 +86,7 @@ Combination MakeCombination(LoaderKind loader, HugePages pages, bool cold) {
 void AppendHashedToo(Combination c, bool hashed_too, std::vector<Combination>* all) {
   all->push_back(c);
   c.load.hash = true;
+  c.load.packing = &WeightPacking();
   if (hashed_too) all->push_back(c);
 }
 

@@ -26,8 +26,10 @@ Status MeasureTokens(const Combination& combination, const std::string& model_pa
                      const CacheControl& cache, TokenTimes* times) {
   RETURN_IF_ERROR(cache.prepare(combination.cold));
   if (MovesBytes(combination)) TouchMemory(index, combination.load.hugepages, machine);
+  LoadOptions load = combination.load;
+  load.pack = true;  // as whoever computes with them does
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
-                   Engine::Start({.model_path = model_path, .load = combination.load}));
+                   Engine::Start({.model_path = model_path, .load = load}));
   SessionOptions options;
   options.n_ctx = prompt_tokens + kTokensToTime;
   options.interrupted = Interrupted;

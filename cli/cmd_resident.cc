@@ -19,6 +19,7 @@
 #include "loader/open_model.h"
 #include "loader/resident/load_into_store.h"
 #include "loader/resident/store.h"
+#include "model/weight_packing.h"
 
 namespace llmrun {
 namespace {
@@ -28,6 +29,7 @@ struct ResidentOptions {
   std::string dir;  // empty: the usual one
   std::string hugepages = "auto";
   std::string numa = "auto";
+  std::string repack = "on";
   bool all = false;
   bool json = false;
 };
@@ -55,6 +57,8 @@ Status LoadResident(const ResidentOptions& options) {
   load.hugepages = *pages;
   ASSIGN_OR_RETURN(load.numa, ParseNuma(options.numa));
   load.resident_dir = FolderOf(options);
+  load.packing = &WeightPacking();
+  ASSIGN_OR_RETURN(load.pack, ParseOnOff("--repack", options.repack));
   ProgressBar bar("load");
   load.progress = [&bar](const LoadProgress& p) {
     bar.Update(p.bytes_done, p.bytes_total, p.seconds);
@@ -95,6 +99,7 @@ Json StoreJson(const ResidentStore& store) {
           {"bytes", manifest.DataBytes()},
           {"pages", NameOf(manifest.Pages())},
           {"numa", NameOf(manifest.numa)},
+          {"packed", manifest.packing_version != 0},
           {"nodes", manifest.nodes},
           {"valid", store.stale.empty()},
           {"why_not", store.stale.empty() ? Json(nullptr) : Json(store.stale)},
@@ -198,6 +203,9 @@ void AddResidentCommand(CLI::App& app, CommandContext& context) {
   load->add_option("--numa", options->numa,
                    "onto which nodes: auto (default), off, bind:N, interleave, shard or mirror")
       ->type_name("POLICY");
+  load->add_option("--repack", options->repack,
+                   "on (default): in the order in which the kernels read them; off: as in the file")
+      ->type_name("R");
 
   CLI::App* list = AddAct(command, "list", "What is resident, and whether it is valid", options,
                           ListResident, context);

@@ -56,7 +56,8 @@ Result<std::vector<TensorCheck>> CheckAll(const Weights& weights, ThreadPool& po
   std::atomic<size_t> next = 0;
   pool.Run([&](int) {
     for (size_t i = next++; i < order.size(); i = next++) {
-      results[order[i]] = CheckTensor(weights.Pieces(TensorId{order[i]}));
+      const UnpackedTensor tensor = weights.Unpacked(TensorId{order[i]});
+      results[order[i]] = CheckTensor(tensor.pieces);
     }
   });
   std::vector<TensorCheck> checks;
@@ -77,6 +78,7 @@ uint64_t HashOfHashes(const std::vector<TensorCheck>& checks) {
 Result<Verdict> CheckTensors(const VerifyOptions& options, const ModelSource& source) {
   ASSIGN_OR_RETURN(LoadOptions load, MakeLoadOptions(options.loader));
   load.stream = source.stream.get();
+  load.pack = false;
   load.hash = false;  // done below, together with looking at the values
   if (load.loader == LoaderKind::kAuto) load.resident_dir.clear();  // the file is in question
   ASSIGN_OR_RETURN(const Machine machine, ThisMachine());

@@ -17,6 +17,7 @@
 #include "base/units.h"
 #include "cli/output.h"
 #include "loader/resident/store_dir.h"
+#include "model/weight_packing.h"
 
 namespace llmrun {
 namespace {
@@ -113,6 +114,11 @@ Result<NumaPolicy> ParseNuma(const std::string& text) {
   if (text == "isolate" && ::getcpu(nullptr, &node) == 0) return BindTo(node);
   return MakeError(ErrorCode::kUsage,
                    "--numa={}: expected auto, off, bind:N, interleave, shard or mirror", text);
+}
+
+Result<bool> ParseOnOff(const char* flag, const std::string& text) {
+  if (text == "on" || text == "off") return text == "on";
+  return MakeError(ErrorCode::kUsage, "{}={}: expected on or off", flag, text);
 }
 
 CLI::Validator PlainRange(int least, int most) { return CLI::Range(least, most).description(""); }
@@ -213,6 +219,10 @@ void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
                          "with io_uring: none (default), sqpoll (a kernel thread submits) or\n"
                          "iopoll (no interrupts; the device needs poll queues)"),
       "P");
+  add(command.add_option("--repack", flags.repack,
+                         "on (default): rows are brought into the kernels' order where they lie,\n"
+                         "while others arrive; off: they stay as in the file"),
+      "R");
   command.add_flag("--mmap", flags.mmap, "as --loader=mmap")->group(kGroupLoading);
   command.add_flag("--no-mmap", flags.no_mmap, "as --loader=read")->group(kGroupLoading);
   command.add_flag("--direct-io", flags.direct_io, "as --loader=io_uring (also -dio)")
@@ -248,6 +258,8 @@ Result<LoadOptions> MakeLoadOptions(const LoaderFlags& flags) {
   options.hash = !flags.report.empty();  // the report says what was loaded
   options.mlock = flags.mlock || flags.load_mode.ends_with("mlock");
   ASSIGN_OR_RETURN(options.io_poll, NeedIoPoll(flags.io_poll));
+  options.packing = &WeightPacking();
+  ASSIGN_OR_RETURN(options.pack, ParseOnOff("--repack", flags.repack));
   if (flags.io_depth > 0) options.queue_depth = flags.io_depth;
   options.tune = flags.io_depth == 0 && flags.io_chunk.empty();
   if (!flags.io_chunk.empty()) {

@@ -53,11 +53,14 @@ struct LoaderFlags {
   uint32_t io_depth = 0;  // 0: begin with LoadOptions' own, and tune
   std::string io_chunk;   // empty: LoadOptions' own
   std::string io_poll = "none";
+  std::string repack = "on";
   std::string report;  // path for the JSON report, "-" for stdout, empty for none
 };
 void AddLoaderFlags(CLI::App& command, LoaderFlags& flags);
 // Of --numa=: ours, and llama.cpp's words. Failure: kUsage.
 Result<NumaPolicy> ParseNuma(const std::string& text);
+// Of an option of this name. Failure: kUsage.
+Result<bool> ParseOnOff(const char* flag, const std::string& text);
 // --report, for the commands that load.
 void AddReportFlag(CLI::App& command, LoaderFlags& flags);
 // kUsage for values that mean nothing, kUnavailable for what is planned but not there yet.

@@ -97,6 +97,8 @@ Json ReportJson(const LoadReport& report) {
       {"populate_s", report.populate_seconds},
       {"read_s", report.read_seconds},
       {"hash_s", report.hash_seconds},
+      {"packed_bytes", report.packed_bytes},
+      {"pack_s", report.pack_seconds},
       {"time_to_first_layer_s", report.time_to_first_layer_seconds},
       {"cpu_seconds", report.cpu_seconds},
       {"copies", report.copies},
@@ -133,6 +135,7 @@ std::string ReportText(const LoadReport& report) {
   std::string out = fmt::format("load   {}  {} in {} ({})  copies {:.3g}  first layer {}", how,
                                 FormatBytes(report.read_bytes), FormatSeconds(report.seconds), rate,
                                 report.copies, FormatSeconds(report.time_to_first_layer_seconds));
+  if (report.packed_bytes > 0) out += fmt::format("  packed {}", FormatBytes(report.packed_bytes));
   if (report.hashed) out += "  xxh3 " + FormatHash(report.xxh3);
   out += "\npages" + PagesText(report);
   const uint64_t placed_bytes = pages.PlacedBytes();

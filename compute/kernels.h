@@ -51,6 +51,7 @@ struct MatmulArgs {
   DType dtype = DType::kF32;
   const std::byte* weights = nullptr;  // row 0
   uint64_t row_bytes = 0;              // from one row to the next
+  int64_t packed_rows = 0;             // the first of them lie in panels (compute/packing.h)
   int64_t n_cols = 0;
   int64_t row_begin = 0;
   int64_t row_end = 0;

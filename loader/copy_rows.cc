@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/checked.h"
 #include "loader/io/read_executor.h"
+#include "loader/row_packing.h"
 #include "loader/weights_impl.h"
 
 namespace llmrun {
@@ -35,10 +36,24 @@ Status Weights::Impl::CopyRows(TensorId id, std::span<const int32_t> rows, std::
     const auto row = static_cast<uint64_t>(rows[i]);
     size_t p = 0;
     while (row - found[p].row_begin >= found[p].view.rows()) ++p;
-    std::memcpy(out + i * row_bytes, found[p].view.data + (row - found[p].row_begin) * row_bytes,
-                row_bytes);
+    CopyRow(id, found[p].view, row - found[p].row_begin, out + i * row_bytes);
   }
   return {};
+}
+
+void Weights::Impl::CopyRow(TensorId id, const TensorView& view, uint64_t row,
+                            std::byte* out) const {
+  const uint64_t row_bytes = view.row_bytes();
+  const uint64_t unit_rows = IsPacked(id) ? options.packing->unit_rows : 1;
+  if (unit_rows == 1 || row >= view.rows() / unit_rows * unit_rows) {
+    std::memcpy(out, view.data + row * row_bytes, row_bytes);
+    return;
+  }
+  const uint64_t in_unit = row % unit_rows;
+  const std::byte* unit = view.data + (row - in_unit) * row_bytes;
+  std::vector<std::byte> rows(unit, unit + unit_rows * row_bytes);
+  options.packing->unpack(index.at(id), rows);
+  std::memcpy(out, rows.data() + in_unit * row_bytes, row_bytes);
 }
 
 // Each row comes with the blocks it lies in, so that direct reads do.

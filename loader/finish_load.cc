@@ -182,6 +182,7 @@ Result<LoadReport> Weights::Impl::Finish() {
     if (options.hash) report.xxh3 = verifier->xxh3();
     verifier.reset();
   }
+  packer.reset();
   RETURN_IF_ERROR(SealAndLock());
   RETURN_IF_ERROR(GatherEvidence());
   return report;

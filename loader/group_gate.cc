@@ -13,14 +13,14 @@ constexpr int kFirstGroups = 2;
 
 }  // namespace
 
-GroupGate::GroupGate(std::span<const uint32_t> reads_of_group, Stopwatch since_start)
-    : count_(reads_of_group.size()),
+GroupGate::GroupGate(std::span<const uint32_t> steps_of_group, Stopwatch since_start)
+    : count_(steps_of_group.size()),
       groups_(std::make_unique<Group[]>(count_)),
       since_start_(since_start),
       first_left_(std::min(kFirstGroups, static_cast<int>(count_))) {
   for (GroupId group = 0; group < count_; ++group) {
-    groups_[group].reads_left = reads_of_group[group];
-    if (reads_of_group[group] == 0) Open(group);
+    groups_[group].steps_left = steps_of_group[group];
+    if (steps_of_group[group] == 0) Open(group);
   }
 }
 
@@ -31,9 +31,9 @@ void GroupGate::Open(GroupId group) {
   groups_[group].latch.Open();
 }
 
-void GroupGate::Landed(std::span<const GroupId> groups) {
+void GroupGate::Done(std::span<const GroupId> groups) {
   for (const GroupId group : groups) {
-    const uint32_t before = groups_[group].reads_left.fetch_sub(1, std::memory_order_acq_rel);
+    const uint32_t before = groups_[group].steps_left.fetch_sub(1, std::memory_order_acq_rel);
     CHECK(before > 0);
     if (before == 1) Open(group);
   }

@@ -1,5 +1,6 @@
-// The latches of a load: one a group of tensors, opened when the last read that touches the group
-// has landed, or all at once when the load fails.
+// The latches of a load: one a group of tensors, opened when the last step that the group waits for
+// is done (a read that touches it has landed, one of its tensors is packed), or all at once when
+// the load fails.
 //
 // Threads: Thread-safe.
 #pragma once
@@ -20,13 +21,13 @@ namespace llmrun {
 
 class GroupGate {
  public:
-  // `reads_of_group`: how many reads touch each group; groups without any are open at once.
+  // `steps_of_group`: how many each group waits for; groups without any are open at once.
   // `since_start` is what first_layer_seconds() counts from.
-  GroupGate(std::span<const uint32_t> reads_of_group, Stopwatch since_start);
+  GroupGate(std::span<const uint32_t> steps_of_group, Stopwatch since_start);
 
-  // A read that touches these groups is in place. Everything the caller wrote before is visible to
+  // A step of each of these groups is done. Everything the caller wrote before is visible to
   // whoever finds a group open.
-  void Landed(std::span<const GroupId> groups);
+  void Done(std::span<const GroupId> groups);
   // Opens everything; each wait returns this error from now on. The first error stays.
   void Fail(Error error);
 
@@ -39,7 +40,7 @@ class GroupGate {
   void Open(GroupId group);
 
   struct Group {
-    std::atomic<uint32_t> reads_left{0};
+    std::atomic<uint32_t> steps_left{0};
     Latch latch;
   };
   const size_t count_;

@@ -46,7 +46,8 @@ uint64_t HashAll(const Weights& weights, int threads) {
   std::atomic<size_t> next{0};
   const auto work = [&](int /*member*/) {
     for (size_t i = next++; i < count; i = next++) {
-      hashes[order[i]] = HashTensor(weights.Pieces(static_cast<TensorId>(order[i])));
+      const UnpackedTensor tensor = weights.Unpacked(static_cast<TensorId>(order[i]));
+      hashes[order[i]] = HashTensor(tensor.pieces);
     }
   };
   const auto pool = ThreadPool::Create({.threads = std::max(threads, 1), .cpus = {}, .spin_ns = 0});

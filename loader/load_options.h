@@ -18,6 +18,7 @@
 namespace llmrun {
 
 class ModelStream;  // loader/io/model_stream.h
+struct RowPacking;  // loader/row_packing.h
 
 enum class LoaderKind : uint8_t { kAuto, kMmap, kRead, kIoUring, kSplice, kResident };
 std::optional<LoaderKind> ParseLoaderKind(std::string_view text);  // "auto", "io_uring", ...
@@ -75,6 +76,10 @@ struct LoadOptions {
   // Called for every tensor as it arrives, on several threads at once, beside the reads. May be
   // empty.
   TensorVisitor on_tensor = {};
+  // What can be done with rows, and whether it is to be done: weights in memory of their own are
+  // packed as they arrive. Without it weights that were left resident packed cannot be attached.
+  const RowPacking* packing = nullptr;  // borrowed likewise
+  bool pack = false;
   TraceLog* trace = nullptr;      // borrowed: must outlive the Weights
   ModelStream* stream = nullptr;  // borrowed likewise: the weights come from there, not from files
 };

@@ -35,8 +35,10 @@ struct LoadReport {
   double read_seconds = 0;                 // of that: first request to last completion
   double time_to_first_layer_seconds = 0;  // until groups 0 and 1 were usable
   double cpu_seconds = 0;                  // user + system of this process during the load
-  double hash_seconds = 0;  // verification that was not done when the last byte was in place
-  double copies = 0;        // how often the kernel or we copied each byte: 0 with O_DIRECT and mmap
+  double hash_seconds = 0;    // verification that was not done when the last byte was in place
+  uint64_t packed_bytes = 0;  // rearranged in place for the kernels, or so when they were attached
+  double pack_seconds = 0;    // that took, summed over threads, beside the reads
+  double copies = 0;  // how often the kernel or we copied each byte: 0 with O_DIRECT and mmap
   // Of the files, in the page cache when the load began; the kernel may tell their owner only.
   std::optional<uint64_t> cached_bytes_before = 0;
   std::vector<PageTile> wanted_pages;  // of each kind, as planned; none of memory that was given

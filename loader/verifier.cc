@@ -41,9 +41,9 @@ void Verifier::Complete(TensorId tensor) {
 }
 
 Status Verifier::Look(TensorId tensor) {
-  const std::span<const TensorPiece> pieces = spec_.pieces(tensor);
-  if (spec_.hash) hashes_[static_cast<uint32_t>(tensor)] = HashTensor(pieces);
-  return spec_.check ? spec_.check(tensor, pieces) : Status();
+  const UnpackedTensor unpacked = spec_.tensor(tensor);
+  if (spec_.hash) hashes_[static_cast<uint32_t>(tensor)] = HashTensor(unpacked.pieces);
+  return spec_.check ? spec_.check(tensor, unpacked.pieces) : Status();
 }
 
 void Verifier::Work() {
@@ -57,6 +57,7 @@ void Verifier::Work() {
     const Stopwatch watch;
     const Status looked = Look(tensor);
     const double seconds = watch.Seconds();
+    if (spec_.looked) spec_.looked(tensor);
     lock.lock();
     if (!looked && !error_) error_ = looked.error();
     seconds_ += seconds;

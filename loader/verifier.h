@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "loader/index/tensor_index.h"
 #include "loader/load_options.h"
+#include "loader/weights.h"
 #include "memory/tensor_view.h"
 
 namespace llmrun {
@@ -31,7 +32,8 @@ class Verifier {
     TensorVisitor check = {};  // may be empty
     int threads = 1;
     std::vector<unsigned> cpus = {};
-    std::function<std::span<const TensorPiece>(TensorId)> pieces;
+    std::function<UnpackedTensor(TensorId)> tensor;
+    std::function<void(TensorId)> looked = {};  // nobody looks at it any more; may be empty
   };
   static Result<std::unique_ptr<Verifier>> Start(Spec spec);
   ~Verifier();  // leaves what is waiting undone

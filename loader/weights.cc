@@ -56,7 +56,8 @@ void Append(std::vector<Fallback> more, std::vector<Fallback>* all) {
 Weights::Impl::~Impl() {
   cancelled = true;
   if (loading_thread.joinable()) loading_thread.join();
-  copies.reset();  // its threads call Arrived()
+  copies.reset();    // its threads call Arrived()
+  verifier.reset();  // these give to the packer
 }
 
 Status Weights::Impl::OpenFiles() {
@@ -151,7 +152,8 @@ Status Weights::Impl::Prepare() {
   Append(plan.fallbacks, &report.fallbacks);
   report.numa = NameOf(plan.numa);
   report.numa_rule = plan.numa_rule;
-  gate.emplace(reads.group_reads, since_start);
+  ChoosePacked();
+  gate.emplace(StepsOfGroups(), since_start);
   progress.emplace(options.progress, reads.total_bytes, since_start);
   arrivals.emplace(index, reads);
   if (options.mlock) RETURN_IF_ERROR(CheckLockable(BytesToLock()));
@@ -161,19 +163,24 @@ Status Weights::Impl::Prepare() {
 }
 
 Status Weights::Impl::Start() {
-  if (options.hash || options.on_tensor) {
-    ASSIGN_OR_RETURN(verifier,
-                     Verifier::Start({.tensors = index.tensors().size(),
-                                      .hash = options.hash,
-                                      .check = options.on_tensor,
-                                      .threads = std::max(1, machine.effective_cpus / 2),
-                                      .cpus = CpusOfNode(machine, plan.nodes),
-                                      .pieces = [this](TensorId id) { return Pieces(id); }}));
-    for (const TensorId id : arrivals->empty()) verifier->Complete(id);
-  }
+  RETURN_IF_ERROR(StartPacker());
+  if (options.hash || options.on_tensor) RETURN_IF_ERROR(StartVerifier());
   RETURN_IF_ERROR(StartCopies());
   ASSIGN_OR_RETURN(loading_thread,
                    StartThread("loading", CpusOfNode(machine, plan.nodes), [this] { Load(); }));
+  return {};
+}
+
+Status Weights::Impl::StartVerifier() {
+  ASSIGN_OR_RETURN(verifier,
+                   Verifier::Start({.tensors = index.tensors().size(),
+                                    .hash = options.hash,
+                                    .check = options.on_tensor,
+                                    .threads = std::max(1, machine.effective_cpus / 2),
+                                    .cpus = CpusOfNode(machine, plan.nodes),
+                                    .tensor = [this](TensorId id) { return AsInFile(id); },
+                                    .looked = [this](TensorId id) { Looked(id); }}));
+  for (const TensorId id : arrivals->empty()) verifier->Complete(id);
   return {};
 }
 
@@ -236,9 +243,13 @@ void Weights::Impl::Landed(size_t read) {
 // The bytes of a read are wherever they are wanted.
 void Weights::Impl::Arrived(size_t read) {
   progress->Add(reads.reads[read].must_bytes);
-  gate->Landed(reads.groups_of_read[read]);
+  gate->Done(reads.groups_of_read[read]);
   for (const TensorId id : arrivals->Landed(read)) {
-    if (verifier) verifier->Complete(id);
+    if (verifier) {
+      verifier->Complete(id);
+    } else {
+      Looked(id);
+    }
   }
 }
 
@@ -249,6 +260,10 @@ void Weights::Impl::Load() {
     if (const Status copied = copies->Finish(); !copied) {
       filled = tl::unexpected<Error>(copied.error());
     }
+  }
+  if (filled && packer) {
+    packer->Finish();
+    report.pack_seconds = packer->seconds();
   }
   if (filled) {
     if (const Status touched = FinishPages(); !touched) {
@@ -298,6 +313,8 @@ TensorView Weights::View(TensorId id) const { return impl_->View(id); }
 
 const TensorIndex& Weights::index() const { return impl_->index; }
 const PlacementPlan& Weights::plan() const { return impl_->plan; }
+bool Weights::packed(TensorId id) const { return impl_->IsPacked(id); }
+UnpackedTensor Weights::Unpacked(TensorId id) const { return impl_->Unpacked(id); }
 bool Weights::GroupReady(GroupId group) const { return impl_->gate->Ready(group); }
 Status Weights::WaitGroup(GroupId group) const { return impl_->gate->Wait(group); }
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/error.h"
 #include "loader/index/tensor_index.h"
@@ -27,6 +28,12 @@
 #include "memory/tensor_view.h"
 
 namespace llmrun {
+
+// A tensor as it is in its file, whether it was packed or not.
+struct UnpackedTensor {
+  std::vector<TensorPiece> pieces;
+  std::unique_ptr<std::byte[]> copy = {};  // what they look at, if it is not the weights themselves
+};
 
 class Weights {
  public:
@@ -40,15 +47,20 @@ class Weights {
   std::span<const TensorPiece> Pieces(TensorId id) const;
   // The tensor in one piece (of a mirrored one, the first). Requires: it is not sharded.
   TensorView View(TensorId id) const;
+  // Whether its rows were rearranged (LoadOptions::packing), each piece by itself. Then they are
+  // not those of the file: Unpacked() gives these, in a copy of the whole tensor. Thread-safe, once
+  // the tensor has arrived.
+  bool packed(TensorId id) const;
+  UnpackedTensor Unpacked(TensorId id) const;
   const TensorIndex& index() const;
   const PlacementPlan& plan() const;
 
   bool GroupReady(GroupId group) const;
   Status WaitGroup(GroupId group) const;
-  // Copies rows of a matrix to `out`, [rows.size()][row_bytes], whether it has arrived or not: what
-  // is not there yet is read from its file, past the reads of the load (and waited for, when it
-  // comes from a stream). For a few rows out of many (embeddings of a prompt). Requires: rows of
-  // the matrix. Failure: that of the load, or as its reads. Thread-safe.
+  // Copies rows of a matrix, as they are in its file, to `out`, [rows.size()][row_bytes], whether
+  // it has arrived or not: what is not there yet is read from its file, past the reads of the load
+  // (and waited for, when it comes from a stream). For a few rows out of many (embeddings of a
+  // prompt). Requires: rows of the matrix. Failure: that of the load, or as its reads. Thread-safe.
   Status CopyRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
   // Weights in memory of their own stay what they are. Mapped ones are part of their file:
   // kBadData, naming the tensor, when a page of it was found missing (the file was truncated). To

@@ -19,6 +19,7 @@
 #include "loader/io/mapped_file.h"
 #include "loader/io/model_file.h"
 #include "loader/mirror_copies.h"
+#include "loader/packer.h"
 #include "loader/progress_meter.h"
 #include "loader/tensor_arrivals.h"
 #include "loader/verifier.h"
@@ -51,12 +52,23 @@ struct Weights::Impl {
   Result<LoadReport> Finish();
   void Landed(size_t read);
   void Arrived(size_t read);
+  Status StartVerifier();
   Status StartCopies();
+  void ChoosePacked();
+  std::vector<uint32_t> StepsOfGroups() const;
+  Status StartPacker();
+  std::vector<Packer::Rows> RowsToPack(TensorId id);
+  void Looked(TensorId id);
+  void Packed(TensorId id);
+  bool IsPacked(TensorId id) const { return packed[static_cast<uint32_t>(id)]; }
   std::vector<std::vector<unsigned>> CpusOfArenas() const;
   void FindPieces();
   std::span<const TensorPiece> Pieces(TensorId id) const;
+  UnpackedTensor AsInFile(TensorId id) const;  // as it lies there now, packed or not yet
+  UnpackedTensor Unpacked(TensorId id) const;
   TensorView View(TensorId id) const;
   Status CopyRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
+  void CopyRow(TensorId id, const TensorView& view, uint64_t row, std::byte* out) const;
   Status ReadRows(TensorId id, std::span<const int32_t> rows, std::byte* out) const;
   Status CheckIntact() const;
   Status FinishPages();
@@ -81,6 +93,7 @@ struct Weights::Impl {
   std::vector<MappedFile> mappings;     // as files; none when not mapped
   std::vector<const std::byte*> bases;  // of the arenas or mappings
   std::vector<TensorPiece> pieces;      // of all tensors; as plan.parts, mirrored: one a node each
+  std::vector<bool> packed;             // [tensors] are so in the end, or were when we attached
   std::optional<GroupGate> gate;
   std::optional<ProgressMeter> progress;
   std::optional<TensorArrivals> arrivals;
@@ -88,6 +101,7 @@ struct Weights::Impl {
   LoadReport report;
   std::atomic<bool> cancelled{false};
   std::optional<Error> load_error;  // written by the loading thread, read after its end
+  std::unique_ptr<Packer> packer;   // not for memory that was filled already
   std::unique_ptr<Verifier> verifier;
   std::unique_ptr<MirrorCopies> copies;  // of mirrored weights
   std::thread loading_thread;

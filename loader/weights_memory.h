@@ -20,6 +20,7 @@ struct GivenMemory {
   std::vector<Arena> arenas = {};
   ImageSpec images = {};
   bool filled = false;          // the images lie in them: nothing is read, every latch is open
+  bool packed = false;          // filled: with LoadOptions::packing
   double seconds_before = 0;    // finding or making it, counted into LoadReport::seconds
   double populate_seconds = 0;  // of that: touching it
   // Called on the loading thread after the last latch; not part of LoadReport::seconds.

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "compute/codec.h"
+#include "compute/packing.h"
 #include "model/forward_member.h"
 #include "sched/partition.h"
 #include "sched/work_steps.h"
@@ -131,12 +132,14 @@ void ForwardMember::Multiply(const WeightMatrix& matrix, const ForwardInput& inp
       matrix.mirrored() ? std::span(&Nearest(matrix.pieces, node_), 1) : matrix.pieces;
   for (const TensorPiece& piece : pieces) {
     const auto first = static_cast<int64_t>(piece.row_begin);
+    const auto all_rows = static_cast<int64_t>(piece.view.rows());
     const Range here{std::max(rows.begin - first, int64_t{0}),
-                     std::min(rows.end - first, static_cast<int64_t>(piece.view.rows()))};
+                     std::min(rows.end - first, all_rows)};
     if (here.empty()) continue;
     const bool done = kernels_.matmul({.dtype = matrix.dtype,
                                        .weights = piece.view.data,
                                        .row_bytes = matrix.row_bytes,
+                                       .packed_rows = matrix.packed ? PackedRowsOf(all_rows) : 0,
                                        .n_cols = matrix.cols,
                                        .row_begin = here.begin,
                                        .row_end = here.end,

@@ -28,6 +28,7 @@ struct WeightMatrix {
   uint64_t row_bytes = 0;
   int64_t rows = 0;
   int64_t cols = 0;
+  bool packed = false;           // each piece for itself (compute/packing.h)
   bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
 
   // Each piece is a copy of the whole on a node of its own.

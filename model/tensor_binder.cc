@@ -70,6 +70,7 @@ Result<WeightMatrix> TensorBinder::Matrix(const std::string& name, int64_t rows,
                       .row_bytes = RowBytes(tensor.dtype, tensor.dims[0]),
                       .rows = rows,
                       .cols = cols,
+                      .packed = weights_.packed(id),
                       .quantized_input = UsesQuantizedActivations(tensor.dtype)};
 }
 

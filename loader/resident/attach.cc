@@ -8,6 +8,7 @@
 
 #include "base/stopwatch.h"
 #include "loader/resident/store.h"
+#include "loader/row_packing.h"
 
 namespace llmrun {
 namespace {
@@ -30,6 +31,15 @@ Status CheckImage(const TensorIndex& index, const ResidentManifest& manifest) {
   return MakeError(ErrorCode::kUnavailable, "{}: {} images of {} files, {} of {} expected",
                    manifest.data.front().path, manifest.data.size(), manifest.parts.size(),
                    plan.arenas.size(), index.files().size());
+}
+
+// We know the order of their rows.
+Status CheckPacking(const ResidentManifest& manifest, const RowPacking* packing) {
+  const uint32_t known = packing == nullptr ? 0 : packing->version;
+  if (manifest.packing_version == 0 || manifest.packing_version == known) return {};
+  return MakeError(ErrorCode::kUnavailable,
+                   "the resident weights are packed in version {}, {} expected",
+                   manifest.packing_version, known);
 }
 
 bool Meets(PageKind pages, HugePages wanted) {
@@ -78,10 +88,12 @@ Result<std::optional<GivenMemory>> TryAttach(const StoreDir& dir, const TensorIn
                      store->stale);
   }
   RETURN_IF_ERROR(CheckImage(index, store->manifest));
+  RETURN_IF_ERROR(CheckPacking(store->manifest, options.packing));
   GivenMemory memory;
   ASSIGN_OR_RETURN(memory.fallbacks, CompareWishes(store->manifest, options));
   memory.images = store->manifest.images();
   memory.filled = true;
+  memory.packed = store->manifest.packing_version != 0;
   struct Mapped {
     std::byte* at;
     uint64_t bytes;
@@ -121,6 +133,10 @@ Result<std::vector<Fallback>> CompareWishes(const ResidentManifest& manifest,
     fallbacks.push_back({fmt::format("{} pages", NameOf(options.hugepages)),
                          fmt::format("{} pages", NameOf(pages)), "the resident weights lie in them",
                          pages_fix});
+  }
+  if (options.pack && manifest.packing_version == 0) {
+    fallbacks.push_back({"packed weights", "weights as they are in the file",
+                         "the resident weights were loaded so", fix});
   }
   if (options.numa.mode != NumaMode::kAuto && options.numa != manifest.numa) {
     fallbacks.push_back({fmt::format("--numa={}", NameOf(options.numa)),

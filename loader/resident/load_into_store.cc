@@ -11,6 +11,7 @@
 
 #include "loader/resident/attach.h"
 #include "loader/resident/data_file.h"
+#include "loader/row_packing.h"
 #include "loader/weights_memory.h"
 
 namespace llmrun {
@@ -132,6 +133,7 @@ Result<StoredLoad> LoadIntoStore(const TensorIndex& index, const Machine& machin
   store.manifest.numa = images.numa;
   store.manifest.nodes = images.nodes;
   store.manifest.shares = images.shares;
+  if (options.pack) store.manifest.packing_version = options.packing->version;
   for (const ArenaPlan& arena : plan.arenas) {
     store.manifest.data.push_back({.image_bytes = arena.bytes, .path = {}});
   }

@@ -24,6 +24,11 @@ class Fields {
     if (field == nullptr || !field->is_number_unsigned()) return Bad(key);
     return field->get<uint64_t>();
   }
+  uint32_t Number32(const char* key) {
+    const uint64_t number = Number(key);
+    const bool fits = number <= std::numeric_limits<uint32_t>::max();
+    return static_cast<uint32_t>(fits ? number : Bad(key));
+  }
   int64_t Signed(const char* key) {
     const Json* field = Get(key);
     if (field == nullptr || !field->is_number_integer()) return static_cast<int64_t>(Bad(key));
@@ -171,6 +176,7 @@ std::string ToJson(const ResidentManifest& manifest) {
                      {"nodes", manifest.nodes},
                      {"shares", manifest.shares},
                      {"data", data},
+                     {"packing_version", manifest.packing_version},
                      {"xxh3", HexOf(manifest.xxh3)},
                      {"pid", manifest.pid},
                      {"created_seconds", manifest.created_seconds}};
@@ -181,9 +187,7 @@ Result<ResidentManifest> ParseManifest(const std::string& json, const std::strin
   const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   Fields fields(parsed);
   ResidentManifest manifest;
-  const uint64_t version = fields.Number("layout_version");
-  if (version > std::numeric_limits<uint32_t>::max()) fields.Bad("layout_version");
-  manifest.layout_version = static_cast<uint32_t>(version);
+  manifest.layout_version = fields.Number32("layout_version");
   for (const Json& part : *fields.List("parts", 1)) {
     manifest.parts.push_back(ReadPart(part, &fields));
   }
@@ -191,6 +195,7 @@ Result<ResidentManifest> ParseManifest(const std::string& json, const std::strin
   for (const Json& data : *fields.List("data", 1)) {
     manifest.data.push_back(ReadData(data, &fields));
   }
+  manifest.packing_version = fields.Number32("packing_version");
   manifest.xxh3 = fields.Hash("xxh3");
   manifest.pid = fields.Signed("pid");
   manifest.created_seconds = fields.Signed("created_seconds");

@@ -41,6 +41,7 @@ struct ResidentManifest {
   NodeSet nodes = {};
   std::vector<uint32_t> shares = {};
   std::vector<ResidentData> data;  // at least one; as the arenas of PlanImages()
+  uint32_t packing_version = 0;    // of LoadOptions::packing; 0: the bytes of the files
   uint64_t xxh3 = 0;               // as LoadReport::xxh3
   int64_t pid = 0;                 // who loaded it
   int64_t created_seconds = 0;     // since 1970

@@ -12,11 +12,11 @@ TEST(GroupGate, OpensWithTheLastReadOfAGroup) {
   EXPECT_FALSE(gate.Ready(0));
   EXPECT_FALSE(gate.Ready(1));
   EXPECT_TRUE(gate.Ready(2));  // nothing to wait for
-  gate.Landed(std::vector<GroupId>{0, 1});
+  gate.Done(std::vector<GroupId>{0, 1});
   EXPECT_FALSE(gate.Ready(0));
   EXPECT_TRUE(gate.Ready(1));
   EXPECT_EQ(gate.first_layer_seconds(), 0.0);
-  gate.Landed(std::vector<GroupId>{0});
+  gate.Done(std::vector<GroupId>{0});
   EXPECT_TRUE(gate.Ready(0));
   EXPECT_GT(gate.first_layer_seconds(), 0.0);
   EXPECT_TRUE(gate.Wait(0));
@@ -24,7 +24,7 @@ TEST(GroupGate, OpensWithTheLastReadOfAGroup) {
 
 TEST(GroupGate, FirstErrorStays) {
   GroupGate gate(std::vector<uint32_t>{1, 1}, Stopwatch());
-  gate.Landed(std::vector<GroupId>{0});
+  gate.Done(std::vector<GroupId>{0});
   EXPECT_TRUE(gate.Wait(0));
   gate.Fail({ErrorCode::kBadData, "first", ""});
   gate.Fail({ErrorCode::kOs, "second", ""});
@@ -32,7 +32,7 @@ TEST(GroupGate, FirstErrorStays) {
   EXPECT_EQ(gate.Wait(1).error().message, "first");
 }
 
-// What the loading threads wrote before Landed() is visible to whoever finds the group open.
+// What the loading threads wrote before Done() is visible to whoever finds the group open.
 TEST(GroupGate, PublishesWhatTwoThreadsWrote) {
   constexpr int kRounds = 200;
   for (int round = 0; round < kRounds; ++round) {
@@ -40,7 +40,7 @@ TEST(GroupGate, PublishesWhatTwoThreadsWrote) {
     int bytes[2] = {0, 0};
     const auto land = [&](int i) {
       bytes[i] = round + 1;
-      gate.Landed(std::vector<GroupId>{0});
+      gate.Done(std::vector<GroupId>{0});
     };
     std::thread first(land, 0);
     std::thread second(land, 1);

@@ -58,6 +58,7 @@ TEST(ResidentManifest, ComesBackAsItWas) {
 TEST(ResidentManifest, EveryFieldIsWanted) {
   const std::string json = ToJson(SomeManifest());
   for (const char* field : {"layout_version",
+                            "packing_version",
                             "parts",
                             "path",
                             "device",

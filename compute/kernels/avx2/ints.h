@@ -26,6 +26,10 @@ struct Ints : Bytes {
         _mm256_setr_epi32(byte(8), byte(9), byte(10), byte(11), byte(12), byte(13), byte(14),
                           byte(15))};
   }
+  LLMRUN_INLINE static I WidenBytes(const std::byte* at) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(bytes, bytes))};
+  }
   LLMRUN_INLINE static B GatherWords(const std::byte* at, int64_t stride) {
     const auto word = [&](int i) { return Word(at + i * stride); };
     return {

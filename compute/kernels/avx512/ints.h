@@ -27,6 +27,7 @@ struct Ints : Bytes {
     return FourVectors(four(at), four(at + 4 * stride), four(at + 8 * stride),
                        four(at + 12 * stride));
   }
+  static I WidenBytes(const std::byte* at) { return _mm512_cvtepu8_epi32(Load16(at)); }
   static B GatherWords(const std::byte* at, int64_t stride) {
     const auto four = [&](const std::byte* p) {
       return _mm_setr_epi32(Word(p), Word(p + stride), Word(p + 2 * stride), Word(p + 3 * stride));

@@ -130,6 +130,10 @@ struct IQ4_XS : OfSuperblocks<Isa, 0> {
     }
   }
   template <class In>
+  LLMRUN_INLINE static typename Isa::F Scale(const In& in) {
+    return in.FirstHalves(0);  // in the dword that has the high bits of scales, too
+  }
+  template <class In>
   LLMRUN_INLINE static void Subs(const In& in, typename In::Ints (&scales)[2]) {
     using Base = OfSuperblocks<Isa, 0>;
     typename Isa::B word[4];

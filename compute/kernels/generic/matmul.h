@@ -4,6 +4,7 @@
 #include "compute/kernels.h"
 #include "compute/kernels/generic/float_tile.h"
 #include "compute/kernels/generic/formats.h"
+#include "compute/kernels/generic/packed_matmul.h"
 #include "compute/kernels/generic/panel_matmul.h"
 #include "compute/kernels/generic/row_matmul.h"
 #include "compute/kernels/generic/tile_cut.h"
@@ -17,30 +18,53 @@ bool FloatMatmul(const MatmulArgs& args) {
   return true;
 }
 
-template <class Isa, template <class> class Format>
+// kHeadBytes stand before each row.
+template <class Isa, template <class> class Format, int kHeadBytes = 0>
 bool QuantMatmul(const MatmulArgs& args) {
   if (args.n_cols % BlockOf<Format<Isa>>::kCols != 0) return false;
+  MatmulArgs raw = args;
+  raw.weights += kHeadBytes;
+  if (args.row_begin < args.packed_rows) {
+    MatmulArgs packed = args;
+    packed.weights += kPanelRows * kHeadBytes;
+    if (args.packed_rows < args.row_end) packed.row_end = args.packed_rows;
+    PackedMatmul<Isa, Format<Isa>>::Run(packed);
+    if (packed.row_end == args.row_end) return true;
+    raw.row_begin = packed.row_end;
+  }
   if (args.n_tokens == 1) {
-    RowMatmul<Isa, Format<Isa>>::Run(args);
+    RowMatmul<Isa, Format<Isa>>::Run(raw);
   } else {
-    PanelMatmul<Isa, Format<Isa>>::Run(args);
+    PanelMatmul<Isa, Format<Isa>>::Run(raw);
   }
   return true;
+}
+
+template <class Isa, int kHeadBytes>
+float RowScale(const MatmulArgs& args, int64_t row) {
+  if constexpr (kHeadBytes == 0) return args.tensor_scale;
+  const int64_t in_panel = row < args.packed_rows ? row % kPanelRows : 0;
+  float scale;
+  __builtin_memcpy(&scale,
+                   args.weights + (row - in_panel) * static_cast<int64_t>(args.row_bytes) +
+                       in_panel * kHeadBytes,
+                   sizeof scale);
+  return scale;
 }
 
 // One scale multiplies the results of each row: it stands before the row, or is args.tensor_scale.
 template <class Isa, template <class> class Format, int kHeadBytes>
 bool RowScaledMatmul(const MatmulArgs& args) {
-  MatmulArgs sums = args;
-  sums.weights += kHeadBytes;
-  if (!QuantMatmul<Isa, Format>(sums)) return false;
-  for (int64_t row = args.row_begin; row < args.row_end; ++row) {
-    float scale = args.tensor_scale;
-    if constexpr (kHeadBytes != 0) {
-      __builtin_memcpy(&scale, args.weights + static_cast<uint64_t>(row) * args.row_bytes,
-                       sizeof scale);
+  if (!QuantMatmul<Isa, Format, kHeadBytes>(args)) return false;
+  constexpr int64_t kRun = 64;
+  for (int64_t row = args.row_begin; row < args.row_end; row += kRun) {
+    const int64_t n = row + kRun < args.row_end ? kRun : args.row_end - row;
+    float scales[kRun];
+    for (int64_t i = 0; i < n; ++i) scales[i] = RowScale<Isa, kHeadBytes>(args, row + i);
+    for (int64_t t = 0; t < args.n_tokens; ++t) {
+      float* out = args.out + t * args.out_stride + row;
+      for (int64_t i = 0; i < n; ++i) out[i] *= scales[i];
     }
-    for (int64_t t = 0; t < args.n_tokens; ++t) args.out[t * args.out_stride + row] *= scale;
   }
   return true;
 }

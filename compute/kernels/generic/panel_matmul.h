@@ -1,5 +1,5 @@
-// The product of quantized weights with several tokens, from the blocks of a model file: rows are
-// unpacked into panels, section by section, and each section is multiplied with all tokens.
+// The product of quantized weights with several tokens: rows are unpacked into panels, section by
+// section, and each section is multiplied with all tokens.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +16,18 @@ struct PanelMatmul {
   using Unpack = StripUnpack<Isa, Format>;
   using Product = StripProduct<Isa, Format>;
   using Block = BlockOf<Format>;
+  using Raw = RawPanels<Isa, Format>;
 
   static void Run(const MatmulArgs& args) {
-    int64_t row = Strips<Isa::kPanels>(args, args.row_begin);
-    if constexpr (Isa::kPanels > 1) row = Strips<1>(args, row);
+    const int64_t row = WholePanels<Raw>(args);
     if (row < args.row_end) LastRows(args, row);
+  }
+  // Returns the first row behind them.
+  template <class Source>
+  static int64_t WholePanels(const MatmulArgs& args) {
+    const int64_t row = Strips<Source, Isa::kPanels>(args, args.row_begin);
+    if constexpr (Isa::kPanels == 1) return row;
+    return Strips<Source, 1>(args, row);
   }
 
   // Fewer than 16 rows up to the end: copies, with zeros behind them.
@@ -38,7 +45,7 @@ struct PanelMatmul {
         __builtin_memcpy(copy + r * kCopyStride, from + r * stride,
                          static_cast<size_t>(blocks * Format::kBytes));
       }
-      Unpack::template Panels<1>(copy, kCopyStride, blocks, &strip);
+      Unpack::template Panels<1>(Raw{copy, kCopyStride}, blocks, &strip);
       for (int64_t t = 0; t < args.n_tokens; t += Product::kMostTokens) {
         LastResults(args, row, rows, t, strip, col, blocks);
       }
@@ -54,27 +61,26 @@ struct PanelMatmul {
     return static_cast<int>(Least(kSectionCols, args.n_cols - col)) / Block::kCols;
   }
 
-  // Whole panels; returns the first row behind them.
-  template <int P>
+  template <class Source, int P>
   static int64_t Strips(const MatmulArgs& args, int64_t row) {
     constexpr int64_t kRows = P * kPanelRows;
     while (row + kRows <= args.row_end) {
       const auto n = static_cast<int>(Least((args.row_end - row) / kRows, kStrips));
-      SomeStrips<P>(args, row, n);
+      SomeStrips<Source, P>(args, row, n);
       row += n * kRows;
     }
     return row;
   }
-  template <int P>
+  template <class Source, int P>
   static void SomeStrips(const MatmulArgs& args, int64_t row, int n) {
-    const auto stride = static_cast<int64_t>(args.row_bytes);
-    const std::byte* w = args.weights + row * stride;
+    const auto row_bytes = static_cast<int64_t>(args.row_bytes);
+    const std::byte* w = args.weights + row * row_bytes;
     Strip<Format, P> strips[kStrips];
     for (int64_t col = 0; col < args.n_cols; col += kSectionCols) {
       const int blocks = BlocksFrom(args, col);
-      const std::byte* at = w + col / Block::kCols * Format::kBytes;
+      const Source source = Source::At(w, row_bytes, col);
       for (int i = 0; i < n; ++i) {
-        Unpack::template Panels<P>(at + i * P * kPanelRows * stride, stride, blocks, &strips[i]);
+        Unpack::template Panels<P>(source.Skip(i * P * kPanelRows), blocks, &strips[i]);
       }
       Product::template Tokens<P>(args, strips, n, col, blocks, args.out + row, args.out_stride);
     }

@@ -1,8 +1,9 @@
-// Where the bytes of quantized blocks come from, in the two ways that products read them. What a
+// Where the bytes of quantized blocks come from, in the ways that products read them. What a
 // format does with bytes is the same in both; only what lies beside each other differs.
 //
 // SixteenRows: a block of each of 16 rows, for panels. A piece of 16 bytes becomes four vectors:
-// lane r of the i-th has bytes 4i..4i+3 of row r.
+// lane r of the i-th has bytes 4i..4i+3 of row r. PackedRows: the same, where a load has brought
+// the bytes of 16 rows together.
 // FourBlocks: four blocks of one row. A piece becomes one vector, those of the blocks in turn.
 #pragma once
 
@@ -41,23 +42,13 @@ struct Parts {
   }
 };
 
+// One row a lane.
 template <class Isa>
-struct SixteenRows {
+struct RowLanes {
   using B = typename Isa::B;
   using Pieces = Parts<BytesOf<Isa>, 4>;
   using Ints = Parts<IntsOf<Isa>, 4>;
-  const std::byte* at;  // of row 0
-  int64_t stride;
 
-  LLMRUN_INLINE Pieces Piece(int offset) const {
-    Pieces r;
-    Isa::Transpose(at + offset, stride, r.v);
-    return r;
-  }
-  // The i-th four bytes of a piece.
-  LLMRUN_INLINE void Dwords(int offset, B (&dwords)[4]) const {
-    Isa::Transpose(at + offset, stride, dwords);
-  }
   // Fields of four dwords' bits: kShift + kStep x i for the i-th of four subjects.
   template <int kShift, int kStep, int kBits>
   LLMRUN_INLINE static Ints Fields(B x) {
@@ -65,23 +56,16 @@ struct SixteenRows {
             Isa::template Field<kShift + 2 * kStep, kBits>(x),
             Isa::template Field<kShift + 3 * kStep, kBits>(x)};
   }
-  LLMRUN_INLINE typename Isa::F Halves(int offset) const {
-    return Isa::GatherHalves(at + offset, stride);
-  }
-  LLMRUN_INLINE typename Isa::I Bytes(int offset) const {
-    return Isa::GatherBytes(at + offset, stride);
-  }
-  // 32 bits, of the columns of a block, and what those of half the columns are, as 16 or 0.
-  LLMRUN_INLINE B Bits(int offset) const { return Isa::GatherWords(at + offset, stride); }
+  // Of 32 bits, what those of half the columns are, as 16 or 0.
   template <int half>
   LLMRUN_INLINE static Pieces Fifth(B bits) {
     return {FourBits<half * 16>(bits), FourBits<half * 16 + 4>(bits), FourBits<half * 16 + 8>(bits),
             FourBits<half * 16 + 12>(bits)};
   }
   // Four bytes times 1, 3, 9 and 27, as 16.
-  LLMRUN_INLINE Pieces FourPowers(int offset) const {
+  LLMRUN_INLINE static Pieces Powers(B four) {
     Pieces r;
-    r.v[0] = Isa::GatherWords(at + offset, stride);
+    r.v[0] = four;
     LLMRUN_UNROLL for (int i = 1; i < 4; ++i) {
       r.v[i] = Isa::AddBytes(r.v[i - 1], Isa::AddBytes(r.v[i - 1], r.v[i - 1]));
     }
@@ -96,6 +80,69 @@ struct SixteenRows {
     const B spread = Isa::AsBytes(Isa::MulInts(four, Isa::SetInt(1 | 1 << 7 | 1 << 14 | 1 << 21)));
     return Isa::template ShiftLeft<4>(Isa::AndBytes(spread, Isa::SetBytes(1)));
   }
+};
+
+template <class Isa>
+struct SixteenRows : RowLanes<Isa> {
+  using B = typename Isa::B;
+  using Pieces = typename RowLanes<Isa>::Pieces;
+  const std::byte* at;  // of row 0
+  int64_t stride;
+
+  LLMRUN_INLINE SixteenRows(const std::byte* first, int64_t row_stride)
+      : at(first), stride(row_stride) {}
+
+  LLMRUN_INLINE Pieces Piece(int offset) const {
+    Pieces r;
+    Isa::Transpose(at + offset, stride, r.v);
+    return r;
+  }
+  // The i-th four bytes of a piece.
+  LLMRUN_INLINE void Dwords(int offset, B (&dwords)[4]) const {
+    Isa::Transpose(at + offset, stride, dwords);
+  }
+  LLMRUN_INLINE typename Isa::F Halves(int offset) const {
+    return Isa::GatherHalves(at + offset, stride);
+  }
+  // The first half of four bytes.
+  LLMRUN_INLINE typename Isa::F FirstHalves(int offset) const { return Halves(offset); }
+  LLMRUN_INLINE typename Isa::I Bytes(int offset) const {
+    return Isa::GatherBytes(at + offset, stride);
+  }
+  // 32 bits, of the columns of a block.
+  LLMRUN_INLINE B Bits(int offset) const { return Isa::GatherWords(at + offset, stride); }
+  LLMRUN_INLINE Pieces FourPowers(int offset) const { return RowLanes<Isa>::Powers(Bits(offset)); }
+};
+
+// The same from packed rows (compute/packing.h): what stands at `offset` of a block stands there
+// for 16 rows at 16 x offset.
+template <class Isa>
+struct PackedRows : RowLanes<Isa> {
+  using B = typename Isa::B;
+  using Pieces = typename RowLanes<Isa>::Pieces;
+  const std::byte* at;
+
+  LLMRUN_INLINE explicit PackedRows(const std::byte* block) : at(block) {}
+
+  LLMRUN_INLINE Pieces Piece(int offset) const {
+    Pieces r;
+    Dwords(offset, r.v);
+    return r;
+  }
+  LLMRUN_INLINE void Dwords(int offset, B (&dwords)[4]) const {
+    LLMRUN_UNROLL for (int i = 0; i < 4; ++i) dwords[i] = Bits(offset + 4 * i);
+  }
+  LLMRUN_INLINE typename Isa::F Halves(int offset) const { return Isa::LoadF16(at + 16 * offset); }
+  LLMRUN_INLINE typename Isa::F FirstHalves(int offset) const {
+    return Isa::GatherHalves(at + 16 * offset, 4);
+  }
+  LLMRUN_INLINE typename Isa::I Bytes(int offset) const {
+    return Isa::WidenBytes(at + 16 * offset);
+  }
+  LLMRUN_INLINE B Bits(int offset) const {
+    return Isa::LoadBytes(reinterpret_cast<const int8_t*>(at + 16 * offset));
+  }
+  LLMRUN_INLINE Pieces FourPowers(int offset) const { return RowLanes<Isa>::Powers(Bits(offset)); }
 };
 
 template <class Isa>
@@ -125,6 +172,7 @@ struct FourBlocks {
   LLMRUN_INLINE typename Isa::F Halves(int offset) const {
     return Isa::FourHalves(at + offset, stride);
   }
+  LLMRUN_INLINE typename Isa::F FirstHalves(int offset) const { return Halves(offset); }
   LLMRUN_INLINE B Bits(int offset) const { return Piece(offset).v[0]; }
   template <int half>
   LLMRUN_INLINE static Pieces Fifth(B bits) {

@@ -32,6 +32,25 @@ struct StripProduct {
     }
   }
 
+  // Sums of activations, as a tile wants them. `sums`: from the first column of the section on.
+  template <int T>
+  static void Sums(const int16_t* sums, const TokenSource& x, int blocks,
+                   TokenSums<Format, T>* tokens) {
+    for (int t = 0; t < T; ++t) {
+      const int16_t* from = sums + t * (x.q_stride / kSumBlock);
+      int b = 0;
+      for (; b + kLanes <= blocks; b += kLanes) PutStarts(from + 2 * b, b, t, tokens);
+      if (b < blocks) {
+        int16_t last[2 * kLanes] = {};
+        __builtin_memcpy(last, from + 2 * b, static_cast<size_t>(blocks - b) * 2 * sizeof *last);
+        PutStarts(last, b, t, tokens);
+      }
+      if constexpr (Format::kHasMin) {
+        PutSums(from, x.scale + t * x.scale_stride, blocks, tokens->sum[t]);
+      }
+    }
+  }
+
  private:
   template <int P, int T>
   static void Tile(int tokens, const MatmulArgs& args, const Strip<Format, P>* strips, int n,
@@ -62,24 +81,6 @@ struct StripProduct {
     }
   }
 
-  // Sums of activations, as the tile wants them.
-  template <int T>
-  static void Sums(const int16_t* sums, const TokenSource& x, int blocks,
-                   TokenSums<Format, T>* tokens) {
-    for (int t = 0; t < T; ++t) {
-      const int16_t* from = sums + t * (x.q_stride / kSumBlock);
-      int b = 0;
-      for (; b + kLanes <= blocks; b += kLanes) PutStarts(from + 2 * b, b, t, tokens);
-      if (b < blocks) {
-        int16_t last[2 * kLanes] = {};
-        __builtin_memcpy(last, from + 2 * b, static_cast<size_t>(blocks - b) * 2 * sizeof *last);
-        PutStarts(last, b, t, tokens);
-      }
-      if constexpr (Format::kHasMin) {
-        PutSums(from, x.scale + t * x.scale_stride, blocks, tokens->sum[t]);
-      }
-    }
-  }
   // Of 16 blocks from b on.
   template <int T>
   LLMRUN_INLINE static void PutStarts(const int16_t* from, int b, int t,

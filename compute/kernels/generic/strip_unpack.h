@@ -11,18 +11,52 @@
 
 namespace llmrun::generic {
 
+// Where panels come from: rows of a model file, from a column on.
+template <class Isa, class Format>
+struct RawPanels {
+  using In = SixteenRows<Isa>;
+  const std::byte* w;
+  int64_t row_bytes;
+
+  static RawPanels At(const std::byte* weights, int64_t row_bytes, int64_t col) {
+    return {weights + col / BlockOf<Format>::kCols * Format::kBytes, row_bytes};
+  }
+  RawPanels Skip(int64_t rows) const { return {w + rows * row_bytes, row_bytes}; }
+  LLMRUN_INLINE In Block(int panel, int i) const {
+    return {w + i * Format::kBytes + panel * kPanelRows * row_bytes, row_bytes};
+  }
+  // Where the i-th of the blocks of a section stands in a strip.
+  LLMRUN_INLINE static int Place(int i, int blocks) { return BlockOf<Format>::Place(i, blocks); }
+};
+// Or packed rows, whose blocks lie in the order of strips.
+template <class Isa, class Format>
+struct PackedPanels {
+  using In = PackedRows<Isa>;
+  const std::byte* w;
+  int64_t row_bytes;
+
+  static PackedPanels At(const std::byte* weights, int64_t row_bytes, int64_t col) {
+    return {weights + col / BlockOf<Format>::kCols * Format::kBytes * kPanelRows, row_bytes};
+  }
+  PackedPanels Skip(int64_t rows) const { return {w + rows * row_bytes, row_bytes}; }
+  LLMRUN_INLINE In Block(int panel, int i) const {
+    return In{w + (i * Format::kBytes + panel * row_bytes) * kPanelRows};
+  }
+  LLMRUN_INLINE static int Place(int i, int /*blocks*/) { return i; }
+};
+
 template <class Isa, class Format>
 struct StripUnpack {
   using Block = BlockOf<Format>;
-  using In = SixteenRows<Isa>;
 
-  // `w`: the first block of the first row; P panels, `blocks` of memory.
-  template <int P>
-  static void Panels(const std::byte* w, int64_t stride, int blocks, Strip<Format, P>* strip) {
+  // P panels, `blocks` of memory.
+  template <int P, class Source>
+  static void Panels(const Source& source, int blocks, Strip<Format, P>* strip) {
+    using In = typename Source::In;
     for (int i = 0; i < blocks; ++i) {
-      const int place = Block::Place(i, blocks);
+      const int place = Source::Place(i, blocks);
       LLMRUN_UNROLL for (int p = 0; p < P; ++p) {
-        const In in{w + i * Format::kBytes + p * kPanelRows * stride, stride};
+        const In in = source.Block(p, i);
         Format::Quants(in, [&](int piece, const typename In::Pieces& groups) {
           LLMRUN_UNROLL for (int g = 0; g < 4; ++g) {
             Isa::StoreGroup(strip->q[place * Block::kGroups + piece * 4 + g][p], groups.v[g]);
@@ -35,12 +69,12 @@ struct StripUnpack {
 
  private:
   // Of one block of each of 16 rows.
-  template <int P>
+  template <int P, class In>
   LLMRUN_INLINE static void Scales(const In& in, int place, int p, BlockStrip<Format, P>* strip) {
     Isa::Store(strip->scale[place][p], Format::Scale(in));
     if constexpr (Format::kHasMin) Isa::Store(strip->min[place][p], Format::Min(in));
   }
-  template <int P>
+  template <int P, class In>
   LLMRUN_INLINE static void Scales(const In& in, int place, int p, SuperStrip<Format, P>* strip) {
     Isa::Store(strip->scale[place][p], Format::Scale(in));
     if constexpr (Format::kHasMin) Isa::Store(strip->min[place][p], Format::Min(in));

@@ -31,6 +31,7 @@ struct Ints : Bytes {
     for (int i = 0; i < kLanes; ++i) r.v[i] = static_cast<int>(at[i * stride]);
     return r;
   }
+  static I WidenBytes(const std::byte* at) { return GatherBytes(at, 1); }
   static B GatherWords(const std::byte* at, int64_t stride) {
     B r;
     for (int i = 0; i < kLanes; ++i) std::memcpy(r.v + 4 * i, at + i * stride, 4);

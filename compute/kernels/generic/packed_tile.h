@@ -1,0 +1,110 @@
+// Products of one panel of packed rows with one token, whose weights go from memory to registers
+// and are read in one stream. The sums are those of generic/panel_tile.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "compute/kernels/generic/panel.h"
+#include "compute/kernels/generic/panel_tile.h"
+#include "compute/kernels/generic/pieces.h"
+#include "compute/kernels/generic/strip_unpack.h"
+#include "compute/kernels/generic/unroll.h"
+
+namespace llmrun::generic {
+
+template <class Isa, class Format>
+struct PackedTile {
+  using F = typename Isa::F;
+  using I = typename Isa::I;
+  using In = PackedRows<Isa>;
+  using Block = BlockOf<Format>;
+  static constexpr bool kHasStart = Isa::template HasStart<Format::kOffset>();
+
+  const PackedPanels<Isa, Format> source;
+  const TokenSource& x;
+  const TokenSums<Format, 1>& token;
+  int blocks;  // of memory, in the section
+
+  LLMRUN_INLINE F Add(F total) const {
+    int place = 0;
+    for (int c = 0; c < Block::kClasses && c < blocks; ++c) {
+      F acc = Isa::Zero();
+      for (int i = c; i < blocks; i += Block::kClasses, ++place) {
+        acc = AddBlock(source.Block(0, place), i, acc);
+      }
+      total = Isa::Add(total, acc);
+    }
+    return total;
+  }
+
+ private:
+  // A superblock takes about as many instructions as a processor has in flight at a time: without
+  // it, memory would be waited for (half the speed of Q4_K, Q6_K).
+  static constexpr int kAheadBytes = 4096;
+
+  LLMRUN_INLINE F AddBlock(const In& in, int i, F acc) const {
+    LLMRUN_UNROLL for (int line = 0; line < Format::kBytes * kPanelRows; line += 64) {
+      __builtin_prefetch(in.at + kAheadBytes + line);
+    }
+    I dots[Block::kSubs];
+    Dots(in, i, dots);
+    if constexpr (Format::kSuper) {
+      return AddSuperblock(in, i, dots, acc);
+    } else {
+      if constexpr (Format::kHasMin) {
+        acc = Isa::Fma(Format::Min(in), Isa::Set(token.sum[0][i]), acc);
+      }
+      const F scale = Isa::Mul(Format::Scale(in), Isa::Set(x.scale[i]));
+      return Isa::Fma(Isa::ToFloat(dots[0]), scale, acc);
+    }
+  }
+  LLMRUN_INLINE void Dots(const In& in, int i, I (&dots)[Block::kSubs]) const {
+    LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
+      dots[s] = kHasStart ? Isa::SpreadInt(&token.start[0][i * Block::kSubs + s]) : Isa::ZeroInts();
+    }
+    constexpr int kPieces = Format::kSubCols / 16;
+    Format::Quants(in, [&](int piece, const typename In::Pieces& groups) {
+      const int8_t* from = x.q + i * Block::kCols + piece * 16;
+      I& dot = dots[piece / kPieces];
+      LLMRUN_UNROLL for (int g = 0; g < 4; ++g) {
+        dot = Isa::template AddDot<Format::kOffset>(dot, groups.v[g],
+                                                    Isa::SpreadFour(from + g * kGroupCols));
+      }
+    });
+  }
+  LLMRUN_INLINE F AddSuperblock(const In& in, int i, I (&dots)[Block::kSubs], F acc) const {
+    if constexpr (Format::kHasSubs) {
+      typename In::Ints subs[Block::kSubs / 4];
+      if constexpr (Format::kHasMin) {
+        typename In::Ints mins[Block::kSubs / 4];
+        Format::Subs(in, subs, mins);
+        acc = Isa::Fma(MinPart(mins, i), Format::Min(in), acc);
+      } else {
+        Format::Subs(in, subs);
+      }
+      LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
+        dots[s] = Isa::MulInts(dots[s], subs[s / 4].v[s % 4]);
+      }
+    }
+    constexpr int kParts = kQuantBlock / Format::kSubCols;
+    F part = Isa::Zero();
+    LLMRUN_UNROLL for (int b = 0; b < kSuperBlocks; ++b) {
+      I sum = dots[b * kParts];
+      if constexpr (kParts == 2) sum = Isa::AddInts(sum, dots[b * kParts + 1]);
+      part = Isa::Fma(Isa::ToFloat(sum), Isa::Set(x.scale[i * kSuperBlocks + b]), part);
+    }
+    return Isa::Fma(part, Format::Scale(in), acc);
+  }
+  template <class Ints>
+  LLMRUN_INLINE F MinPart(const Ints& mins, int i) const {
+    F part = Isa::Zero();
+    LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
+      part = Isa::Fma(Isa::ToFloat(mins[s / 4].v[s % 4]),
+                      Isa::Set(token.sum[0][i * Block::kSubs + s]), part);
+    }
+    return part;
+  }
+};
+
+}  // namespace llmrun::generic

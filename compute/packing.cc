@@ -1,0 +1,130 @@
+#include "compute/packing.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "base/check.h"
+#include "compute/kernels.h"
+#include "compute/kernels/generic/panel.h"
+
+namespace llmrun {
+namespace {
+
+// Fields of a block that follow each other.
+struct Fields {
+  int count = 0;
+  int width = 0;  // bytes
+};
+struct BlockFields {
+  DType type;
+  std::array<Fields, 2> fields;
+};
+constexpr BlockFields kFields[] = {
+    {DType::kQ8_0, {{{1, 2}, {8, 4}}}},    {DType::kQ4_0, {{{1, 2}, {4, 4}}}},
+    {DType::kQ4_1, {{{2, 2}, {4, 4}}}},    {DType::kQ5_0, {{{1, 2}, {5, 4}}}},
+    {DType::kQ5_1, {{{2, 2}, {5, 4}}}},    {DType::kIQ4_NL, {{{1, 2}, {4, 4}}}},
+    {DType::kMXFP4, {{{1, 1}, {4, 4}}}},   {DType::kQ2_K, {{{20, 4}, {2, 2}}}},
+    {DType::kQ3_K, {{{27, 4}, {1, 2}}}},   {DType::kQ4_K, {{{2, 2}, {35, 4}}}},
+    {DType::kQ5_K, {{{2, 2}, {43, 4}}}},   {DType::kQ6_K, {{{52, 4}, {1, 2}}}},
+    {DType::kIQ4_XS, {{{34, 4}, {0, 0}}}}, {DType::kTQ1_0, {{{13, 4}, {1, 2}}}},
+    {DType::kTQ2_0, {{{16, 4}, {1, 2}}}},  {DType::kI2_S, {{{16, 4}, {0, 0}}}},
+    {DType::kIQ2_BN, {{{16, 4}, {0, 0}}}},
+};
+
+const BlockFields* FieldsOf(DType type) {
+  const auto* found = std::ranges::find(kFields, type, &BlockFields::type);
+  return found == std::end(kFields) ? nullptr : found;
+}
+
+template <bool kIsSuper>
+struct Shape {
+  static constexpr bool kSuper = kIsSuper;
+  static constexpr int kSubCols = kQuantBlock;
+};
+
+// The same field of all rows of a panel: `raw` is that of the first, the others follow row_bytes
+// apart.
+template <size_t kWidth, bool kPack>
+void MoveFields(std::byte* raw, uint64_t row_bytes, int count, std::byte* packed) {
+  for (int i = 0; i < count; ++i, raw += kWidth, packed += kPackedPanelRows * kWidth) {
+    for (uint64_t row = 0; row < kPackedPanelRows; ++row) {
+      std::byte* const in_row = raw + row * row_bytes;
+      std::byte* const in_panel = packed + row * kWidth;
+      std::memcpy(kPack ? in_panel : in_row, kPack ? in_row : in_panel, kWidth);
+    }
+  }
+}
+template <bool kPack>
+void MoveFields(const Fields& fields, std::byte* raw, uint64_t row_bytes, std::byte* packed) {
+  if (fields.width == 4) MoveFields<4, kPack>(raw, row_bytes, fields.count, packed);
+  if (fields.width == 2) MoveFields<2, kPack>(raw, row_bytes, fields.count, packed);
+  if (fields.width == 1) MoveFields<1, kPack>(raw, row_bytes, fields.count, packed);
+}
+
+// One panel, between its rows and its packed form.
+template <bool kPack, bool kIsSuper>
+void MovePanel(const BlockFields& layout, uint32_t head_bytes, int64_t n_cols, uint64_t row_bytes,
+               std::byte* raw, std::byte* packed) {
+  using generic::kSectionCols;
+  using Block = generic::BlockOf<Shape<kIsSuper>>;
+  if (head_bytes != 0) MoveFields<kPack>({1, static_cast<int>(head_bytes)}, raw, row_bytes, packed);
+  raw += head_bytes;
+  packed += kPackedPanelRows * head_bytes;
+  int64_t block_bytes = 0;
+  for (const Fields& fields : layout.fields) block_bytes += fields.count * fields.width;
+  for (int64_t col = 0; col < n_cols; col += kSectionCols) {
+    const int blocks =
+        static_cast<int>(std::min<int64_t>(kSectionCols, n_cols - col) / Block::kCols);
+    for (int i = 0; i < blocks; ++i) {
+      std::byte* from = raw + i * block_bytes;
+      std::byte* to = packed + Block::Place(i, blocks) * kPackedPanelRows * block_bytes;
+      for (const Fields& fields : layout.fields) {
+        MoveFields<kPack>(fields, from, row_bytes, to);
+        from += fields.count * fields.width;
+        to += kPackedPanelRows * fields.count * fields.width;
+      }
+    }
+    raw += blocks * block_bytes;
+    packed += blocks * kPackedPanelRows * block_bytes;
+  }
+}
+
+template <bool kPack>
+void MovePanels(DType type, int64_t n_cols, std::span<std::byte> rows) {
+  CHECK(CanPack(type, n_cols));
+  const BlockFields& layout = *FieldsOf(type);
+  const uint32_t head_bytes = TraitsOf(type).row_head_bytes;
+  const uint64_t row_bytes = RowBytes(type, static_cast<uint64_t>(n_cols));
+  const uint64_t panel_bytes = kPackedPanelRows * row_bytes;
+  CHECK(rows.size() % panel_bytes == 0);
+  std::vector<std::byte> copy(panel_bytes);
+  for (size_t at = 0; at < rows.size(); at += panel_bytes) {
+    std::byte* panel = rows.data() + at;
+    std::memcpy(copy.data(), panel, panel_bytes);
+    std::byte* raw = kPack ? copy.data() : panel;
+    std::byte* packed = kPack ? panel : copy.data();
+    if (MatmulColumns(type) == generic::kSuperCols) {
+      MovePanel<kPack, true>(layout, head_bytes, n_cols, row_bytes, raw, packed);
+    } else {
+      MovePanel<kPack, false>(layout, head_bytes, n_cols, row_bytes, raw, packed);
+    }
+  }
+}
+
+}  // namespace
+
+bool CanPack(DType type, int64_t n_cols) {
+  return FieldsOf(type) != nullptr && n_cols > 0 && n_cols % MatmulColumns(type) == 0;
+}
+
+void PackRows(DType type, int64_t n_cols, std::span<std::byte> rows) {
+  MovePanels<true>(type, n_cols, rows);
+}
+
+void UnpackRows(DType type, int64_t n_cols, std::span<std::byte> rows) {
+  MovePanels<false>(type, n_cols, rows);
+}
+
+}  // namespace llmrun
