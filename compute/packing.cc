@@ -7,12 +7,13 @@
 
 #include "base/check.h"
 #include "compute/kernels.h"
+#include "compute/kernels/generic/packed_order.h"
 #include "compute/kernels/generic/panel.h"
 
 namespace llmrun {
 namespace {
 
-// Fields of a block that follow each other.
+// Fields of a block that follow each other in the file.
 struct Fields {
   int count = 0;
   int width = 0;  // bytes
@@ -20,16 +21,25 @@ struct Fields {
 struct BlockFields {
   DType type;
   std::array<Fields, 2> fields;
+  int (*packed_at)(int offset) = generic::OrderOfFile::At;
 };
 constexpr BlockFields kFields[] = {
-    {DType::kQ8_0, {{{1, 2}, {8, 4}}}},    {DType::kQ4_0, {{{1, 2}, {4, 4}}}},
-    {DType::kQ4_1, {{{2, 2}, {4, 4}}}},    {DType::kQ5_0, {{{1, 2}, {5, 4}}}},
-    {DType::kQ5_1, {{{2, 2}, {5, 4}}}},    {DType::kIQ4_NL, {{{1, 2}, {4, 4}}}},
-    {DType::kMXFP4, {{{1, 1}, {4, 4}}}},   {DType::kQ2_K, {{{20, 4}, {2, 2}}}},
-    {DType::kQ3_K, {{{27, 4}, {1, 2}}}},   {DType::kQ4_K, {{{2, 2}, {35, 4}}}},
-    {DType::kQ5_K, {{{2, 2}, {43, 4}}}},   {DType::kQ6_K, {{{52, 4}, {1, 2}}}},
-    {DType::kIQ4_XS, {{{34, 4}, {0, 0}}}}, {DType::kTQ1_0, {{{13, 4}, {1, 2}}}},
-    {DType::kTQ2_0, {{{16, 4}, {1, 2}}}},  {DType::kI2_S, {{{16, 4}, {0, 0}}}},
+    {DType::kQ8_0, {{{1, 2}, {8, 4}}}},
+    {DType::kQ4_0, {{{1, 2}, {4, 4}}}},
+    {DType::kQ4_1, {{{2, 2}, {4, 4}}}},
+    {DType::kQ5_0, {{{1, 2}, {5, 4}}}},
+    {DType::kQ5_1, {{{2, 2}, {5, 4}}}},
+    {DType::kIQ4_NL, {{{1, 2}, {4, 4}}}},
+    {DType::kMXFP4, {{{1, 1}, {4, 4}}}},
+    {DType::kQ2_K, {{{20, 4}, {2, 2}}}},
+    {DType::kQ3_K, {{{27, 4}, {1, 2}}}, generic::OrderOfQ3K::At},
+    {DType::kQ4_K, {{{2, 2}, {35, 4}}}},
+    {DType::kQ5_K, {{{2, 2}, {43, 4}}}, generic::OrderOfQ5K::At},
+    {DType::kQ6_K, {{{52, 4}, {1, 2}}}, generic::OrderOfQ6K::At},
+    {DType::kIQ4_XS, {{{34, 4}, {0, 0}}}},
+    {DType::kTQ1_0, {{{13, 4}, {1, 2}}}},
+    {DType::kTQ2_0, {{{16, 4}, {1, 2}}}},
+    {DType::kI2_S, {{{16, 4}, {0, 0}}}},
     {DType::kIQ2_BN, {{{16, 4}, {0, 0}}}},
 };
 
@@ -44,23 +54,27 @@ struct Shape {
   static constexpr int kSubCols = kQuantBlock;
 };
 
-// The same field of all rows of a panel: `raw` is that of the first, the others follow row_bytes
-// apart.
+// One field of all rows of a panel: `raw` is that of the first, the others follow row_bytes apart.
 template <size_t kWidth, bool kPack>
-void MoveFields(std::byte* raw, uint64_t row_bytes, int count, std::byte* packed) {
-  for (int i = 0; i < count; ++i, raw += kWidth, packed += kPackedPanelRows * kWidth) {
-    for (uint64_t row = 0; row < kPackedPanelRows; ++row) {
-      std::byte* const in_row = raw + row * row_bytes;
-      std::byte* const in_panel = packed + row * kWidth;
-      std::memcpy(kPack ? in_panel : in_row, kPack ? in_row : in_panel, kWidth);
-    }
+void MoveField(std::byte* raw, uint64_t row_bytes, std::byte* packed) {
+  for (uint64_t row = 0; row < kPackedPanelRows; ++row) {
+    std::byte* const in_row = raw + row * row_bytes;
+    std::byte* const in_panel = packed + row * kWidth;
+    std::memcpy(kPack ? in_panel : in_row, kPack ? in_row : in_panel, kWidth);
   }
 }
 template <bool kPack>
-void MoveFields(const Fields& fields, std::byte* raw, uint64_t row_bytes, std::byte* packed) {
-  if (fields.width == 4) MoveFields<4, kPack>(raw, row_bytes, fields.count, packed);
-  if (fields.width == 2) MoveFields<2, kPack>(raw, row_bytes, fields.count, packed);
-  if (fields.width == 1) MoveFields<1, kPack>(raw, row_bytes, fields.count, packed);
+void MoveBlock(const BlockFields& layout, std::byte* raw, uint64_t row_bytes, std::byte* packed) {
+  int offset = 0;
+  for (const auto& [count, width] : layout.fields) {
+    for (int i = 0; i < count; ++i, offset += width) {
+      std::byte* const from = raw + offset;
+      std::byte* const to = packed + layout.packed_at(offset) * kPackedPanelRows;
+      if (width == 4) MoveField<4, kPack>(from, row_bytes, to);
+      if (width == 2) MoveField<2, kPack>(from, row_bytes, to);
+      if (width == 1) MoveField<1, kPack>(from, row_bytes, to);
+    }
+  }
 }
 
 // One panel, between its rows and its packed form.
@@ -69,7 +83,7 @@ void MovePanel(const BlockFields& layout, uint32_t head_bytes, int64_t n_cols, u
                std::byte* raw, std::byte* packed) {
   using generic::kSectionCols;
   using Block = generic::BlockOf<Shape<kIsSuper>>;
-  if (head_bytes != 0) MoveFields<kPack>({1, static_cast<int>(head_bytes)}, raw, row_bytes, packed);
+  if (head_bytes != 0) MoveField<4, kPack>(raw, row_bytes, packed);
   raw += head_bytes;
   packed += kPackedPanelRows * head_bytes;
   int64_t block_bytes = 0;
@@ -78,13 +92,8 @@ void MovePanel(const BlockFields& layout, uint32_t head_bytes, int64_t n_cols, u
     const int blocks =
         static_cast<int>(std::min<int64_t>(kSectionCols, n_cols - col) / Block::kCols);
     for (int i = 0; i < blocks; ++i) {
-      std::byte* from = raw + i * block_bytes;
-      std::byte* to = packed + Block::Place(i, blocks) * kPackedPanelRows * block_bytes;
-      for (const Fields& fields : layout.fields) {
-        MoveFields<kPack>(fields, from, row_bytes, to);
-        from += fields.count * fields.width;
-        to += kPackedPanelRows * fields.count * fields.width;
-      }
+      MoveBlock<kPack>(layout, raw + i * block_bytes, row_bytes,
+                       packed + Block::Place(i, blocks) * kPackedPanelRows * block_bytes);
     }
     raw += blocks * block_bytes;
     packed += blocks * kPackedPanelRows * block_bytes;
@@ -96,6 +105,7 @@ void MovePanels(DType type, int64_t n_cols, std::span<std::byte> rows) {
   CHECK(CanPack(type, n_cols));
   const BlockFields& layout = *FieldsOf(type);
   const uint32_t head_bytes = TraitsOf(type).row_head_bytes;
+  CHECK(head_bytes == 0 || head_bytes == sizeof(float));
   const uint64_t row_bytes = RowBytes(type, static_cast<uint64_t>(n_cols));
   const uint64_t panel_bytes = kPackedPanelRows * row_bytes;
   CHECK(rows.size() % panel_bytes == 0);

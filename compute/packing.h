@@ -5,9 +5,10 @@
 // 16 rows make a panel, which takes the place of its rows. A panel begins with what stands before
 // each row (IQ2_BN's scale, one row after the other). Then come blocks, of 32 columns or of 256:
 // each is the blocks of all 16 rows, field by field: what stands at `offset` of a block stands
-// there for row r at 16 x offset + r x width, where width is that of the field: a 16-bit or 8-bit
-// scale, or four bytes of anything else. Blocks are in the order in which they are added up
-// (compute/kernels/generic/panel.h). Rows behind the last whole panel stay as they are.
+// there for row r at 16 x At(offset) + r x width. A field is a 16-bit or 8-bit scale, or four bytes
+// of anything else, and width its bytes; At is the type's order (kernels/generic/packed_order.h).
+// Blocks are in the order in which they are added up (panel.h there). Rows behind the last whole
+// panel stay as they are.
 //
 // The layout is the same for all instruction sets. Threads: pure functions.
 #pragma once

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "compute/kernels/generic/byte_ops.h"
+#include "compute/kernels/generic/packed_order.h"
 #include "compute/kernels/generic/pieces.h"
 #include "compute/kernels/generic/unroll.h"
 
@@ -14,6 +15,7 @@ template <class Isa>
 struct OfBlocks {
   using Ops = ByteOps<Isa>;
   using F = typename Isa::F;
+  using Order = OrderOfFile;
   static constexpr bool kSuper = false;
   static constexpr bool kHasMin = false;
   static constexpr int kSubCols = 32;

@@ -6,6 +6,7 @@
 
 #include "compute/kernels/generic/byte_ops.h"
 #include "compute/kernels/generic/format_blocks.h"
+#include "compute/kernels/generic/packed_order.h"
 #include "compute/kernels/generic/pieces.h"
 #include "compute/kernels/generic/unroll.h"
 
@@ -13,6 +14,7 @@ namespace llmrun::generic {
 
 template <class Isa, int kScaleAt>
 struct OfSuperblocks {
+  using Order = OrderOfFile;
   static constexpr bool kSuper = true;
   static constexpr bool kHasMin = false;
   static constexpr bool kHasSubs = true;
@@ -85,6 +87,7 @@ struct Q4_K : WithSixBitPairs<Isa> {
 template <class Isa>
 struct Q5_K : WithSixBitPairs<Isa> {
   using Ops = ByteOps<Isa>;
+  using Order = OrderOfQ5K;
   static constexpr int kBytes = 176;
   static constexpr int kMost = 31;
 

@@ -6,6 +6,7 @@
 
 #include "compute/kernels/generic/byte_ops.h"
 #include "compute/kernels/generic/format_super.h"
+#include "compute/kernels/generic/packed_order.h"
 #include "compute/kernels/generic/pieces.h"
 #include "compute/kernels/generic/unroll.h"
 
@@ -16,6 +17,7 @@ namespace llmrun::generic {
 template <class Isa>
 struct Q6_K : OfSuperblocks<Isa, 208> {
   using Ops = ByteOps<Isa>;
+  using Order = OrderOfQ6K;
   static constexpr int kBytes = 210;
   static constexpr int kOffset = 32;
   static constexpr int kMost = 63;
@@ -90,6 +92,7 @@ struct Q2_K : OfSuperblocks<Isa, 80> {
 template <class Isa>
 struct Q3_K : OfSuperblocks<Isa, 108> {
   using Ops = ByteOps<Isa>;
+  using Order = OrderOfQ3K;
   static constexpr int kBytes = 110;
   static constexpr int kOffset = 4;
   static constexpr int kMost = 7;

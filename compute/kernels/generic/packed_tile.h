@@ -17,7 +17,7 @@ template <class Isa, class Format>
 struct PackedTile {
   using F = typename Isa::F;
   using I = typename Isa::I;
-  using In = PackedRows<Isa>;
+  using In = typename PackedPanels<Isa, Format>::In;
   using Block = BlockOf<Format>;
   static constexpr bool kHasStart = Isa::template HasStart<Format::kOffset>();
 
@@ -40,13 +40,12 @@ struct PackedTile {
 
  private:
   // A superblock takes about as many instructions as a processor has in flight at a time: without
-  // it, memory would be waited for (half the speed of Q4_K, Q6_K).
-  static constexpr int kAheadBytes = 4096;
+  // it, memory would be waited for (half the speed of Q4_K, Q6_K). Of smaller blocks enough are in
+  // flight; there it costs.
+  static constexpr bool kPrefetches = Format::kSuper && Format::kMost > 2;  // not ternary
+  static constexpr int kAheadBytes = 6144;
 
   LLMRUN_INLINE F AddBlock(const In& in, int i, F acc) const {
-    LLMRUN_UNROLL for (int line = 0; line < Format::kBytes * kPanelRows; line += 64) {
-      __builtin_prefetch(in.at + kAheadBytes + line);
-    }
     I dots[Block::kSubs];
     Dots(in, i, dots);
     if constexpr (Format::kSuper) {
@@ -65,6 +64,7 @@ struct PackedTile {
     }
     constexpr int kPieces = Format::kSubCols / 16;
     Format::Quants(in, [&](int piece, const typename In::Pieces& groups) {
+      if constexpr (kPrefetches) Prefetch(in.at + kAheadBytes, piece);
       const int8_t* from = x.q + i * Block::kCols + piece * 16;
       I& dot = dots[piece / kPieces];
       LLMRUN_UNROLL for (int g = 0; g < 4; ++g) {
@@ -72,6 +72,15 @@ struct PackedTile {
                                                     Isa::SpreadFour(from + g * kGroupCols));
       }
     });
+  }
+  // The lines of a block, some at each of its pieces.
+  LLMRUN_INLINE static void Prefetch(const std::byte* block, int piece) {
+    constexpr int kLines = (Format::kBytes * kPanelRows + 63) / 64;
+    constexpr int kPieces = Block::kCols / 16;
+    const int end = (piece + 1) * kLines / kPieces;
+    LLMRUN_UNROLL for (int line = piece * kLines / kPieces; line < end; ++line) {
+      __builtin_prefetch(block + line * 64);
+    }
   }
   LLMRUN_INLINE F AddSuperblock(const In& in, int i, I (&dots)[Block::kSubs], F acc) const {
     if constexpr (Format::kHasSubs) {

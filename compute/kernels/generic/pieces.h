@@ -114,9 +114,8 @@ struct SixteenRows : RowLanes<Isa> {
   LLMRUN_INLINE Pieces FourPowers(int offset) const { return RowLanes<Isa>::Powers(Bits(offset)); }
 };
 
-// The same from packed rows (compute/packing.h): what stands at `offset` of a block stands there
-// for 16 rows at 16 x offset.
-template <class Isa>
+// The same from packed rows (compute/packing.h).
+template <class Isa, class Order>
 struct PackedRows : RowLanes<Isa> {
   using B = typename Isa::B;
   using Pieces = typename RowLanes<Isa>::Pieces;
@@ -132,17 +131,18 @@ struct PackedRows : RowLanes<Isa> {
   LLMRUN_INLINE void Dwords(int offset, B (&dwords)[4]) const {
     LLMRUN_UNROLL for (int i = 0; i < 4; ++i) dwords[i] = Bits(offset + 4 * i);
   }
-  LLMRUN_INLINE typename Isa::F Halves(int offset) const { return Isa::LoadF16(at + 16 * offset); }
+  LLMRUN_INLINE typename Isa::F Halves(int offset) const { return Isa::LoadF16(Rows(offset)); }
   LLMRUN_INLINE typename Isa::F FirstHalves(int offset) const {
-    return Isa::GatherHalves(at + 16 * offset, 4);
+    return Isa::GatherHalves(Rows(offset), 4);
   }
-  LLMRUN_INLINE typename Isa::I Bytes(int offset) const {
-    return Isa::WidenBytes(at + 16 * offset);
-  }
+  LLMRUN_INLINE typename Isa::I Bytes(int offset) const { return Isa::WidenBytes(Rows(offset)); }
   LLMRUN_INLINE B Bits(int offset) const {
-    return Isa::LoadBytes(reinterpret_cast<const int8_t*>(at + 16 * offset));
+    return Isa::LoadBytes(reinterpret_cast<const int8_t*>(Rows(offset)));
   }
   LLMRUN_INLINE Pieces FourPowers(int offset) const { return RowLanes<Isa>::Powers(Bits(offset)); }
+
+ private:
+  LLMRUN_INLINE const std::byte* Rows(int offset) const { return at + 16 * Order::At(offset); }
 };
 
 template <class Isa>

@@ -31,7 +31,7 @@ struct RawPanels {
 // Or packed rows, whose blocks lie in the order of strips.
 template <class Isa, class Format>
 struct PackedPanels {
-  using In = PackedRows<Isa>;
+  using In = PackedRows<Isa, typename Format::Order>;
   const std::byte* w;
   int64_t row_bytes;
 
