@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "compute/codec.h"
+#include "compute/flush_denormals.h"
 #include "compute/packing.h"
 #include "model/forward_member.h"
 #include "sched/partition.h"
@@ -231,7 +232,10 @@ Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
                             {n_tokens, batch.n_logits, batch.position}),
       .proceeds_at_once = n_tokens == 1 && AllArrived(parts),
       .heads = std::vector<HeadProgress>(static_cast<size_t>(parts.config.n_kv_heads))};
-  parts.pool.RunSteps([&](int index) { ForwardMember(parts, batch, index, pass).Run(); });
+  parts.pool.RunSteps([&](int index) {
+    const FlushDenormals flush;
+    ForwardMember(parts, batch, index, pass).Run();
+  });
   return pass.status;
 }
 

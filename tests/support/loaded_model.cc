@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "loader/io/file_byte_source.h"
 #include "memory/machine.h"
+#include "model/weight_packing.h"
 
 namespace llmrun {
 namespace {
@@ -29,8 +30,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::Start(const std::string& path,
   ASSIGN_OR_RETURN(TensorIndex index, TensorIndex::Build(std::move(files)));
   ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(index));
   std::unique_ptr<LoadedModel> model(new LoadedModel{std::move(index), std::move(config), nullptr});
-  ASSIGN_OR_RETURN(model->weights,
-                   StartLoadWith(model->index, ThisMachine(), start.load, start.backend));
+  LoadOptions load = start.load;
+  load.packing = &WeightPacking();
+  load.pack = start.pack;
+  ASSIGN_OR_RETURN(model->weights, StartLoadWith(model->index, ThisMachine(), load, start.backend));
   return model;
 }
 

@@ -20,6 +20,7 @@ namespace llmrun {
 
 struct ModelStart {
   LoadOptions load = {.loader = LoaderKind::kRead, .hugepages = HugePages::kOff};
+  bool pack = true;                          // as llm-run does
   std::function<void(GgufFile&)> edit = {};  // may change the parsed header
   BackendFactory backend = CreateBackend;
 };
