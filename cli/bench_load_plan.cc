@@ -76,6 +76,7 @@ Result<std::vector<IoPoll>> ParseIoPolls(const std::string& text) {
 Combination MakeCombination(LoaderKind loader, HugePages pages, bool cold) {
   Combination c;
   c.load.loader = loader;
+  c.load.packing = &WeightPacking();  // resident weights may be packed
   c.load.hugepages = TakesPages(c) ? pages : HugePages::kAuto;
   if (loader == LoaderKind::kResident) c.load.resident_dir = ResidentDir();
   c.cold = cold;
@@ -86,7 +87,6 @@ Combination MakeCombination(LoaderKind loader, HugePages pages, bool cold) {
 void AppendHashedToo(Combination c, bool hashed_too, std::vector<Combination>* all) {
   all->push_back(c);
   c.load.hash = true;
-  c.load.packing = &WeightPacking();
   if (hashed_too) all->push_back(c);
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "compute/codec.h"
-#include "compute/flush_denormals.h"
+#include "compute/kernels/flush_denormals.h"
 #include "compute/packing.h"
 #include "model/forward_member.h"
 #include "sched/partition.h"

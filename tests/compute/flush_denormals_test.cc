@@ -1,4 +1,4 @@
-#include "compute/flush_denormals.h"
+#include "compute/kernels/flush_denormals.h"
 
 #include <gtest/gtest.h>
 

@@ -37,24 +37,48 @@ struct PackedMatmul {
   }
 
  private:
+  // Sections that are prepared at once; longer rows come in several passes.
+  static constexpr int kSections = 4;
+  struct Section {
+    TokenSource x;
+    TokenSums<Format, 1> sums;
+    int blocks;
+  };
+
   static void OneToken(const MatmulArgs& args) {
-    const auto row_bytes = static_cast<int64_t>(args.row_bytes);
-    for (int64_t col = 0; col < args.n_cols; col += kSectionCols) {
-      const int64_t rest = args.n_cols - col;
-      const int blocks =
-          static_cast<int>(rest < kSectionCols ? rest : kSectionCols) / BlockOf<Format>::kCols;
-      const TokenSource x = {args.xq.q + col, args.n_cols, args.xq.scale + col / kQuantBlock,
-                             args.n_cols / kQuantBlock};
-      TokenSums<Format, 1> sums;
-      Product::Sums(args.xq.sums + col / kSumBlock, x,
-                    blocks * (BlockOf<Format>::kCols / kQuantBlock), &sums);
+    constexpr int64_t kCols = kSections * kSectionCols;
+    for (int64_t col = 0; col < args.n_cols; col += kCols) {
+      const int64_t end = col + kCols < args.n_cols ? col + kCols : args.n_cols;
+      Section sections[kSections];
+      for (int64_t at = col; at < end; at += kSectionCols) {
+        Prepare(args, at, &sections[(at - col) / kSectionCols]);
+      }
       for (int64_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-        const Panels panels = Panels::At(args.weights + row * row_bytes, row_bytes, col);
-        const PackedTile<Isa, Format> tile{panels, x, sums, blocks};
-        float* out = args.out + row;
-        Isa::Store(out, tile.Add(col == 0 ? Isa::Zero() : Isa::Load(out)));
+        OnePanel(args, row, col, end, sections);
       }
     }
+  }
+  static void Prepare(const MatmulArgs& args, int64_t col, Section* section) {
+    const int64_t rest = args.n_cols - col;
+    section->blocks =
+        static_cast<int>(rest < kSectionCols ? rest : kSectionCols) / BlockOf<Format>::kCols;
+    section->x = {args.xq.q + col, args.n_cols, args.xq.scale + col / kQuantBlock,
+                  args.n_cols / kQuantBlock};
+    Product::Sums(args.xq.sums + col / kSumBlock, section->x,
+                  section->blocks * (BlockOf<Format>::kCols / kQuantBlock), &section->sums);
+  }
+  static void OnePanel(const MatmulArgs& args, int64_t row, int64_t col, int64_t end,
+                       const Section* sections) {
+    const auto row_bytes = static_cast<int64_t>(args.row_bytes);
+    const std::byte* w = args.weights + row * row_bytes;
+    float* out = args.out + row;
+    F total = col == 0 ? Isa::Zero() : Isa::Load(out);
+    for (int64_t at = col; at < end; at += kSectionCols, ++sections) {
+      const PackedTile<Isa, Format> tile{Panels::At(w, row_bytes, at), sections->x, sections->sums,
+                                         sections->blocks};
+      total = tile.Add(total);
+    }
+    Isa::Store(out, total);
   }
   // The rows of a panel that are wanted.
   static void PartOfPanel(const MatmulArgs& args, int64_t first) {

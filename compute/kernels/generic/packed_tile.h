@@ -41,8 +41,8 @@ struct PackedTile {
  private:
   // A superblock takes about as many instructions as a processor has in flight at a time: without
   // it, memory would be waited for (half the speed of Q4_K, Q6_K). Of smaller blocks enough are in
-  // flight; there it costs.
-  static constexpr bool kPrefetches = Format::kSuper && Format::kMost > 2;  // not ternary
+  // flight; there it brings nothing.
+  static constexpr bool kPrefetches = Format::kSuper;
   static constexpr int kAheadBytes = 6144;
 
   LLMRUN_INLINE F AddBlock(const In& in, int i, F acc) const {
