@@ -1,6 +1,7 @@
 // The matrix product per type and instruction set.
 //   decode/TYPE/ISA/threads:N   one token, weights larger than any cache: GB/s of weights, %read
 //   prompt/TYPE/ISA/threads:N   256 tokens, 4096 columns: GMAC/s, %peak
+//   decode-raw/..., prompt-raw/...  the same of types that are packed, from rows as in the file
 //   read/threads:N              the roof of decode alone, GB/s
 //   peak/int8|f32/ISA/threads:N the roof of prompts alone, GMAC/s
 #include <benchmark/benchmark.h>
@@ -17,6 +18,7 @@
 #include "base/units.h"
 #include "bench/beside_roof.h"
 #include "compute/kernels.h"
+#include "compute/packing.h"
 #include "memory/dtype.h"
 #include "sched/partition.h"
 
@@ -35,7 +37,7 @@ constexpr DType kTypes[] = {
     DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4};
 
 // One region for all weights, never freed, on huge pages where the kernel gives them. Every two
-// bytes are 2^-10 as a half: a harmless scale or value in every type.
+// bytes are 2^-10 as a half: a harmless scale or value in every type, packed or not.
 std::byte* Weights() {
   static std::byte* const weights = [] {
     void* map =
@@ -69,8 +71,17 @@ Activations MakeActivations(const Kernels& kernels, int64_t tokens) {
   return a;
 }
 
-void RunMatmul(benchmark::State& state, DType type, IsaLevel level, int threads, int64_t rows,
-               int64_t tokens) {
+struct Product {
+  DType type;
+  IsaLevel level;
+  int threads;
+  int64_t rows;
+  int64_t tokens;
+  bool packed;
+};
+
+void RunMatmul(benchmark::State& state, const Product& product) {
+  const auto& [type, level, threads, rows, tokens, packed] = product;
   const Kernels& kernels = KernelsFor(level);
   const Activations a = MakeActivations(kernels, tokens);
   std::vector<float> out(static_cast<size_t>(rows * tokens));
@@ -78,6 +89,7 @@ void RunMatmul(benchmark::State& state, DType type, IsaLevel level, int threads,
   args.dtype = type;
   args.weights = Weights();
   args.row_bytes = RowBytes(type, kCols);
+  args.packed_rows = packed ? PackedRowsOf(rows) : 0;
   args.n_cols = kCols;
   args.n_tokens = tokens;
   args.x = a.x.data();
@@ -135,11 +147,17 @@ void Register() {
       for (DType type : kTypes) {
         const std::string name = fmt::format("/{}/{}{}", NameOf(type), NameOf(level), tail);
         const auto rows = static_cast<int64_t>(kDecodeBytes / RowBytes(type, kCols) / 32 * 32);
-        add("decode" + name,
-            [=](benchmark::State& state) { RunMatmul(state, type, level, threads, rows, 1); });
-        add("prompt" + name, [=](benchmark::State& state) {
-          RunMatmul(state, type, level, threads, kPromptRows, kPromptTokens);
-        });
+        const bool packs = CanPack(type, kCols);
+        for (const bool packed : {packs, false}) {
+          const std::string raw = packs && !packed ? "-raw" : "";
+          add("decode" + raw + name, [=](benchmark::State& state) {
+            RunMatmul(state, {type, level, threads, rows, 1, packed});
+          });
+          add("prompt" + raw + name, [=](benchmark::State& state) {
+            RunMatmul(state, {type, level, threads, kPromptRows, kPromptTokens, packed});
+          });
+          if (!packs) break;
+        }
       }
     }
   }
