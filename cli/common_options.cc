@@ -221,7 +221,7 @@ void AddLoaderFlags(CLI::App& command, LoaderFlags& flags) {
       "P");
   add(command.add_option("--repack", flags.repack,
                          "on (default): rows are brought into the kernels' order where they lie,\n"
-                         "while others arrive; off: they stay as in the file"),
+                         "while others arrive (not with mmap); off: they stay as in the file"),
       "R");
   command.add_flag("--mmap", flags.mmap, "as --loader=mmap")->group(kGroupLoading);
   command.add_flag("--no-mmap", flags.no_mmap, "as --loader=read")->group(kGroupLoading);

@@ -2,16 +2,18 @@
 // products read them, for memory is fastest so.
 #pragma once
 
+#include "compute/kernels/generic/unroll.h"
+
 namespace llmrun::generic {
 
 // At(offset): where what stands at `offset` of a block goes.
 struct OrderOfFile {
-  static constexpr int At(int offset) { return offset; }
+  LLMRUN_INLINE static constexpr int At(int offset) { return offset; }
 };
 
 // Low and high bits of the same columns come together, 16 bytes of each.
 struct OrderOfQ6K {
-  static constexpr int At(int offset) {
+  LLMRUN_INLINE static constexpr int At(int offset) {
     if (offset >= 192) return offset;
     const int piece = offset / 16;
     const int of_part = piece < 8 ? piece % 4 : piece % 2;  // two of low0, two of low1; two of high
@@ -21,14 +23,14 @@ struct OrderOfQ6K {
   }
 };
 struct OrderOfQ3K {
-  static constexpr int At(int offset) {
+  LLMRUN_INLINE static constexpr int At(int offset) {
     if (offset >= 96) return offset;
     const int piece = offset / 16;
     return (piece % 2 * 3 + piece / 2) * 16 + offset % 16;
   }
 };
 struct OrderOfQ5K {
-  static constexpr int At(int offset) {
+  LLMRUN_INLINE static constexpr int At(int offset) {
     if (offset < 16) return offset;
     const int piece = offset / 16 - 1;
     return (1 + piece % 2 * 5 + piece / 2) * 16 + offset % 16;
