@@ -59,14 +59,16 @@ struct PackedTile {
     }
   }
   LLMRUN_INLINE void Dots(const In& in, int i, I (&dots)[Block::kSubs]) const {
-    LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
-      dots[s] = kHasStart ? Isa::SpreadInt(&token.start[0][i * Block::kSubs + s]) : Isa::ZeroInts();
-    }
     constexpr int kPieces = Format::kSubCols / 16;
     Format::Quants(in, [&](int piece, const typename In::Pieces& groups) {
       if constexpr (kPrefetches) Prefetch(in.at + kAheadBytes, piece);
       const int8_t* from = x.q + i * Block::kCols + piece * 16;
-      I& dot = dots[piece / kPieces];
+      const int sub = piece / kPieces;
+      I& dot = dots[sub];
+      // Not all at once, which takes registers; formats give the first piece of a sub-block first.
+      if (piece % kPieces == 0) {
+        dot = kHasStart ? Isa::SpreadInt(&token.start[0][i * Block::kSubs + sub]) : Isa::ZeroInts();
+      }
       LLMRUN_UNROLL for (int g = 0; g < 4; ++g) {
         dot = Isa::template AddDot<Format::kOffset>(dot, groups.v[g],
                                                     Isa::SpreadFour(from + g * kGroupCols));
