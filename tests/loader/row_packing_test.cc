@@ -180,7 +180,7 @@ class ResidentPacked : public testing::Test {
     return options;
   }
 
-  const ResidentModel model_;
+  ResidentModel model_;
   TurnedRound turned_;
 };
 
