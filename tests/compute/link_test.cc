@@ -27,11 +27,13 @@ TEST(Link, InstructionSetFilesShareNoInlineCode) {
   for (const std::string isa : {"avx2", "avxvnni", "avx512"}) {
     const std::string objects =
         fmt::format("{}/compute/CMakeFiles/compute.dir/kernels/{}/*.o", LLMRUN_BINARY_DIR, isa);
-    const auto symbols = LinesOf("nm --demangle --defined-only " + objects + " 2>/dev/null");
+    // Mangled: nm cannot read all of clang's names of lambdas.
+    const auto symbols = LinesOf("nm --defined-only " + objects + " 2>/dev/null");
+    const std::string name = fmt::format("{}{}", isa.size(), isa);
     if (symbols.empty()) GTEST_SKIP() << "no nm, or no objects at " << objects;
     size_t kernels = 0;
     for (const std::string& symbol : symbols) {
-      const bool ours = symbol.find("llmrun::" + isa + "::") != std::string::npos;
+      const bool ours = symbol.find(name) != std::string::npos;
       kernels += ours;
       const bool weak_code = symbol.find(" W ") != std::string::npos;
       EXPECT_TRUE(ours || !weak_code) << isa << ": " << symbol;
