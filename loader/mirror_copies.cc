@@ -22,12 +22,9 @@ Result<std::unique_ptr<MirrorCopies>> MirrorCopies::Start(Spec spec) {
   CHECK(spec.arenas.size() > 1 && spec.cpus.size() == spec.arenas.size());
   std::unique_ptr<MirrorCopies> copies(new MirrorCopies(std::move(spec)));
   for (size_t arena = 1; arena < copies->spec_.arenas.size(); ++arena) {
-    for (int i = 0; i < copies->spec_.threads; ++i) {
-      ASSIGN_OR_RETURN(std::thread thread,
-                       StartThread("copying to another node", copies->spec_.cpus[arena],
-                                   [self = copies.get(), arena] { self->Work(arena); }));
-      copies->threads_.push_back(std::move(thread));
-    }
+    RETURN_IF_ERROR(StartThreads(
+        "copying to another node", copies->spec_.threads, copies->spec_.cpus[arena],
+        [self = copies.get(), arena] { self->Work(arena); }, &copies->threads_));
   }
   return copies;
 }

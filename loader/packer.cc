@@ -24,12 +24,9 @@ Result<std::unique_ptr<Packer>> Packer::Start(Spec spec) {
   CHECK(!spec.cpus.empty() && spec.threads > 0);
   std::unique_ptr<Packer> packer(new Packer(std::move(spec)));
   for (size_t arena = 0; arena < packer->spec_.cpus.size(); ++arena) {
-    for (int i = 0; i < packer->spec_.threads; ++i) {
-      ASSIGN_OR_RETURN(std::thread thread,
-                       StartThread("packing weights", packer->spec_.cpus[arena],
-                                   [self = packer.get(), arena] { self->Work(arena); }));
-      packer->threads_.push_back(std::move(thread));
-    }
+    RETURN_IF_ERROR(StartThreads(
+        "packing weights", packer->spec_.threads, packer->spec_.cpus[arena],
+        [self = packer.get(), arena] { self->Work(arena); }, &packer->threads_));
   }
   return packer;
 }
@@ -89,7 +86,6 @@ void Packer::Work(size_t arena) {
     const double seconds = watch.Seconds();
     if (spec_.trace != nullptr) spec_.trace->Add("packing", tensor.name, begin_s);
     lock.lock();
-    bytes_ += task.bytes.size();
     seconds_ += seconds;
     lock.unlock();
     Count(task.tensor);

@@ -48,7 +48,6 @@ class Packer {
   // Waits until all tensors are packed.
   void Finish();
 
-  uint64_t bytes() const { return bytes_; }    // packed; after Finish()
   double seconds() const { return seconds_; }  // of work, summed over threads; after Finish()
 
  private:
@@ -70,7 +69,6 @@ class Packer {
   std::condition_variable changed_;
   std::vector<std::deque<Task>> waiting_;  // [arenas]; guarded by mutex_
   size_t done_ = 0;                        // tensors; guarded by mutex_
-  uint64_t bytes_ = 0;                     // guarded by mutex_
   double seconds_ = 0;                     // guarded by mutex_
   bool stopping_ = false;                  // guarded by mutex_
 };

@@ -15,11 +15,9 @@ Verifier::Verifier(Spec spec) : spec_(std::move(spec)), hashes_(spec_.tensors) {
 
 Result<std::unique_ptr<Verifier>> Verifier::Start(Spec spec) {
   std::unique_ptr<Verifier> verifier(new Verifier(std::move(spec)));
-  for (int i = 0; i < std::max(verifier->spec_.threads, 1); ++i) {
-    ASSIGN_OR_RETURN(std::thread thread, StartThread("verifying", verifier->spec_.cpus,
-                                                     [self = verifier.get()] { self->Work(); }));
-    verifier->threads_.push_back(std::move(thread));
-  }
+  RETURN_IF_ERROR(StartThreads(
+      "verifying", std::max(verifier->spec_.threads, 1), verifier->spec_.cpus,
+      [self = verifier.get()] { self->Work(); }, &verifier->threads_));
   return verifier;
 }
 

@@ -35,4 +35,13 @@ Result<std::thread> StartThread(std::string_view what, std::vector<unsigned> cpu
   }
 }
 
+Status StartThreads(std::string_view what, int count, const std::vector<unsigned>& cpus,
+                    const std::function<void()>& body, std::vector<std::thread>* threads) {
+  for (int i = 0; i < count; ++i) {
+    ASSIGN_OR_RETURN(std::thread thread, StartThread(what, cpus, body));
+    threads->push_back(std::move(thread));
+  }
+  return {};
+}
+
 }  // namespace llmrun

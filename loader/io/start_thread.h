@@ -15,5 +15,9 @@ namespace llmrun {
 // Failure: kOs, naming `what` the thread is for.
 Result<std::thread> StartThread(std::string_view what, std::vector<unsigned> cpus,
                                 std::function<void()> body);
+// `count` of them with the same body, appended to `threads`, also those that were started before
+// one failed.
+Status StartThreads(std::string_view what, int count, const std::vector<unsigned>& cpus,
+                    const std::function<void()>& body, std::vector<std::thread>* threads);
 
 }  // namespace llmrun
