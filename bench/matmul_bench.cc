@@ -139,12 +139,16 @@ void Register() {
     add("read" + tail, [=](benchmark::State& state) { ReadMemory(state, threads); });
     for (IsaLevel level : AllIsaLevels()) {
       if (!ChooseIsa(NameOf(level))) continue;
-      for (PeakOf of : {PeakOf::kInt8, PeakOf::kF32}) {
-        const char* what = of == PeakOf::kInt8 ? "int8" : "f32";
+      constexpr std::pair<PeakOf, const char*> kOf[] = {
+          {kPeakInt8, "int8"}, {kPeakF32, "f32"}, {kPeakBf16, "bf16"}};
+      const bool only_bf16 = level == IsaLevel::kAvx512Bf16;  // all else as on the level below
+      for (const auto& [of, what] : kOf) {
+        if (only_bf16 && of != kPeakBf16) continue;
         add(fmt::format("peak/{}/{}{}", what, NameOf(level), tail),
             [=](benchmark::State& state) { Peak(state, level, of, threads); });
       }
       for (DType type : kTypes) {
+        if (only_bf16 && type != DType::kBF16) continue;
         const std::string name = fmt::format("/{}/{}{}", NameOf(type), NameOf(level), tail);
         const auto rows = static_cast<int64_t>(kDecodeBytes / RowBytes(type, kCols) / 32 * 32);
         const bool packs = CanPack(type, kCols);

@@ -19,9 +19,11 @@ double MeasureWeightsRead(ThreadPool& pool, const LlamaWeights& llama) {
 }
 
 double MeasureMacRoof(ThreadPool& pool, const Kernels& kernels, const PassCosts& costs) {
-  const double int8 = costs.int8_macs > 0 ? MeasurePeakRate(pool, kernels, PeakOf::kInt8) : 0;
-  const double f32 = costs.f32_macs > 0 ? MeasurePeakRate(pool, kernels, PeakOf::kF32) : 0;
-  return static_cast<double>(costs.macs()) / costs.Seconds(int8, f32);
+  PerPeak<double> per_second = {};
+  for (PeakOf of : {kPeakInt8, kPeakF32, kPeakBf16}) {
+    if (costs.macs[of] > 0) per_second[of] = MeasurePeakRate(pool, kernels, of);
+  }
+  return static_cast<double>(costs.AllMacs()) / costs.Seconds(per_second);
 }
 
 }  // namespace llmrun

@@ -111,11 +111,11 @@ void AddProfile(const Measured& measured, double tokens, Json* row) {
 // with each weight.
 void AddRoof(const Measured& measured, bool prompt, double passes_per_s, Json* row) {
   const PassCosts& costs = measured.costs;
-  const double macs = passes_per_s * static_cast<double>(costs.macs());
+  const double macs = passes_per_s * static_cast<double>(costs.AllMacs());
   const double bytes = passes_per_s * static_cast<double>(costs.weight_bytes);
   const auto only = [](bool wanted, auto value) { return wanted ? Json(value) : Json(); };
   (*row)["weight_bytes_per_token"] = only(!prompt, costs.weight_bytes);
-  (*row)["weight_macs_per_prompt"] = only(prompt, costs.macs());
+  (*row)["weight_macs_per_prompt"] = only(prompt, costs.AllMacs());
   (*row)["gb_per_s"] = only(!prompt, bytes * 1e-9);
   (*row)["read_gb_per_s"] = only(!prompt, measured.roof * 1e-9);
   (*row)["read_percent"] = only(!prompt, 100 * bytes / measured.roof);

@@ -13,7 +13,7 @@ namespace llmrun {
 namespace {
 
 constexpr IsaLevel kLevels[] = {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvxVnni,
-                                IsaLevel::kAvx512};
+                                IsaLevel::kAvx512, IsaLevel::kAvx512Bf16};
 
 // The half-precision conversions, which clang 14's __builtin_cpu_supports does not know.
 bool HasF16c() {
@@ -21,10 +21,10 @@ bool HasF16c() {
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
 
-// Leaf 7, sub-leaf 1, EAX bit 4.
-bool HasAvxVnni() {
+// Leaf 7, sub-leaf 1, a bit of EAX: 4 is AVX-VNNI, 5 AVX-512 BF16.
+bool HasExtension(int bit) {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> bit & 1) != 0;
 }
 
 bool Supported(IsaLevel level) {
@@ -38,9 +38,11 @@ bool Supported(IsaLevel level) {
     case IsaLevel::kAvx2:
       return avx2;
     case IsaLevel::kAvxVnni:
-      return avx2 && HasAvxVnni();
+      return avx2 && HasExtension(4);
     case IsaLevel::kAvx512:
       return avx512;
+    case IsaLevel::kAvx512Bf16:
+      return avx512 && HasExtension(5);
   }
   return false;
 }
@@ -59,6 +61,8 @@ std::string_view NameOf(IsaLevel level) {
       return "avxvnni";
     case IsaLevel::kAvx512:
       return "avx512vnni";
+    case IsaLevel::kAvx512Bf16:
+      return "avx512bf16";
   }
   return "?";
 }

@@ -19,6 +19,8 @@ constexpr DType kKvTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8
 
 const Kernels& KernelsFor(IsaLevel level) {
   switch (level) {
+    case IsaLevel::kAvx512Bf16:
+      return avx512bf16::Table();
     case IsaLevel::kAvx512:
       return avx512::kKernels;
     case IsaLevel::kAvxVnni:

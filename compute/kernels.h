@@ -20,13 +20,14 @@
 namespace llmrun {
 
 enum class IsaLevel : uint8_t {
-  kPortable,  // any x86-64 (or other) processor
-  kAvx2,      // AVX2 + FMA + F16C
-  kAvxVnni,   // AVX-VNNI, and what kAvx2 needs
-  kAvx512,    // AVX-512 F/BW/DQ/VL + VNNI, and what kAvx2 needs
+  kPortable,    // any x86-64 (or other) processor
+  kAvx2,        // AVX2 + FMA + F16C
+  kAvxVnni,     // AVX-VNNI, and what kAvx2 needs
+  kAvx512,      // AVX-512 F/BW/DQ/VL + VNNI, and what kAvx2 needs
+  kAvx512Bf16,  // AVX-512 BF16, and what kAvx512 needs
 };
 
-std::string_view NameOf(IsaLevel level);  // "portable", "avx2", "avxvnni", "avx512vnni"
+std::string_view NameOf(IsaLevel level);  // "portable", "avx2", ...
 
 // All of them, whatever this machine has, the best last.
 std::span<const IsaLevel> AllIsaLevels();
@@ -56,7 +57,8 @@ struct MatmulArgs {
   int64_t row_begin = 0;
   int64_t row_end = 0;
   int64_t n_tokens = 0;
-  const float* x = nullptr;  // [n_tokens][n_cols], read unless UsesQuantizedActivations(dtype)
+  const float* x = nullptr;  // [n_tokens][n_cols], read unless UsesQuantizedActivations(dtype);
+                             // rounded to BF16 beside weights of that type
   QuantizedRows xq;          // read if UsesQuantizedActivations(dtype)
   float* out = nullptr;
   int64_t out_stride = 0;  // floats from one token to the next
@@ -134,7 +136,8 @@ struct Kernels {
   // independent multiply-adds on registers. How many multiply-adds that were, the same for each
   // round. Requires: 0 <= rounds < 2^28.
   int64_t (*peak_int8)(int64_t rounds);  // of types that use quantized activations
-  int64_t (*peak_f32)(int64_t rounds);   // of all others
+  int64_t (*peak_f32)(int64_t rounds);   // of F32 and F16
+  int64_t (*peak_bf16)(int64_t rounds);  // of BF16
 };
 
 // Requires: a level that ChooseIsa returned.

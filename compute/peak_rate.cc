@@ -12,14 +12,26 @@ constexpr double kRunSeconds = 2e-3;  // long against what it takes to begin tog
 constexpr int kLeastRuns = 16;
 constexpr int64_t kMostRounds = int64_t{1} << 27;
 
+auto PeakFunction(const Kernels& kernels, PeakOf of) {
+  switch (of) {
+    case kPeakInt8:
+      return kernels.peak_int8;
+    case kPeakF32:
+      return kernels.peak_f32;
+    default:
+      return kernels.peak_bf16;
+  }
+}
+
 }  // namespace
 
 PeakOf PeakOfType(DType type) {
-  return UsesQuantizedActivations(type) ? PeakOf::kInt8 : PeakOf::kF32;
+  if (UsesQuantizedActivations(type)) return kPeakInt8;
+  return type == DType::kBF16 ? kPeakBf16 : kPeakF32;
 }
 
 double MeasurePeakRate(ThreadPool& pool, const Kernels& kernels, PeakOf of, double seconds) {
-  const auto peak = of == PeakOf::kInt8 ? kernels.peak_int8 : kernels.peak_f32;
+  const auto peak = PeakFunction(kernels, of);
   const Team& team = *pool.team();
   int64_t rounds = 1024;
   double best = 0;

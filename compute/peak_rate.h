@@ -3,6 +3,7 @@
 // Threads: Single-thread, between two regions of the pool.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "compute/kernels.h"
@@ -10,7 +11,9 @@
 
 namespace llmrun {
 
-enum class PeakOf : uint8_t { kInt8, kF32 };
+enum PeakOf : uint8_t { kPeakInt8, kPeakF32, kPeakBf16, kPeaks };
+template <typename T>
+using PerPeak = std::array<T, kPeaks>;
 // What products of a type are made of. Requires: HasMatmul(type).
 PeakOf PeakOfType(DType type);
 

@@ -1,11 +1,16 @@
 #include "model/pass_costs.h"
 
+#include <numeric>
+
 namespace llmrun {
 
-double PassCosts::Seconds(double int8_per_s, double f32_per_s) const {
+uint64_t PassCosts::AllMacs() const { return std::accumulate(macs.begin(), macs.end(), 0UL); }
+
+double PassCosts::Seconds(const PerPeak<double>& per_second) const {
   double seconds = 0;
-  if (int8_macs > 0) seconds += static_cast<double>(int8_macs) / int8_per_s;
-  if (f32_macs > 0) seconds += static_cast<double>(f32_macs) / f32_per_s;
+  for (size_t i = 0; i < macs.size(); ++i) {
+    if (macs[i] > 0) seconds += static_cast<double>(macs[i]) / per_second[i];
+  }
   return seconds;
 }
 
@@ -25,8 +30,7 @@ PassCosts CostsOfPass(const LlamaWeights& llama, int64_t n_tokens, int64_t n_log
     const auto rows = static_cast<uint64_t>(matrix->rows);
     const auto times = static_cast<uint64_t>(matrix == &llama.output ? n_logits : n_tokens);
     if (times > 0) costs.weight_bytes += rows * matrix->row_bytes;
-    uint64_t& macs = matrix->quantized_input ? costs.int8_macs : costs.f32_macs;
-    macs += rows * static_cast<uint64_t>(matrix->cols) * times;
+    costs.macs[PeakOfType(matrix->dtype)] += rows * static_cast<uint64_t>(matrix->cols) * times;
   }
   return costs;
 }

@@ -6,19 +6,18 @@
 #include <cstdint>
 #include <vector>
 
+#include "compute/peak_rate.h"
 #include "model/llama_weights.h"
 
 namespace llmrun {
 
 struct PassCosts {
-  uint64_t weight_bytes = 0;  // of the matrices, each read once
-  // Multiply-adds of the matrices, by what they are made of.
-  uint64_t int8_macs = 0;  // types that take quantized activations
-  uint64_t f32_macs = 0;   // all others
+  uint64_t weight_bytes = 0;    // of the matrices, each read once
+  PerPeak<uint64_t> macs = {};  // multiply-adds of the matrices, by what they are made of
 
-  uint64_t macs() const { return int8_macs + f32_macs; }
+  uint64_t AllMacs() const;
   // The least time of the multiply-adds, given how many a second are possible of each.
-  double Seconds(double int8_per_s, double f32_per_s) const;
+  double Seconds(const PerPeak<double>& per_second) const;
 };
 
 // All matrices that activations are multiplied with: those of the layers, and the output last.

@@ -15,3 +15,6 @@ extern const Kernels kKernels;
 namespace llmrun::avx512 {
 extern const Kernels kKernels;
 }
+namespace llmrun::avx512bf16 {
+const Kernels& Table();
+}

@@ -25,12 +25,13 @@ TEST(ChooseIsa, RefusesUnknownNamesAndListsTheKnown) {
     const Result<IsaLevel> level = ChooseIsa(name);
     ASSERT_FALSE(level.has_value()) << name;
     EXPECT_EQ(level.error().code, ErrorCode::kUsage);
-    EXPECT_NE(level.error().message.find("portable, avx2, avxvnni, avx512vnni"), std::string::npos);
+    EXPECT_NE(level.error().message.find("portable, avx2, avxvnni, avx512vnni, avx512bf16"),
+              std::string::npos);
   }
 }
 
 TEST(ChooseIsa, SaysWhenTheMachineLacksALevel) {
-  for (const char* name : {"avx2", "avxvnni", "avx512vnni"}) {
+  for (const char* name : {"avx2", "avxvnni", "avx512vnni", "avx512bf16"}) {
     const Result<IsaLevel> level = ChooseIsa(name);
     if (level) continue;
     EXPECT_EQ(level.error().code, ErrorCode::kUnavailable);

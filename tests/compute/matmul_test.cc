@@ -5,9 +5,9 @@
 #include <random>
 #include <vector>
 
-#include "compute/codec.h"
 #include "compute/kernels.h"
 #include "tests/compute/compute_testing.h"
+#include "tests/compute/matmul_testing.h"
 
 namespace llmrun {
 namespace {
@@ -15,35 +15,12 @@ namespace {
 using testing::Activations;
 using testing::ArgsFor;
 using testing::Bits;
+using testing::Decode;
 using testing::Guard;
 using testing::Guarded;
+using testing::Truth;
 
 constexpr uint16_t kHalfOne = 0x3C00;
-
-std::vector<float> Decode(DType type, std::span<const std::byte> weights, int64_t rows,
-                          int64_t cols) {
-  std::vector<float> values(static_cast<size_t>(rows * cols));
-  const uint64_t row_bytes = RowBytes(type, static_cast<uint64_t>(cols));
-  for (int64_t r = 0; r < rows; ++r) {
-    EXPECT_TRUE(DequantizeRow(type, weights.data() + static_cast<uint64_t>(r) * row_bytes, cols,
-                              values.data() + r * cols));
-  }
-  return values;
-}
-
-// Row r times token t in float64, from the values that weights and activations stand for.
-double Truth(DType type, const std::vector<float>& weights, const Activations& a, int64_t cols,
-             int64_t r, int64_t t) {
-  double sum = 0;
-  for (int64_t c = 0; c < cols; ++c) {
-    const auto at = static_cast<size_t>(t * cols + c);
-    const double x = UsesQuantizedActivations(type)
-                         ? static_cast<double>(a.q[at]) * a.scale[at / kQuantBlock]
-                         : a.x[at];
-    sum += x * weights[static_cast<size_t>(r * cols + c)];
-  }
-  return sum;
-}
 
 // int8 activations of scale 1, so that every partial sum is an integer that a float holds exactly.
 Activations IntegerActivations(int64_t tokens, int64_t cols, auto value) {

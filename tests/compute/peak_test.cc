@@ -10,7 +10,7 @@ namespace {
 TEST(Peak, CountsMultiplyAdds) {
   for (const Kernels* kernels : testing::SupportedKernels()) {
     SCOPED_TRACE(NameOf(kernels->isa));
-    for (const auto peak : {kernels->peak_int8, kernels->peak_f32}) {
+    for (const auto peak : {kernels->peak_int8, kernels->peak_f32, kernels->peak_bf16}) {
       const int64_t one = peak(1);
       EXPECT_GT(one, 0);
       EXPECT_EQ(one % 16, 0) << "of whole vectors";
@@ -25,17 +25,17 @@ TEST(Peak, CountsMultiplyAdds) {
 }
 
 TEST(Peak, IsOfTheTypesProducts) {
-  EXPECT_EQ(PeakOfType(DType::kQ4_0), PeakOf::kInt8);
-  EXPECT_EQ(PeakOfType(DType::kTQ2_0), PeakOf::kInt8);
-  EXPECT_EQ(PeakOfType(DType::kF32), PeakOf::kF32);
-  EXPECT_EQ(PeakOfType(DType::kBF16), PeakOf::kF32);
+  EXPECT_EQ(PeakOfType(DType::kQ4_0), kPeakInt8);
+  EXPECT_EQ(PeakOfType(DType::kTQ2_0), kPeakInt8);
+  EXPECT_EQ(PeakOfType(DType::kF32), kPeakF32);
+  EXPECT_EQ(PeakOfType(DType::kBF16), kPeakBf16);
 }
 
 TEST(Peak, IsMeasured) {
   ThreadPoolOptions options;
   options.threads = 2;
   const auto pool = ThreadPool::Create(options).value();
-  for (const PeakOf of : {PeakOf::kInt8, PeakOf::kF32}) {
+  for (const PeakOf of : {kPeakInt8, kPeakF32, kPeakBf16}) {
     EXPECT_GT(MeasurePeakRate(*pool, KernelsFor(IsaLevel::kPortable), of, 0), 0);
   }
 }

@@ -42,26 +42,26 @@ constexpr uint64_t kOutput = 100 * 64;
 TEST(PassCosts, OfOneTokenReadAllMatricesOnce) {
   const PassCosts costs = CostsOfPass(SmallWeights(), 1, 1);
   EXPECT_EQ(costs.weight_bytes, 2 * kLayerBytes + 4 * kOutput);
-  EXPECT_EQ(costs.int8_macs, 2 * kLayerInt8);
-  EXPECT_EQ(costs.f32_macs, 2 * kLayerF32 + kOutput);
+  EXPECT_EQ(costs.macs[kPeakInt8], 2 * kLayerInt8);
+  EXPECT_EQ(costs.macs[kPeakF32], 2 * kLayerF32 + kOutput);
 }
 
 TEST(PassCosts, OfAPromptHaveTheOutputOnlyForItsLogits) {
   const LlamaWeights llama = SmallWeights();
   const PassCosts costs = CostsOfPass(llama, 10, 1);
   EXPECT_EQ(costs.weight_bytes, 2 * kLayerBytes + 4 * kOutput);
-  EXPECT_EQ(costs.int8_macs, 20 * kLayerInt8);
-  EXPECT_EQ(costs.f32_macs, 20 * kLayerF32 + kOutput);
-  EXPECT_EQ(costs.macs(), 20 * (kLayerInt8 + kLayerF32) + kOutput);
-  EXPECT_EQ(CostsOfPass(llama, 10, 10).f32_macs, 20 * kLayerF32 + 10 * kOutput);
+  EXPECT_EQ(costs.macs[kPeakInt8], 20 * kLayerInt8);
+  EXPECT_EQ(costs.macs[kPeakF32], 20 * kLayerF32 + kOutput);
+  EXPECT_EQ(costs.AllMacs(), 20 * (kLayerInt8 + kLayerF32) + kOutput);
+  EXPECT_EQ(CostsOfPass(llama, 10, 10).macs[kPeakF32], 20 * kLayerF32 + 10 * kOutput);
   EXPECT_EQ(CostsOfPass(llama, 10, 0).weight_bytes, 2 * kLayerBytes);
 }
 
-TEST(PassCosts, TakeTheTimeOfBothKinds) {
-  const PassCosts both = {.int8_macs = 600, .f32_macs = 100};
-  EXPECT_DOUBLE_EQ(both.Seconds(300, 50), 4);
-  const PassCosts floats = {.f32_macs = 100};
-  EXPECT_DOUBLE_EQ(floats.Seconds(0, 50), 2) << "without a rate of what it has none of";
+TEST(PassCosts, TakeTheTimeOfAllKinds) {
+  const PassCosts all = {.macs = {600, 100, 40}};
+  EXPECT_DOUBLE_EQ(all.Seconds({300, 50, 10}), 8);
+  const PassCosts floats = {.macs = {0, 100, 0}};
+  EXPECT_DOUBLE_EQ(floats.Seconds({0, 50, 0}), 2) << "without a rate of what it has none of";
 }
 
 // Norms are F32, matrices are not.

@@ -45,6 +45,27 @@ struct Floats : Vectors {
     Store16(at, _mm256_cvtps_ph(x.low, kNearest));
     Store16(at + 16, _mm256_cvtps_ph(x.high, kNearest));
   }
+  LLMRUN_INLINE static void StoreBf16(std::byte* at, F x) {
+    // Packing works inside 128-bit halves: 64-bit parts 0, 2, 1, 3 restore the order.
+    const __m256i words = _mm256_permute4x64_epi64(
+        _mm256_packus_epi32(RoundToBf16(x.low), RoundToBf16(x.high)), 0xD8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(at), words);
+  }
+  struct Bf16Pairs {
+    F even, odd;
+  };
+  LLMRUN_INLINE static Bf16Pairs LoadBf16Pairs(const std::byte* at) {
+    const __m256i low = Load32(at);
+    const __m256i high = Load32(at + 32);
+    const __m256i odd = _mm256_set1_epi32(static_cast<int>(0xFFFF0000U));
+    return {{_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)),
+             _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))},
+            {_mm256_castsi256_ps(_mm256_and_si256(low, odd)),
+             _mm256_castsi256_ps(_mm256_and_si256(high, odd))}};
+  }
+  LLMRUN_INLINE static F AddBf16Pairs(F sum, const Bf16Pairs& w, const Bf16Pairs& x) {
+    return Fma(w.even, x.even, Fma(w.odd, x.odd, sum));
+  }
 
   LLMRUN_INLINE static F Add(F a, F b) {
     return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
@@ -68,10 +89,15 @@ struct Floats : Vectors {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
   }
   LLMRUN_INLINE static float ReduceAdd(F x) {
-    const __m256 eight = _mm256_add_ps(x.low, x.high);
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 four = FourSums(x);
     four = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four))) + 0.0F;
+  }
+  LLMRUN_INLINE static void StoreReduced(float* at, F a, F b, F c, F d) {
+    const __m128 first = AddHalves(FourSums(a), FourSums(b));
+    const __m128 last = AddHalves(FourSums(c), FourSums(d));
+    const __m128 sums = _mm_add_ps(_mm_movelh_ps(first, last), _mm_movehl_ps(last, first));
+    _mm_storeu_ps(at, _mm_add_ps(sums, _mm_setzero_ps()));
   }
   LLMRUN_INLINE static float ReduceMax(F x) {
     const __m256 eight = _mm256_max_ps(x.low, x.high);
@@ -108,6 +134,23 @@ struct Floats : Vectors {
   }
 
  private:
+  LLMRUN_INLINE static __m128 FourSums(F x) {
+    const __m256 eight = _mm256_add_ps(x.low, x.high);
+    return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  }
+  // a0 + a2, b0 + b2, a1 + a3, b1 + b3.
+  LLMRUN_INLINE static __m128 AddHalves(__m128 a, __m128 b) {
+    return _mm_add_ps(_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+  }
+  LLMRUN_INLINE static __m256i RoundToBf16(__m256 x) {
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded =
+        _mm256_add_epi32(bits, _mm256_add_epi32(even, _mm256_set1_epi32(0x7FFF)));
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    return _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, is_nan), 16);
+  }
   LLMRUN_INLINE static F FromBytes(__m128i x) {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(x, 8)))};

@@ -6,10 +6,8 @@
 namespace llmrun::avx2 {
 
 struct Isa : Peak {
-  // One row at a time for one token: the hardware prefetchers follow a single stream of weights
-  // to the speed of memory, and four streams to less than half of it (Zen 4).
-  static constexpr int kMaxTokens = 2;
-  static constexpr int RowsFor(int tokens) { return tokens == 1 ? 1 : 4; }
+  static constexpr int kFloatRows = 2;
+  static constexpr int kFloatTokens = 3;
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 3; }
   static constexpr int kQueryRows = 4;

@@ -17,6 +17,10 @@ struct Peak : Ints {
   LLMRUN_INLINE static void Keep(T& x) {
     asm volatile("" : "+x"(x.low), "+x"(x.high));
   }
+  LLMRUN_INLINE static void KeepPairs(Bf16Pairs& x) {
+    Keep(x.even);
+    Keep(x.odd);
+  }
   // No kernel does with fewer multiplications: eight products may be added in 16 bits before they
   // are widened. Additions are left out, as they need not take the multipliers' time.
   LLMRUN_INLINE static void PeakDots(B& w, B& x, I& /*sum*/) {

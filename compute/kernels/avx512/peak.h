@@ -13,8 +13,12 @@ struct Peak : Ints {
   static constexpr int kPeakDots = 1;
 
   template <typename T>
-  static void Keep(T& x) {
+  LLMRUN_INLINE static void Keep(T& x) {
     asm volatile("" : "+v"(x));
+  }
+  static void KeepPairs(Bf16Pairs& x) {
+    Keep(x.even);
+    Keep(x.odd);
   }
   static void PeakDots(B w, B x, I& sum) {
     sum = AddDot<0>(sum, w, x);

@@ -7,26 +7,28 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compute/kernels/generic/unroll.h"
+
 namespace llmrun::avx512 {
 
 struct Vectors {
   using F = __m512;
   using I = __m512i;
   using B = __m512i;
-  static int Word(const std::byte* at) {
+  LLMRUN_INLINE static int Word(const std::byte* at) {
     int word = 0;
     __builtin_memcpy(&word, at, sizeof word);
     return word;
   }
-  static int16_t Half(const std::byte* at) {
+  LLMRUN_INLINE static int16_t Half(const std::byte* at) {
     int16_t half = 0;
     __builtin_memcpy(&half, at, sizeof half);
     return half;
   }
-  static __m128i Load16(const void* at) {
+  LLMRUN_INLINE static __m128i Load16(const void* at) {
     return _mm_loadu_si128(static_cast<const __m128i_u*>(at));
   }
-  static __m256i Load32(const void* at) {
+  LLMRUN_INLINE static __m256i Load32(const void* at) {
     return _mm256_loadu_si256(static_cast<const __m256i_u*>(at));
   }
 };

@@ -28,17 +28,7 @@ void StoreFloats(std::byte* at, typename Isa::F x, const F16<Isa>&) {
 }
 template <class Isa>
 void StoreFloats(std::byte* at, typename Isa::F x, const Bf16<Isa>&) {
-  float values[kLanes];
-  Isa::Store(values, x);
-  uint16_t halves[kLanes];
-  for (int i = 0; i < kLanes; ++i) {
-    uint32_t bits = 0;
-    __builtin_memcpy(&bits, values + i, sizeof bits);
-    const bool is_nan = (bits & 0x7FFFFFFFU) > kInfinityBits;
-    const uint32_t rounded = is_nan ? bits | 0x400000U : bits + 0x7FFFU + (bits >> 16 & 1U);
-    halves[i] = static_cast<uint16_t>(rounded >> 16);
-  }
-  __builtin_memcpy(at, halves, sizeof halves);
+  Isa::StoreBf16(at, x);
 }
 
 template <class Isa>

@@ -2,19 +2,17 @@
 #pragma once
 
 #include "compute/kernels.h"
-#include "compute/kernels/generic/float_tile.h"
+#include "compute/kernels/generic/float_matmul.h"
 #include "compute/kernels/generic/formats.h"
 #include "compute/kernels/generic/packed_matmul.h"
 #include "compute/kernels/generic/panel_matmul.h"
 #include "compute/kernels/generic/row_matmul.h"
-#include "compute/kernels/generic/tile_cut.h"
-#include "compute/kernels/tiles.h"
 
 namespace llmrun::generic {
 
 template <class Isa, class Element>
-bool FloatMatmul(const MatmulArgs& args) {
-  RunTiles(args, CutTile<Isa, FloatTiles<Isa, Element>>);
+bool FloatProduct(const MatmulArgs& args) {
+  FloatMatmul<Isa, Element>::Run(args);
   return true;
 }
 
@@ -73,11 +71,11 @@ template <class Isa>
 bool Matmul(const MatmulArgs& args) {
   switch (args.dtype) {
     case DType::kF32:
-      return FloatMatmul<Isa, F32<Isa>>(args);
+      return FloatProduct<Isa, F32<Isa>>(args);
     case DType::kF16:
-      return FloatMatmul<Isa, F16<Isa>>(args);
+      return FloatProduct<Isa, F16<Isa>>(args);
     case DType::kBF16:
-      return FloatMatmul<Isa, Bf16<Isa>>(args);
+      return FloatProduct<Isa, Bf16<Isa>>(args);
     case DType::kQ8_0:
       return QuantMatmul<Isa, Q8_0>(args);
     case DType::kQ4_0:

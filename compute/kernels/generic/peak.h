@@ -37,4 +37,21 @@ int64_t PeakF32(int64_t rounds) {
   return rounds * Isa::kPeakSums * 16;
 }
 
+template <class Isa>
+int64_t PeakBf16(int64_t rounds) {
+  constexpr std::byte kZeros[64] = {};
+  typename Isa::Bf16Pairs a = Isa::LoadBf16Pairs(kZeros);
+  const typename Isa::Bf16Pairs b = Isa::LoadBf16Pairs(kZeros);
+  typename Isa::F sums[Isa::kPeakSums];
+  LLMRUN_UNROLL for (int s = 0; s < Isa::kPeakSums; ++s) sums[s] = Isa::Zero();
+  for (int64_t i = 0; i < rounds; ++i) {
+    LLMRUN_UNROLL for (int s = 0; s < Isa::kPeakSums; ++s) {
+      Isa::KeepPairs(a);
+      sums[s] = Isa::AddBf16Pairs(sums[s], a, b);
+      Isa::Keep(sums[s]);
+    }
+  }
+  return rounds * Isa::kPeakSums * 32;
+}
+
 }  // namespace llmrun::generic

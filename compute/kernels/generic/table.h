@@ -15,7 +15,7 @@ template <class Isa>
 constexpr Kernels TableOf(IsaLevel level) {
   return {level,         QuantizeRows<Isa>, Matmul<Isa>,    RmsNorm<Isa>,        SiluMul<Isa>,
           Add<Isa>,      Rope<Isa>,         Attention<Isa>, AttendOneChunk<Isa>, MergeChunks<Isa>,
-          StoreKey<Isa>, StoreValue<Isa>,   PeakInt8<Isa>,  PeakF32<Isa>};
+          StoreKey<Isa>, StoreValue<Isa>,   PeakInt8<Isa>,  PeakF32<Isa>,        PeakBf16<Isa>};
 }
 
 }  // namespace llmrun::generic

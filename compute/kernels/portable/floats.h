@@ -54,6 +54,25 @@ struct Floats : Vectors {
       std::memcpy(at + i * 2, &half, sizeof half);
     }
   }
+  // Rounds to nearest, ties to even.
+  static void StoreBf16(std::byte* at, F x) {
+    for (int i = 0; i < kLanes; ++i) {
+      const uint16_t rounded = FloatToBfloat16(x.v[i]);
+      std::memcpy(at + i * 2, &rounded, sizeof rounded);
+    }
+  }
+  // 32 BF16: in each lane two neighbours.
+  struct Bf16Pairs {
+    F even, odd;
+  };
+  static Bf16Pairs LoadBf16Pairs(const std::byte* at) {
+    const auto half = [&](int i) { return Bfloat16ToFloat(ReadAs<uint16_t>(at + i * 2)); };
+    return {Each([&](int i) { return half(2 * i); }), Each([&](int i) { return half(2 * i + 1); })};
+  }
+  // sum + both products of a lane, rounded after each, the odd one first.
+  static F AddBf16Pairs(F sum, const Bf16Pairs& w, const Bf16Pairs& x) {
+    return Fma(w.even, x.even, Fma(w.odd, x.odd, sum));
+  }
 
   static F Add(F a, F b) {
     return Each([&](int i) { return a.v[i] + b.v[i]; });
@@ -84,6 +103,13 @@ struct Floats : Vectors {
       for (int i = 0; i < step; ++i) x.v[i] += x.v[i + step];
     }
     return x.v[0] + 0.0F;
+  }
+  // ReduceAdd of four.
+  static void StoreReduced(float* at, F a, F b, F c, F d) {
+    at[0] = ReduceAdd(a);
+    at[1] = ReduceAdd(b);
+    at[2] = ReduceAdd(c);
+    at[3] = ReduceAdd(d);
   }
   static float ReduceMax(F x) {
     for (int step = kLanes / 2; step != 0; step /= 2) {

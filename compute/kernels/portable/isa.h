@@ -6,9 +6,9 @@
 namespace llmrun::portable {
 
 struct Isa : Peak {
-  // Tile shapes: the most tokens of a tile, and the rows of one with so many tokens.
-  static constexpr int kMaxTokens = 1;
-  static constexpr int RowsFor(int /*tokens*/) { return 1; }
+  // Float products: the most rows and tokens of a tile.
+  static constexpr int kFloatRows = 1;
+  static constexpr int kFloatTokens = 4;
 
   // Panels (generic/panel.h): the most of them side by side, the most tokens of a tile.
   static constexpr int kPanels = 1;

@@ -15,6 +15,10 @@ struct Peak : Ints {
   static void Keep(T& x) {
     asm volatile("" : "+m"(x));
   }
+  static void KeepPairs(Bf16Pairs& x) {
+    Keep(x.even);
+    Keep(x.odd);
+  }
   static void PeakDots(const B& w, B& x, I& sum) {
     Keep(x);
     sum = AddDot<0>(sum, w, x);
