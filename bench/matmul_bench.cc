@@ -129,6 +129,12 @@ void Peak(benchmark::State& state, IsaLevel level, PeakOf of, int threads) {
   state.counters["GMAC/s"] = rate * 1e-9;
 }
 
+// Or the kernels of the level below.
+bool HasItsOwn(IsaLevel level, PeakOf of) {
+  if (level == IsaLevel::kAvx512Bf16) return of == kPeakBf16;
+  return level != IsaLevel::kAmx || of == kPeakInt8;
+}
+
 void Register() {
   const auto add = [](const std::string& name, auto run) {
     benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime()->Unit(benchmark::kMillisecond);
@@ -138,17 +144,16 @@ void Register() {
     const std::string tail = fmt::format("/threads:{}", threads);
     add("read" + tail, [=](benchmark::State& state) { ReadMemory(state, threads); });
     for (IsaLevel level : AllIsaLevels()) {
-      if (!ChooseIsa(NameOf(level))) continue;
+      if (!ChooseIsa(NameOf(level)) || level == IsaLevel::kAmxEmulated) continue;
       constexpr std::pair<PeakOf, const char*> kOf[] = {
           {kPeakInt8, "int8"}, {kPeakF32, "f32"}, {kPeakBf16, "bf16"}};
-      const bool only_bf16 = level == IsaLevel::kAvx512Bf16;  // all else as on the level below
       for (const auto& [of, what] : kOf) {
-        if (only_bf16 && of != kPeakBf16) continue;
+        if (!HasItsOwn(level, of)) continue;
         add(fmt::format("peak/{}/{}{}", what, NameOf(level), tail),
             [=](benchmark::State& state) { Peak(state, level, of, threads); });
       }
       for (DType type : kTypes) {
-        if (only_bf16 && type != DType::kBF16) continue;
+        if (!HasItsOwn(level, PeakOfType(type))) continue;
         const std::string name = fmt::format("/{}/{}{}", NameOf(type), NameOf(level), tail);
         const auto rows = static_cast<int64_t>(kDecodeBytes / RowBytes(type, kCols) / 32 * 32);
         const bool packs = CanPack(type, kCols);

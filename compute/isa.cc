@@ -2,6 +2,8 @@
 // the operating system (XCR0: whether it saves the wider registers).
 #include <cpuid.h>
 #include <fmt/format.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <iterator>
 #include <string>
@@ -12,8 +14,9 @@
 namespace llmrun {
 namespace {
 
-constexpr IsaLevel kLevels[] = {IsaLevel::kPortable, IsaLevel::kAvx2, IsaLevel::kAvxVnni,
-                                IsaLevel::kAvx512, IsaLevel::kAvx512Bf16};
+constexpr IsaLevel kLevels[] = {IsaLevel::kPortable, IsaLevel::kAmxEmulated, IsaLevel::kAvx2,
+                                IsaLevel::kAvxVnni,  IsaLevel::kAvx512,      IsaLevel::kAvx512Bf16,
+                                IsaLevel::kAmx};
 
 // The half-precision conversions, which clang 14's __builtin_cpu_supports does not know.
 bool HasF16c() {
@@ -25,6 +28,16 @@ bool HasF16c() {
 bool HasExtension(int bit) {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> bit & 1) != 0;
+}
+
+// Leaf 7, EDX bits 24 and 25. The kernel gives a process the tiles' state when it asks (Linux
+// Documentation/arch/x86/xstate.rst), for all of its threads.
+bool HasAmx() {
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 24 & 3) == 3 &&
+         ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
 bool Supported(IsaLevel level) {
@@ -42,7 +55,10 @@ bool Supported(IsaLevel level) {
     case IsaLevel::kAvx512:
       return avx512;
     case IsaLevel::kAvx512Bf16:
+    case IsaLevel::kAmxEmulated:
       return avx512 && HasExtension(5);
+    case IsaLevel::kAmx:
+      return avx512 && HasExtension(5) && HasAmx();
   }
   return false;
 }
@@ -63,6 +79,10 @@ std::string_view NameOf(IsaLevel level) {
       return "avx512vnni";
     case IsaLevel::kAvx512Bf16:
       return "avx512bf16";
+    case IsaLevel::kAmx:
+      return "amx";
+    case IsaLevel::kAmxEmulated:
+      return "amx-emulated";
   }
   return "?";
 }

@@ -19,6 +19,10 @@ constexpr DType kKvTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8
 
 const Kernels& KernelsFor(IsaLevel level) {
   switch (level) {
+    case IsaLevel::kAmxEmulated:
+      return amx::EmulatedTable();
+    case IsaLevel::kAmx:
+      return amx::Table();
     case IsaLevel::kAvx512Bf16:
       return avx512bf16::Table();
     case IsaLevel::kAvx512:

@@ -20,11 +20,13 @@
 namespace llmrun {
 
 enum class IsaLevel : uint8_t {
-  kPortable,    // any x86-64 (or other) processor
-  kAvx2,        // AVX2 + FMA + F16C
-  kAvxVnni,     // AVX-VNNI, and what kAvx2 needs
-  kAvx512,      // AVX-512 F/BW/DQ/VL + VNNI, and what kAvx2 needs
-  kAvx512Bf16,  // AVX-512 BF16, and what kAvx512 needs
+  kPortable,     // any x86-64 (or other) processor
+  kAvx2,         // AVX2 + FMA + F16C
+  kAvxVnni,      // AVX-VNNI, and what kAvx2 needs
+  kAvx512,       // AVX-512 F/BW/DQ/VL + VNNI, and what kAvx2 needs
+  kAvx512Bf16,   // AVX-512 BF16, and what kAvx512 needs
+  kAmx,          // AMX for int8, and what kAvx512Bf16 needs; asks the kernel for permission
+  kAmxEmulated,  // the same without the tile unit, slowly: for tests, never chosen unasked
 };
 
 std::string_view NameOf(IsaLevel level);  // "portable", "avx2", ...
@@ -90,6 +92,7 @@ struct AttentionArgs {
   int64_t n_heads = 0;
   int64_t head_dim = 0;
   int64_t n_pos = 0;         // that the first token sees, at least 1; each later one sees one more
+  int64_t window = 0;        // but only the last so many of them; 0: all
   KvRows keys;               // as store_key left them
   KvRows values;             // as store_value left them
   float scale = 1;           // above 0
@@ -122,8 +125,9 @@ struct Kernels {
   void (*rope)(float* head, const float* cos, const float* sin, int64_t n_rot, bool interleaved);
   void (*attention)(const AttentionArgs& args);
   // The same in two steps, for one token, with the same bits: each chunk of the positions that it
-  // sees, in any order; then all of them together. sums: [chunks][n_heads][AttentionSumsFloats()];
-  // the second step overwrites them, and needs no scratch.
+  // sees (of others it does nothing), in any order; then all of them together. sums:
+  // [chunks][n_heads][AttentionSumsFloats()]; the second step overwrites them, and needs no
+  // scratch.
   void (*attend_chunk)(const AttentionArgs& args, int64_t chunk, float* sums);
   void (*merge_chunks)(const AttentionArgs& args, float* sums);
   // Stores the key, or the value, of one position, rounded to nearest, ties to even, to where

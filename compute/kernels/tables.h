@@ -18,3 +18,7 @@ extern const Kernels kKernels;
 namespace llmrun::avx512bf16 {
 const Kernels& Table();
 }
+namespace llmrun::amx {
+const Kernels& Table();
+const Kernels& EmulatedTable();
+}  // namespace llmrun::amx

@@ -157,11 +157,12 @@ struct AttentionCase {
   int64_t n_pos;
   int64_t n_tokens = 1;
   int64_t n_heads = 1;
+  int64_t window = 0;
 };
 
 void PrintTo(const AttentionCase& c, std::ostream* out) {
   *out << NameOf(c.k_type) << ' ' << NameOf(c.v_type) << ' ' << c.head_dim << ' ' << c.n_pos << ' '
-       << c.n_tokens << ' ' << c.n_heads;
+       << c.n_tokens << ' ' << c.n_heads << " window " << c.window;
 }
 
 class AttentionTest : public ::testing::TestWithParam<AttentionCase> {
@@ -171,6 +172,7 @@ class AttentionTest : public ::testing::TestWithParam<AttentionCase> {
     std::mt19937 random(27);
     kv_.Fill(random);
     queries_ = RandomQueries(GetParam().n_tokens, GetParam().n_heads, kv_.head_dim, random);
+    queries_.window = GetParam().window;
   }
 
   KvHead kv_;
@@ -237,7 +239,7 @@ TEST_P(AttentionTest, ChunksMayComeInAnyOrder) {
   std::mt19937 random(31);
   const int64_t n_chunks = (kv_.n_pos + kAttentionChunk - 1) / kAttentionChunk;
   for (const Kernels* kernels : testing::SupportedKernels()) {
-    Queries last{1, queries_.n_heads};
+    Queries last{.n_tokens = 1, .n_heads = queries_.n_heads, .window = queries_.window};
     const auto size = static_cast<long>(queries_.n_heads * kv_.head_dim);
     last.q.assign(queries_.q.end() - size, queries_.q.end());
     const std::vector<float> whole = last.Attend(kv_, *kernels);
@@ -282,7 +284,14 @@ INSTANTIATE_TEST_SUITE_P(
         AttentionCase{kBF16, kBF16, 64, 300, 6, 4}, AttentionCase{kQ8_0, kQ8_0, 64, 300, 6, 4},
         AttentionCase{kQ4_0, kQ4_0, 64, 300, 6, 4}, AttentionCase{kQ8_0, kQ8_0, 128, 270, 1, 1},
         AttentionCase{kQ4_0, kQ4_0, 96, 270, 1, 7}, AttentionCase{kQ8_0, kF16, 64, 290, 12, 3},
-        AttentionCase{kF16, kQ4_0, 32, 290, 12, 3}, AttentionCase{kQ4_0, kQ8_0, 160, 100, 3, 9}));
+        AttentionCase{kF16, kQ4_0, 32, 290, 12, 3}, AttentionCase{kQ4_0, kQ8_0, 160, 100, 3, 9},
+        // windows: of one, inside a strip, over borders of strips and chunks, wider than all
+        AttentionCase{kF16, kF16, 64, 300, 40, 1, 1}, AttentionCase{kF16, kF16, 64, 300, 9, 4, 5},
+        AttentionCase{kF32, kF32, 64, 400, 70, 2, 64},
+        AttentionCase{kF16, kF16, 64, 600, 33, 3, 100},
+        AttentionCase{kQ8_0, kQ8_0, 64, 1100, 50, 2, 300},
+        AttentionCase{kF16, kF16, 64, 1030, 1, 8, 256},
+        AttentionCase{kF16, kF16, 64, 300, 8, 2, 300}));
 
 // ---- what is no number ----
 
@@ -309,6 +318,24 @@ TEST(Attention, NotANumberStaysWithThoseWhoSeeIt) {
         }
       }
     }
+  }
+}
+
+TEST(Attention, WhatLiesBeforeTheWindowIsNotRead) {
+  std::mt19937 random(35);
+  KvHead kv{64, 330, DType::kF16, DType::kF16};
+  kv.Fill(random);
+  Queries queries = RandomQueries(10, 4, kv.head_dim, random);
+  queries.window = 50;
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    const std::vector<float> want = queries.Attend(kv, *kernels);
+    KvHead spoilt = kv;
+    const std::vector<float> nothing(64, NAN);
+    // The first token sees positions 271 to 320.
+    for (int64_t p = 0; p < 271; ++p) spoilt.Set(p, nothing, nothing);
+    EXPECT_EQ(Bits(queries.Attend(spoilt, *kernels)), Bits(want)) << NameOf(kernels->isa);
+    spoilt.Set(271, nothing, nothing);
+    EXPECT_TRUE(std::isnan(queries.Attend(spoilt, *kernels)[0])) << NameOf(kernels->isa);
   }
 }
 

@@ -81,6 +81,7 @@ struct Queries {
   int64_t n_tokens;
   int64_t n_heads;
   std::vector<float> q = {};  // [n_tokens][n_heads][head_dim]
+  int64_t window = 0;         // 0: all
 
   AttentionArgs ArgsFor(const KvHead& kv, float* scratch, float* out) const {
     AttentionArgs args;
@@ -90,6 +91,7 @@ struct Queries {
     args.n_heads = n_heads;
     args.head_dim = kv.head_dim;
     args.n_pos = kv.n_pos - n_tokens + 1;
+    args.window = window;
     args.keys = {kv.key_bytes.data(), kv.k_type};
     args.values = {kv.value_bytes.data(), kv.v_type};
     args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(kv.head_dim)));
@@ -111,8 +113,9 @@ struct Queries {
     for (size_t row = 0; row < q.size() / dim; ++row) {
       const size_t seen =
           static_cast<size_t>(kv.n_pos - n_tokens + 1) + row / static_cast<size_t>(n_heads);
+      const auto width = window == 0 ? seen : static_cast<size_t>(window);
       double sum = 0;
-      for (size_t p = 0; p < seen; ++p) {
+      for (size_t p = seen < width ? 0 : seen - width; p < seen; ++p) {
         if (p == skipped) continue;
         double dot = 0;
         for (size_t d = 0; d < dim; ++d) dot += double{q[row * dim + d]} * kv.keys[p][d];

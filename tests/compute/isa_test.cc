@@ -10,6 +10,7 @@ TEST(ChooseIsa, TakesTheBestWhenNotAsked) {
   const Result<IsaLevel> best = ChooseIsa("");
   ASSERT_TRUE(best.has_value());
   EXPECT_EQ(*best, testing::SupportedKernels().back()->isa);
+  EXPECT_NE(*best, IsaLevel::kAmxEmulated);
 }
 
 TEST(ChooseIsa, TakesTheNamedLevel) {
@@ -25,13 +26,14 @@ TEST(ChooseIsa, RefusesUnknownNamesAndListsTheKnown) {
     const Result<IsaLevel> level = ChooseIsa(name);
     ASSERT_FALSE(level.has_value()) << name;
     EXPECT_EQ(level.error().code, ErrorCode::kUsage);
-    EXPECT_NE(level.error().message.find("portable, avx2, avxvnni, avx512vnni, avx512bf16"),
+    EXPECT_NE(level.error().message.find(
+                  "portable, amx-emulated, avx2, avxvnni, avx512vnni, avx512bf16, amx"),
               std::string::npos);
   }
 }
 
 TEST(ChooseIsa, SaysWhenTheMachineLacksALevel) {
-  for (const char* name : {"avx2", "avxvnni", "avx512vnni", "avx512bf16"}) {
+  for (const char* name : {"avx2", "avxvnni", "avx512vnni", "avx512bf16", "amx"}) {
     const Result<IsaLevel> level = ChooseIsa(name);
     if (level) continue;
     EXPECT_EQ(level.error().code, ErrorCode::kUnavailable);

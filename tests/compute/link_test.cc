@@ -24,7 +24,7 @@ std::vector<std::string> LinesOf(const std::string& command) {
 }
 
 TEST(Link, InstructionSetFilesShareNoInlineCode) {
-  for (const std::string isa : {"avx2", "avxvnni", "avx512", "avx512bf16"}) {
+  for (const std::string isa : {"avx2", "avxvnni", "avx512", "avx512bf16", "amx"}) {
     const std::string objects =
         fmt::format("{}/compute/CMakeFiles/compute.dir/kernels/{}/*.o", LLMRUN_BINARY_DIR, isa);
     // Mangled: nm cannot read all of clang's names of lambdas.

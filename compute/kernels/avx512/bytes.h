@@ -28,57 +28,57 @@ struct Bytes : Floats {
     dwords[2] = _mm512_unpacklo_epi64(high01, high23);
     dwords[3] = _mm512_unpackhi_epi64(high01, high23);
   }
-  static B SetBytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
-  static B AndBytes(B a, B b) { return _mm512_and_si512(a, b); }
-  static B OrBytes(B a, B b) { return _mm512_or_si512(a, b); }
-  static B AddBytes(B a, B b) { return _mm512_add_epi8(a, b); }
-  static B LookUp(uint64_t low, uint64_t high, B x) {
+  LLMRUN_INLINE static B SetBytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
+  LLMRUN_INLINE static B AndBytes(B a, B b) { return _mm512_and_si512(a, b); }
+  LLMRUN_INLINE static B OrBytes(B a, B b) { return _mm512_or_si512(a, b); }
+  LLMRUN_INLINE static B AddBytes(B a, B b) { return _mm512_add_epi8(a, b); }
+  LLMRUN_INLINE static B LookUp(uint64_t low, uint64_t high, B x) {
     const __m128i table = _mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low));
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), x);
   }
   template <int kLeast>
-  static B AtLeast(B x) {
+  LLMRUN_INLINE static B AtLeast(B x) {
     const __m512i least = _mm512_set1_epi8(static_cast<char>(kLeast));
     return _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(x, least), _mm512_set1_epi8(1));
   }
   template <int half>
-  static B SixteenBits(B x) {
+  LLMRUN_INLINE static B SixteenBits(B x) {
     const __m512i bytes = _mm512_shuffle_epi8(
         x, _mm512_broadcast_i32x4(_mm_set_epi64x(0x0101010101010101 * (2 * half + 1),
                                                  0x0101010101010101 * (2 * half))));
     const __m512i bits = _mm512_set1_epi64(static_cast<int64_t>(0x8040201008040201));
     return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(bytes, bits), _mm512_set1_epi8(16));
   }
-  static B PowersOfThree(B x) {
+  LLMRUN_INLINE static B PowersOfThree(B x) {
     const __m512i three = AddBytes(x, AddBytes(x, x));
     const __m512i nine = AddBytes(three, AddBytes(three, three));
     const __m512i last = AddBytes(nine, AddBytes(nine, nine));
     return _mm512_mask_mov_epi32(
         _mm512_mask_mov_epi32(_mm512_mask_mov_epi32(x, 0x2222, three), 0x4444, nine), 0x8888, last);
   }
-  static B XorBytes(B a, B b) { return _mm512_xor_si512(a, b); }
+  LLMRUN_INLINE static B XorBytes(B a, B b) { return _mm512_xor_si512(a, b); }
   template <int n>
-  static B ShiftRight(B x) {
+  LLMRUN_INLINE static B ShiftRight(B x) {
     return _mm512_srli_epi16(x, n);
   }
   template <int n>
-  static B ShiftLeft(B x) {
+  LLMRUN_INLINE static B ShiftLeft(B x) {
     return _mm512_slli_epi16(x, n);
   }
-  static B LoadBytes(const int8_t* at) { return _mm512_loadu_si512(at); }
-  static B FourPieces(const std::byte* const (&at)[4]) {
+  LLMRUN_INLINE static B LoadBytes(const int8_t* at) { return _mm512_loadu_si512(at); }
+  LLMRUN_INLINE static B FourPieces(const std::byte* const (&at)[4]) {
     const __m512i first = _mm512_castsi128_si512(Load16(at[0]));
     const __m512i second = _mm512_mask_broadcast_i32x4(first, 0x00F0, Load16(at[1]));
     const __m512i third = _mm512_mask_broadcast_i32x4(second, 0x0F00, Load16(at[2]));
     return _mm512_mask_broadcast_i32x4(third, 0xF000, Load16(at[3]));
   }
   template <int i>
-  static B Dword(B x) {
+  LLMRUN_INLINE static B Dword(B x) {
     return _mm512_shuffle_epi32(x, static_cast<_MM_PERM_ENUM>(i * 0x55));
   }
-  static void StoreGroup(std::byte* at, B x) { _mm512_store_si512(at, x); }
-  static B LoadGroup(const std::byte* at) { return _mm512_load_si512(at); }
-  static B SpreadFour(const int8_t* at) {
+  LLMRUN_INLINE static void StoreGroup(std::byte* at, B x) { _mm512_store_si512(at, x); }
+  LLMRUN_INLINE static B LoadGroup(const std::byte* at) { return _mm512_load_si512(at); }
+  LLMRUN_INLINE static B SpreadFour(const int8_t* at) {
     return _mm512_set1_epi32(Word(reinterpret_cast<const std::byte*>(at)));
   }
 };

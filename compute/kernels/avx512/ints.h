@@ -12,14 +12,14 @@
 namespace llmrun::avx512 {
 
 struct Ints : Bytes {
-  static F AsFloats(B x) { return _mm512_castsi512_ps(x); }
-  static F ToFloat(I x) { return _mm512_cvtepi32_ps(x); }
+  LLMRUN_INLINE static F AsFloats(B x) { return _mm512_castsi512_ps(x); }
+  LLMRUN_INLINE static F ToFloat(I x) { return _mm512_cvtepi32_ps(x); }
   template <int kOffset>
   static constexpr bool HasStart() {
     return kOffset != 0;
   }
-  static B AsBytes(I x) { return x; }
-  static I GatherBytes(const std::byte* at, int64_t stride) {
+  LLMRUN_INLINE static B AsBytes(I x) { return x; }
+  LLMRUN_INLINE static I GatherBytes(const std::byte* at, int64_t stride) {
     const auto four = [&](const std::byte* p) {
       const auto byte = [&](int i) { return static_cast<int>(p[i * stride]); };
       return _mm_setr_epi32(byte(0), byte(1), byte(2), byte(3));
@@ -27,38 +27,40 @@ struct Ints : Bytes {
     return FourVectors(four(at), four(at + 4 * stride), four(at + 8 * stride),
                        four(at + 12 * stride));
   }
-  static I WidenBytes(const std::byte* at) { return _mm512_cvtepu8_epi32(Load16(at)); }
-  static B GatherWords(const std::byte* at, int64_t stride) {
+  LLMRUN_INLINE static I WidenBytes(const std::byte* at) {
+    return _mm512_cvtepu8_epi32(Load16(at));
+  }
+  LLMRUN_INLINE static B GatherWords(const std::byte* at, int64_t stride) {
     const auto four = [&](const std::byte* p) {
       return _mm_setr_epi32(Word(p), Word(p + stride), Word(p + 2 * stride), Word(p + 3 * stride));
     };
     return FourVectors(four(at), four(at + 4 * stride), four(at + 8 * stride),
                        four(at + 12 * stride));
   }
-  static F GatherHalves(const std::byte* at, int64_t stride) {
+  LLMRUN_INLINE static F GatherHalves(const std::byte* at, int64_t stride) {
     const auto eight = [&](const std::byte* p) {
       const auto half = [&](int i) { return Half(p + i * stride); };
       return _mm_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7));
     };
     return _mm512_cvtph_ps(_mm256_setr_m128i(eight(at), eight(at + 8 * stride)));
   }
-  static F FourHalves(const std::byte* at, int64_t stride) {
+  LLMRUN_INLINE static F FourHalves(const std::byte* at, int64_t stride) {
     const __m128i four = _mm_setr_epi16(Half(at), Half(at + stride), Half(at + 2 * stride),
                                         Half(at + 3 * stride), 0, 0, 0, 0);
     return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3),
                                  _mm512_castps128_ps512(_mm_cvtph_ps(four)));
   }
   template <int i>
-  static F Lane(F x) {
+  LLMRUN_INLINE static F Lane(F x) {
     return _mm512_permute_ps(x, i * 0x55);
   }
-  static I TurnFours(I x) {
+  LLMRUN_INLINE static I TurnFours(I x) {
     return _mm512_permutexvar_epi32(
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), x);
   }
   // The halves of eight blocks of 18 bytes lie in 128 bytes.
   template <int kStride>
-  static F NeighbourHalves(const std::byte* at) {
+  LLMRUN_INLINE static F NeighbourHalves(const std::byte* at) {
     if constexpr (kStride != 18) {
       return GatherHalves(at, kStride);
     } else {
@@ -70,31 +72,31 @@ struct Ints : Bytes {
       return _mm512_cvtph_ps(_mm256_setr_m128i(eight(at), eight(at + 8 * kStride)));
     }
   }
-  static I SumOfFours(const I (&units)[4]) {
+  LLMRUN_INLINE static I SumOfFours(const I (&units)[4]) {
     const __m512i low = _mm512_add_epi32(_mm512_unpacklo_epi32(units[0], units[1]),
                                          _mm512_unpackhi_epi32(units[0], units[1]));
     const __m512i high = _mm512_add_epi32(_mm512_unpacklo_epi32(units[2], units[3]),
                                           _mm512_unpackhi_epi32(units[2], units[3]));
     return _mm512_add_epi32(_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
   }
-  static I AddPairs(I a, I b) {
+  LLMRUN_INLINE static I AddPairs(I a, I b) {
     const __m512 low = _mm512_castsi512_ps(a);
     const __m512 high = _mm512_castsi512_ps(b);
     return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(low, high, 0x88)),
                             _mm512_castps_si512(_mm512_shuffle_ps(low, high, 0xDD)));
   }
   template <int kShift, int kBits>
-  static I Field(B x) {
+  LLMRUN_INLINE static I Field(B x) {
     return _mm512_and_si512(_mm512_srli_epi32(x, kShift), _mm512_set1_epi32((1 << kBits) - 1));
   }
   template <int kShift, int kStep, int kBits>
-  static I Fields(B x) {
+  LLMRUN_INLINE static I Fields(B x) {
     const __m512i shifts =
         _mm512_set4_epi32(kShift + 3 * kStep, kShift + 2 * kStep, kShift + kStep, kShift);
     return _mm512_and_si512(_mm512_srlv_epi32(x, shifts), _mm512_set1_epi32((1 << kBits) - 1));
   }
   template <int kOffset>
-  static B AddOffset(B x) {
+  LLMRUN_INLINE static B AddOffset(B x) {
     static_assert(kOffset == 128);
     return _mm512_xor_si512(x, _mm512_set1_epi8(static_cast<char>(0x80)));
   }
@@ -103,32 +105,32 @@ struct Ints : Bytes {
     return 1;
   }
   template <int kOffset>
-  static I AddDot(I sum, B w, B x) {
+  LLMRUN_INLINE static I AddDot(I sum, B w, B x) {
     return _mm512_dpbusd_epi32(sum, w, x);
   }
   template <int kFactor>
-  static I Widen(const int16_t* at) {
+  LLMRUN_INLINE static I Widen(const int16_t* at) {
     return _mm512_mullo_epi32(_mm512_cvtepi16_epi32(Load32(at)), _mm512_set1_epi32(kFactor));
   }
   template <int kFactor>
-  static I Pairs(const int16_t* at) {
+  LLMRUN_INLINE static I Pairs(const int16_t* at) {
     return _mm512_madd_epi16(_mm512_loadu_si512(at), _mm512_set1_epi16(kFactor));
   }
-  static I SetInt(int x) { return _mm512_set1_epi32(x); }
-  static I ZeroInts() { return _mm512_setzero_si512(); }
-  static I SpreadInt(const int32_t* at) { return _mm512_set1_epi32(*at); }
-  static I LoadInts(const int32_t* at) { return _mm512_load_si512(at); }
-  static void StoreInts(int32_t* at, I x) { _mm512_store_si512(at, x); }
+  LLMRUN_INLINE static I SetInt(int x) { return _mm512_set1_epi32(x); }
+  LLMRUN_INLINE static I ZeroInts() { return _mm512_setzero_si512(); }
+  LLMRUN_INLINE static I SpreadInt(const int32_t* at) { return _mm512_set1_epi32(*at); }
+  LLMRUN_INLINE static I LoadInts(const int32_t* at) { return _mm512_load_si512(at); }
+  LLMRUN_INLINE static void StoreInts(int32_t* at, I x) { _mm512_store_si512(at, x); }
   template <int n>
-  static I ShiftIntsLeft(I x) {
+  LLMRUN_INLINE static I ShiftIntsLeft(I x) {
     return _mm512_slli_epi32(x, n);
   }
-  static I AddInts(I a, I b) { return _mm512_add_epi32(a, b); }
-  static I MaxInts(I a, I b) { return _mm512_max_epi32(a, b); }
-  static I MulInts(I a, I b) { return _mm512_mullo_epi32(a, b); }
+  LLMRUN_INLINE static I AddInts(I a, I b) { return _mm512_add_epi32(a, b); }
+  LLMRUN_INLINE static I MaxInts(I a, I b) { return _mm512_max_epi32(a, b); }
+  LLMRUN_INLINE static I MulInts(I a, I b) { return _mm512_mullo_epi32(a, b); }
 
  private:
-  static __m512i FourVectors(__m128i a, __m128i b, __m128i c, __m128i d) {
+  LLMRUN_INLINE static __m512i FourVectors(__m128i a, __m128i b, __m128i c, __m128i d) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(b, a)),
                               _mm256_set_m128i(d, c), 1);
   }

@@ -16,11 +16,11 @@ struct Peak : Ints {
   LLMRUN_INLINE static void Keep(T& x) {
     asm volatile("" : "+v"(x));
   }
-  static void KeepPairs(Bf16Pairs& x) {
+  LLMRUN_INLINE static void KeepPairs(Bf16Pairs& x) {
     Keep(x.even);
     Keep(x.odd);
   }
-  static void PeakDots(B w, B x, I& sum) {
+  LLMRUN_INLINE static void PeakDots(B w, B x, I& sum) {
     sum = AddDot<0>(sum, w, x);
     Keep(sum);
   }

@@ -14,12 +14,13 @@
 
 namespace llmrun::generic {
 
-// scores = exp(scale * scores - most), zeros up to a multiple of 16; sums[0] = most and sums[1] =
-// their sum. A score of minus infinity counts as nothing.
+// scores = exp(scale * scores - most), zeros before `from` and up to a multiple of 16; sums[0] =
+// most and sums[1] = their sum. A score of minus infinity counts as nothing.
 template <class Isa>
-void Weigh(float* scores, int64_t n, float scale, float* sums) {
+void Weigh(float* scores, int64_t from, int64_t n, float scale, float* sums) {
   using F = typename Isa::F;
   const int64_t end = (n + kLanes - 1) / kLanes * kLanes;
+  for (int64_t i = 0; i < from; ++i) scores[i] = -__builtin_inff();
   for (int64_t i = n; i < end; ++i) scores[i] = -__builtin_inff();
   F most = Isa::Set(-__FLT_MAX__);
   for (int64_t i = 0; i < end; i += kLanes) {
@@ -49,7 +50,7 @@ void AttendChunk(const AttentionArgs& args, const ChunkRows<Isa>& rows, int64_t 
     ScoreChunk<Isa, E>(rows, args.keys.data + first * KvRowBytesOf<Isa, E>(args.head_dim), decoded);
   });
   for (int i = 0; i < rows.n; ++i) {
-    Weigh<Isa>(rows.scores[i], rows.seen[i], args.scale, rows.sums[i] + padded);
+    Weigh<Isa>(rows.scores[i], rows.from[i], rows.seen[i], args.scale, rows.sums[i] + padded);
     for (int64_t d = 0; d < padded; d += kLanes) Isa::Store(rows.sums[i] + d, Isa::Zero());
   }
   WithKvType<Isa>(args.values.type, [&](auto elements) {
@@ -97,13 +98,14 @@ void Attention(const AttentionArgs& args) {
   for (int64_t begin = 0; begin < end; begin += kAttentionRows) {
     const int64_t count = end - begin < kAttentionRows ? end - begin : kAttentionRows;
     const int64_t most_seen = args.n_pos + (begin + count - 1) / args.n_heads;
-    for (int64_t chunk = 0; chunk * kAttentionChunk < most_seen; ++chunk) {
-      float* sums = chunk == 0 ? scratch.sums : scratch.more_sums;
-      const ChunkRows<Isa> rows(args, begin, count, chunk, scratch.scores, sums);
+    int64_t chunk = Sight<Isa>(args, begin / args.n_heads).FirstChunk();
+    for (; chunk * kAttentionChunk < most_seen; ++chunk) {
+      const ChunkRows<Isa> rows(args, begin, count, chunk, scratch.scores, scratch.sums,
+                                scratch.more_sums);
       AttendChunk<Isa>(args, rows, chunk, scratch.decoded);
-      if (chunk == 0) continue;
       for (int i = 0; i < rows.n; ++i) {
-        Merge<Isa>(scratch.sums + (rows.sums[i] - sums), rows.sums[i], args.head_dim);
+        if (!rows.later[i]) continue;
+        Merge<Isa>(scratch.sums + (rows.sums[i] - scratch.more_sums), rows.sums[i], args.head_dim);
       }
     }
     for (int64_t i = 0; i < count; ++i) Finish<Isa>(args, begin + i, scratch.sums + i * stride);
@@ -118,7 +120,7 @@ void AttendOneChunk(const AttentionArgs& args, int64_t chunk, float* sums) {
   for (int64_t begin = 0; begin < args.n_heads; begin += kAttentionRows) {
     const int64_t rest = args.n_heads - begin;
     const ChunkRows<Isa> rows(args, begin, rest < kAttentionRows ? rest : kAttentionRows, chunk,
-                              scratch.scores, sums + begin * stride);
+                              scratch.scores, sums + begin * stride, sums + begin * stride);
     AttendChunk<Isa>(args, rows, chunk, scratch.decoded);
   }
 }
@@ -126,7 +128,9 @@ void AttendOneChunk(const AttentionArgs& args, int64_t chunk, float* sums) {
 template <class Isa>
 void MergeChunks(const AttentionArgs& args, float* sums) {
   const int64_t stride = QuerySums<Isa>::Stride(args.head_dim);
-  for (int64_t chunk = 1; chunk * kAttentionChunk < args.n_pos; ++chunk) {
+  const int64_t first = Sight<Isa>(args, 0).FirstChunk();
+  sums += first * args.n_heads * stride;
+  for (int64_t chunk = 1; (first + chunk) * kAttentionChunk < args.n_pos; ++chunk) {
     for (int64_t i = 0; i < args.n_heads; ++i) {
       Merge<Isa>(sums + i * stride, sums + (chunk * args.n_heads + i) * stride, args.head_dim);
     }

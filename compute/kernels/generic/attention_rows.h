@@ -19,6 +19,17 @@ struct QuerySums {
   static int64_t Stride(int64_t head_dim) { return Padded(head_dim) + kLanes; }
 };
 
+// The positions that a token sees.
+template <class Isa>
+struct Sight {
+  int64_t begin, end;
+
+  Sight(const AttentionArgs& args, int64_t token) : begin(0), end(args.n_pos + token) {
+    if (args.window > 0 && args.window < end) begin = end - args.window;
+  }
+  int64_t FirstChunk() const { return begin / kAttentionChunk; }
+};
+
 // What a thread needs for kAttentionRows of them.
 template <class Isa>
 struct AttentionScratch {
@@ -51,30 +62,41 @@ struct ChunkRows {
   const float* q[kAttentionRows];
   float* scores[kAttentionRows];  // [kAttentionChunk], then weights
   float* sums[kAttentionRows];
-  int64_t seen[kAttentionRows];  // positions of the chunk, ascending from row to row
+  // Positions of the chunk that the row sees: both ascending from row to row.
+  int64_t from[kAttentionRows];
+  int64_t seen[kAttentionRows];  // behind the last
+  bool later[kAttentionRows];    // it saw some of an earlier chunk
   int64_t head_dim = 0;
 
   // Those of rows [begin, begin + count), `count` at most kAttentionRows, that see some position of
-  // the chunk. The i-th of all has its sums at `all_sums` + i strides.
+  // the chunk. The i-th of all has its sums at `first_sums` + i strides, or, if it has seen some of
+  // an earlier chunk, at `more_sums`.
   ChunkRows(const AttentionArgs& args, int64_t begin, int64_t count, int64_t chunk, float* at,
-            float* all_sums)
+            float* first_sums, float* more_sums)
       : head_dim(args.head_dim) {
+    const int64_t origin = chunk * kAttentionChunk;
     for (int64_t i = begin; i < begin + count; ++i) {
       const int64_t token = i / args.n_heads;
-      const int64_t left = args.n_pos + token - chunk * kAttentionChunk;
-      if (left <= 0) continue;
+      const Sight<Isa> sight(args, token);
+      if (sight.end <= origin || sight.begin >= origin + kAttentionChunk) continue;
       q[n] = args.q + token * args.token_stride + i % args.n_heads * head_dim;
       scores[n] = at + n * AttentionScratch<Isa>::kScoreStride;
-      sums[n] = all_sums + (i - begin) * QuerySums<Isa>::Stride(head_dim);
+      later[n] = chunk > sight.FirstChunk();
+      sums[n] =
+          (later[n] ? more_sums : first_sums) + (i - begin) * QuerySums<Isa>::Stride(head_dim);
+      from[n] = later[n] ? 0 : sight.begin - origin;
+      const int64_t left = sight.end - origin;
       seen[n] = left < kAttentionChunk ? left : kAttentionChunk;
       ++n;
     }
   }
   // Of a strip that begins at `at`.
-  int64_t SeenOfStrip(int row, int64_t at) const {
-    const int64_t rest = seen[row] - at;
-    return rest < 0 ? 0 : rest < kStrip ? rest : kStrip;
-  }
+  int64_t FromOfStrip(int row, int64_t at) const { return InStrip(from[row] - at); }
+  int64_t SeenOfStrip(int row, int64_t at) const { return InStrip(seen[row] - at); }
+  int64_t FirstStrip() const { return from[0] / kStrip * kStrip; }
+
+ private:
+  static int64_t InStrip(int64_t i) { return i < 0 ? 0 : i < kStrip ? i : kStrip; }
 };
 
 }  // namespace llmrun::generic

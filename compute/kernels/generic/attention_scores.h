@@ -54,7 +54,7 @@ void ScoreStrip(const ChunkRows<Isa>& rows, int row, const std::byte* groups, in
   constexpr int V = Isa::QueryVectors(R);
   for (; row + R <= rows.n; row += R) {
     const int64_t end = (rows.SeenOfStrip(row + R - 1, at) + kLanes - 1) / kLanes;
-    int64_t g = 0;
+    int64_t g = rows.FromOfStrip(row, at) / kLanes;
     for (; g + V <= end; g += V) {
       ScoreTile<Isa, Elements, R, V>(rows, row, groups + g * group_bytes, group_bytes,
                                      at + g * kLanes);
@@ -91,7 +91,7 @@ void ScoreChunk(const ChunkRows<Isa>& rows, const std::byte* keys, float* decode
   constexpr int R = Isa::kQueryRows;
   const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
   const bool decode = rows.n > R && Elements::kBlockBytes != Floats::kBlockBytes;
-  for (int64_t at = 0; at < rows.seen[rows.n - 1]; at += kStrip) {
+  for (int64_t at = rows.FirstStrip(); at < rows.seen[rows.n - 1]; at += kStrip) {
     const std::byte* groups = keys + at * row_bytes;
     if (!decode) {
       ScoreStrip<Isa, Elements, R>(rows, 0, groups, kLanes * row_bytes, at);

@@ -62,11 +62,20 @@ template <class Isa, class Elements, int R>
 void SumStrip(const ChunkRows<Isa>& rows, int row, const std::byte* values, int64_t at) {
   const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
   for (; row + R <= rows.n; row += R) {
-    const int64_t common = rows.SeenOfStrip(row, at);
-    SumVectors<Isa, Elements, R>(rows, row, values, at, common);
+    // What all of them see: the last one from where, the first one up to where.
+    const int64_t begin = rows.FromOfStrip(row + R - 1, at);
+    const int64_t end = rows.SeenOfStrip(row, at);
+    const auto alone = [&](int r, int64_t first, int64_t last) {
+      SumVectors<Isa, Elements, 1>(rows, row + r, values + first * row_bytes, at + first,
+                                   last - first);
+    };
+    for (int r = 0; r < R; ++r) {
+      const int64_t last = rows.SeenOfStrip(row + r, at);
+      alone(r, rows.FromOfStrip(row + r, at), begin < last ? begin : last);
+    }
+    SumVectors<Isa, Elements, R>(rows, row, values + begin * row_bytes, at + begin, end - begin);
     for (int r = 1; r < R; ++r) {
-      SumVectors<Isa, Elements, 1>(rows, row + r, values + common * row_bytes, at + common,
-                                   rows.SeenOfStrip(row + r, at) - common);
+      alone(r, begin < end ? end : begin, rows.SeenOfStrip(row + r, at));
     }
   }
   if constexpr (R > 1) SumStrip<Isa, Elements, R / 2>(rows, row, values, at);
@@ -91,7 +100,7 @@ void SumChunk(const ChunkRows<Isa>& rows, const std::byte* values, float* decode
   constexpr int R = Isa::kQueryRows;
   const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
   const bool decode = rows.n > R && Elements::kBlockBytes != Floats::kBlockBytes;
-  for (int64_t at = 0; at < rows.seen[rows.n - 1]; at += kStrip) {
+  for (int64_t at = rows.FirstStrip(); at < rows.seen[rows.n - 1]; at += kStrip) {
     const std::byte* strip = values + at * row_bytes;
     if (!decode) {
       SumStrip<Isa, Elements, R>(rows, 0, strip, at);

@@ -11,3 +11,55 @@
 #include "compute/kernels/generic/format_super.h"
 #include "compute/kernels/generic/format_super16.h"
 #include "compute/kernels/generic/format_ternary.h"
+#include "memory/dtype.h"
+
+namespace llmrun::generic {
+
+// kHeadBytes stand before each row; kScalesRows: a scale multiplies the results of each row.
+template <class Format, int kHeadBytes = 0, bool kScalesRows = false>
+struct OfType {};
+
+// function(OfType<...>()), or false for a type that is not quantized.
+template <class Isa, class Function>
+bool WithFormat(DType type, Function function) {
+  switch (type) {
+    case DType::kQ8_0:
+      return function(OfType<Q8_0<Isa>>());
+    case DType::kQ4_0:
+      return function(OfType<Q4_0<Isa>>());
+    case DType::kQ4_1:
+      return function(OfType<Q4_1<Isa>>());
+    case DType::kQ5_0:
+      return function(OfType<Q5_0<Isa>>());
+    case DType::kQ5_1:
+      return function(OfType<Q5_1<Isa>>());
+    case DType::kIQ4_NL:
+      return function(OfType<IQ4_NL<Isa>>());
+    case DType::kMXFP4:
+      return function(OfType<MXFP4<Isa>>());
+    case DType::kQ2_K:
+      return function(OfType<Q2_K<Isa>>());
+    case DType::kQ3_K:
+      return function(OfType<Q3_K<Isa>>());
+    case DType::kQ4_K:
+      return function(OfType<Q4_K<Isa>>());
+    case DType::kQ5_K:
+      return function(OfType<Q5_K<Isa>>());
+    case DType::kQ6_K:
+      return function(OfType<Q6_K<Isa>>());
+    case DType::kIQ4_XS:
+      return function(OfType<IQ4_XS<Isa>>());
+    case DType::kTQ1_0:
+      return function(OfType<TQ1_0<Isa>>());
+    case DType::kTQ2_0:
+      return function(OfType<TQ2_0<Isa>>());
+    case DType::kIQ2_BN:
+      return function(OfType<IQ2_BN<Isa>, 4, true>());
+    case DType::kI2_S:
+      return function(OfType<I2_S<Isa>, 0, true>());
+    default:
+      return false;
+  }
+}
+
+}  // namespace llmrun::generic

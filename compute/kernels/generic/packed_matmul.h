@@ -14,7 +14,6 @@ template <class Isa, class Format>
 struct PackedMatmul {
   using F = typename Isa::F;
   using Panels = PackedPanels<Isa, Format>;
-  using Product = StripProduct<Isa, Format>;
 
   static void Run(const MatmulArgs& args) {
     MatmulArgs whole = args;
@@ -64,8 +63,8 @@ struct PackedMatmul {
         static_cast<int>(rest < kSectionCols ? rest : kSectionCols) / BlockOf<Format>::kCols;
     section->x = {args.xq.q + col, args.n_cols, args.xq.scale + col / kQuantBlock,
                   args.n_cols / kQuantBlock};
-    Product::Sums(args.xq.sums + col / kSumBlock, section->x,
-                  section->blocks * (BlockOf<Format>::kCols / kQuantBlock), &section->sums);
+    SumsOfTokens<Isa, Format>::Put(args.xq.sums + col / kSumBlock, section->x, section->blocks, 1,
+                                   &section->sums);
   }
   static void OnePanel(const MatmulArgs& args, int64_t row, int64_t col, int64_t end,
                        const Section* sections) {

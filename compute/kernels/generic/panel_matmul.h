@@ -14,7 +14,7 @@ namespace llmrun::generic {
 template <class Isa, class Format>
 struct PanelMatmul {
   using Unpack = StripUnpack<Isa, Format>;
-  using Product = StripProduct<Isa, Format>;
+  using Product = typename ProductOf<Isa, Format>::Type;
   using Block = BlockOf<Format>;
   using Raw = RawPanels<Isa, Format>;
 

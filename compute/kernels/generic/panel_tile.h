@@ -15,25 +15,10 @@
 
 #include "compute/kernels.h"
 #include "compute/kernels/generic/panel.h"
+#include "compute/kernels/generic/token_sums.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::generic {
-
-// Activations of T tokens at the first column of a section.
-struct TokenSource {
-  const int8_t* q;
-  int64_t q_stride;
-  const float* scale;  // of blocks
-  int64_t scale_stride;
-};
-
-// What follows from the activations of a section alone, for the tokens of a tile.
-template <class Format, int T>
-struct TokenSums {
-  static constexpr int kSubs = kSectionCols / Format::kSubCols;
-  alignas(64) int32_t start[T][kSubs];                    // -offset x sum
-  alignas(64) float sum[Format::kHasMin ? T : 1][kSubs];  // scale x sum
-};
 
 template <class Isa, class Format, int P, int T>
 struct PanelTile {
