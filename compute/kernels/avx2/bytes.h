@@ -51,12 +51,16 @@ struct Bytes : Floats {
   LLMRUN_INLINE static B SixteenBits(B x) {
     const __m256i from = _mm256_broadcastsi128_si256(
         _mm_set_epi64x(0x0101010101010101 * (2 * half + 1), 0x0101010101010101 * (2 * half)));
-    const __m256i bits = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
-    const auto sixteen = [&](__m256i v) {
-      const __m256i bit = _mm256_and_si256(_mm256_shuffle_epi8(v, from), bits);
-      return _mm256_and_si256(_mm256_cmpeq_epi8(bit, bits), _mm256_set1_epi8(16));
-    };
-    return {sixteen(x.low), sixteen(x.high)};
+    return BitsOf(x, from, _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201)));
+  }
+  template <int kFirst>
+  LLMRUN_INLINE static B FourBits(B x) {
+    constexpr uint32_t kByte = 0x01010101U * (kFirst / 8);
+    const auto from = [](uint32_t byte) { return static_cast<int>(byte + kByte); };
+    return BitsOf(x,
+                  _mm256_broadcastsi128_si256(
+                      _mm_set_epi32(from(0x0C0C0C0C), from(0x08080808), from(0x04040404), from(0))),
+                  _mm256_set1_epi32(static_cast<int>(0x08040201U << kFirst % 8)));
   }
   LLMRUN_INLINE static B PowersOfThree(B x) {
     const B three = AddBytes(x, AddBytes(x, x));
@@ -89,6 +93,7 @@ struct Bytes : Floats {
     return {_mm256_load_si256(reinterpret_cast<const __m256i*>(at)),
             _mm256_load_si256(reinterpret_cast<const __m256i*>(at) + 1)};
   }
+  LLMRUN_INLINE static B Held(B x) { return x; }
   LLMRUN_INLINE static B SpreadFour(const int8_t* at) {
     const __m256i four = _mm256_set1_epi32(Word(reinterpret_cast<const std::byte*>(at)));
     return {four, four};
@@ -121,6 +126,16 @@ struct Bytes : Floats {
     dwords[1] = _mm256_unpackhi_epi64(low01, low23);
     dwords[2] = _mm256_unpacklo_epi64(high01, high23);
     dwords[3] = _mm256_unpackhi_epi64(high01, high23);
+  }
+
+ private:
+  // In each byte 16 or 0: whether the byte that `from` takes has its bit of `bits`.
+  LLMRUN_INLINE static B BitsOf(B x, __m256i from, __m256i bits) {
+    const auto sixteen = [&](__m256i v) {
+      const __m256i bit = _mm256_and_si256(_mm256_shuffle_epi8(v, from), bits);
+      return _mm256_and_si256(_mm256_cmpeq_epi8(bit, bits), _mm256_set1_epi8(16));
+    };
+    return {sixteen(x.low), sixteen(x.high)};
   }
 };
 

@@ -49,6 +49,16 @@ struct Bytes : Floats {
     const __m512i bits = _mm512_set1_epi64(static_cast<int64_t>(0x8040201008040201));
     return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(bytes, bits), _mm512_set1_epi8(16));
   }
+  template <int kFirst>
+  LLMRUN_INLINE static B FourBits(B x) {
+    constexpr uint32_t kByte = 0x01010101U * (kFirst / 8);
+    const auto from = [](uint32_t byte) { return static_cast<int>(byte + kByte); };
+    const __m512i bytes =
+        _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(_mm_set_epi32(
+                                   from(0x0C0C0C0C), from(0x08080808), from(0x04040404), from(0))));
+    const __m512i bits = _mm512_set1_epi32(static_cast<int>(0x08040201U << kFirst % 8));
+    return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(bytes, bits), _mm512_set1_epi8(16));
+  }
   LLMRUN_INLINE static B PowersOfThree(B x) {
     const __m512i three = AddBytes(x, AddBytes(x, x));
     const __m512i nine = AddBytes(three, AddBytes(three, three));
@@ -78,6 +88,12 @@ struct Bytes : Floats {
   }
   LLMRUN_INLINE static void StoreGroup(std::byte* at, B x) { _mm512_store_si512(at, x); }
   LLMRUN_INLINE static B LoadGroup(const std::byte* at) { return _mm512_load_si512(at); }
+  // GCC would have every shift of x read it again, and each such read is two where x crosses a
+  // line.
+  LLMRUN_INLINE static B Held(B x) {
+    asm("" : "+v"(x));
+    return x;
+  }
   LLMRUN_INLINE static B SpreadFour(const int8_t* at) {
     return _mm512_set1_epi32(Word(reinterpret_cast<const std::byte*>(at)));
   }

@@ -69,11 +69,24 @@ struct PackedTile {
       if (piece % kPieces == 0) {
         dot = kHasStart ? Isa::SpreadInt(&token.start[0][i * Block::kSubs + sub]) : Isa::ZeroInts();
       }
-      LLMRUN_UNROLL for (int g = 0; g < 4; ++g) {
-        dot = Isa::template AddDot<Format::kOffset>(dot, groups.v[g],
-                                                    Isa::SpreadFour(from + g * kGroupCols));
+      constexpr int kChain = Isa::template Chain<Format::kMost>(4);
+      LLMRUN_UNROLL for (int g = 0; g < 4; g += kChain) {
+        dot = AddProducts<kChain>(dot, groups.v + g, from + g * kGroupCols);
       }
     });
+  }
+  // Of n groups of weights.
+  template <int n>
+  LLMRUN_INLINE static I AddProducts(I dot, const typename Isa::B* w, const int8_t* from) {
+    if constexpr (n == 1) {
+      return Isa::template AddDot<Format::kOffset>(dot, w[0], Isa::SpreadFour(from));
+    } else {
+      auto sum = Isa::ShortDot(w[0], Isa::SpreadFour(from));
+      LLMRUN_UNROLL for (int g = 1; g < n; ++g) {
+        sum = Isa::AddShorts(sum, Isa::ShortDot(w[g], Isa::SpreadFour(from + g * kGroupCols)));
+      }
+      return Isa::AddPairsOfShorts(dot, sum);
+    }
   }
   // The lines of a block, some at each of its pieces.
   LLMRUN_INLINE static void Prefetch(const std::byte* block, int piece) {

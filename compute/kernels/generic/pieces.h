@@ -59,8 +59,9 @@ struct RowLanes {
   // Of 32 bits, what those of half the columns are, as 16 or 0.
   template <int half>
   LLMRUN_INLINE static Pieces Fifth(B bits) {
-    return {FourBits<half * 16>(bits), FourBits<half * 16 + 4>(bits), FourBits<half * 16 + 8>(bits),
-            FourBits<half * 16 + 12>(bits)};
+    return {Isa::template FourBits<half * 16>(bits), Isa::template FourBits<half * 16 + 4>(bits),
+            Isa::template FourBits<half * 16 + 8>(bits),
+            Isa::template FourBits<half * 16 + 12>(bits)};
   }
   // Four bytes times 1, 3, 9 and 27, as 16.
   LLMRUN_INLINE static Pieces Powers(B four) {
@@ -70,15 +71,6 @@ struct RowLanes {
       r.v[i] = Isa::AddBytes(r.v[i - 1], Isa::AddBytes(r.v[i - 1], r.v[i - 1]));
     }
     return r;
-  }
-
- private:
-  // A bit goes to the byte of its number: no two of the products below meet.
-  template <int kFirst>
-  LLMRUN_INLINE static B FourBits(B bits) {
-    const auto four = Isa::template Field<kFirst, 4>(bits);
-    const B spread = Isa::AsBytes(Isa::MulInts(four, Isa::SetInt(1 | 1 << 7 | 1 << 14 | 1 << 21)));
-    return Isa::template ShiftLeft<4>(Isa::AndBytes(spread, Isa::SetBytes(1)));
   }
 };
 
@@ -137,7 +129,7 @@ struct PackedRows : RowLanes<Isa> {
   }
   LLMRUN_INLINE typename Isa::I Bytes(int offset) const { return Isa::WidenBytes(Rows(offset)); }
   LLMRUN_INLINE B Bits(int offset) const {
-    return Isa::LoadBytes(reinterpret_cast<const int8_t*>(Rows(offset)));
+    return Isa::Held(Isa::LoadBytes(reinterpret_cast<const int8_t*>(Rows(offset))));
   }
   LLMRUN_INLINE Pieces FourPowers(int offset) const { return RowLanes<Isa>::Powers(Bits(offset)); }
 

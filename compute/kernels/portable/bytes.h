@@ -54,6 +54,12 @@ struct Bytes : Floats {
       return (byte >> i % 8 & 1) * 16;
     });
   }
+  // In each four bytes: bits kFirst.. of the 32 there, as bytes 16 or 0.
+  template <int kFirst>
+  static B FourBits(const B& x) {
+    return EachByte(
+        [&](int i) { return (x.v[i / 4 * 4 + kFirst / 8] >> (kFirst % 8 + i % 4) & 1) * 16; });
+  }
   // In each 16 bytes: four times 1, four times 3, 9 and 27.
   static B PowersOfThree(const B& x) {
     constexpr int kPowers[4] = {1, 3, 9, 27};
@@ -79,6 +85,8 @@ struct Bytes : Floats {
     std::memcpy(r.v, at, sizeof r.v);
     return r;
   }
+  // x, in a register: it is not to be read from memory again for each use.
+  static const B& Held(const B& x) { return x; }
   static B SpreadFour(const int8_t* at) {
     return EachByte([&](int i) { return at[i % 4]; });
   }
