@@ -169,33 +169,51 @@ void ForwardMember::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips
   });
 }
 
+void ForwardMember::Activate(int64_t at, int64_t n, bool quantize) const {
+  float* gate = scratch_.gate + at;
+  switch (config_.activation) {
+    case Activation::kSilu:
+      kernels_.silu_mul(gate, scratch_.up + at, n);
+      break;
+    case Activation::kSquaredRelu:
+      kernels_.relu2_mul(gate, scratch_.up + at, n);
+      break;
+  }
+  if (!quantize) return;
+  const QuantizedBuffer out = scratch_.activation.From(at);
+  kernels_.quantize_rows(gate, 1, n, out.q, out.scale, out.sums);
+}
+
 void ForwardMember::FeedForward(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
   const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
-  const int64_t d_ff = config_.d_ff;
   Prepared input = Prepare(batch_plans_.prepare,
                            {.x = scratch_.x,
                             .n_tokens = n_,
                             .n_cols = config_.d_model,
                             .norm = layer.ffn_norm,
                             .quantize = layer.gate.quantized_input || layer.up.quantized_input});
-  // The same rows of gate and up, so that their product, and its int8 form, are of the same step.
+  // The same rows of gate and up, so that their product, and its int8 form, are of the same step;
+  // unless all of a row is normalized before.
+  const bool normalizes = layer.ffn_sub_norm != nullptr;
+  const bool quantize = layer.down.quantized_input && !normalizes;
   const auto work = [&](size_t, Range rows) {
     Multiply(layer.gate, input.Get(), rows, scratch_.gate);
     Multiply(layer.up, input.Get(), rows, scratch_.up);
-    for (int64_t t = 0; t < n_; ++t) {
-      const int64_t at = t * d_ff + rows.begin;
-      kernels_.silu_mul(scratch_.gate + at, scratch_.up + at, rows.size());
-      if (layer.down.quantized_input) {
-        const QuantizedBuffer out = scratch_.activation.From(at);
-        kernels_.quantize_rows(scratch_.gate + at, 1, rows.size(), out.q, out.scale, out.sums);
-      }
-    }
+    for (int64_t t = 0; t < n_; ++t) Activate(t * config_.d_ff + rows.begin, rows.size(), quantize);
   };
   Step(plans.gate, [&](Range piece) { strips.gate.ForEach(piece, work); });
-  MultiplyAndAdd(plans.down, strips.down, layer.down,
-                 {*this, {}, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});
+  const Wish wish{.x = scratch_.gate,
+                  .n_tokens = n_,
+                  .n_cols = config_.d_ff,
+                  .norm = layer.ffn_sub_norm,
+                  .quantize = layer.down.quantized_input};
+  MultiplyAndAdd(
+      plans.down, strips.down, layer.down,
+      normalizes
+          ? Prepare(batch_plans_.prepare, wish)
+          : Prepared{*this, {}, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});
 }
 
 void ForwardMember::Logits() {

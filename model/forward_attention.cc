@@ -52,6 +52,7 @@ void ForwardMember::Attention(int64_t layer_index) {
   const Wish wish{.x = scratch_.attention,
                   .n_tokens = n_,
                   .n_cols = config_.q_dim(),
+                  .norm = layer.attn_sub_norm,
                   .quantize = layer.attn_output.quantized_input};
   MultiplyAndAdd(
       plans.attn_output, strips.attn_output, layer.attn_output,

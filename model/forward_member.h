@@ -104,9 +104,11 @@ class ForwardMember {
   uint64_t StoredTarget(int64_t layer_index) const {
     return static_cast<uint64_t>((layer_index + 1) * n_);
   }
-  // Attention gives its rows as int8 too, unless a block would lie in two heads.
+  // Attention gives its rows as int8 too, unless a block would lie in two heads or all of a row is
+  // normalized before.
   bool QuantizesHeads(const LlamaLayer& layer) const {
-    return layer.attn_output.quantized_input && config_.head_dim % kQuantBlock == 0;
+    return layer.attn_output.quantized_input && layer.attn_sub_norm == nullptr &&
+           config_.head_dim % kQuantBlock == 0;
   }
 
   // The input of a product: rows of x, normalized if `norm` is given, as int8 if `quantize`.
@@ -135,6 +137,8 @@ class ForwardMember {
   // `plan`: of wish.n_tokens.
   Prepared Prepare(const StepPlan& plan, const Wish& wish);
   ForwardInput PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
+  // gate = activation(gate) * up, of n elements from `at` on; as int8 too, if `quantize`.
+  void Activate(int64_t at, int64_t n, bool quantize) const;
 
   void Multiply(const WeightMatrix& matrix, const ForwardInput& input, Range rows,
                 float* out) const;

@@ -18,6 +18,10 @@ Result<LlamaLayer> BindLayer(const ModelConfig& config, int64_t number, TensorBi
   ASSIGN_OR_RETURN(layer.gate, binder.Matrix(name("ffn_gate"), config.d_ff, d));
   ASSIGN_OR_RETURN(layer.up, binder.Matrix(name("ffn_up"), config.d_ff, d));
   ASSIGN_OR_RETURN(layer.down, binder.Matrix(name("ffn_down"), d, config.d_ff));
+  if (config.sub_norms) {
+    ASSIGN_OR_RETURN(layer.attn_sub_norm, binder.Vector(name("attn_sub_norm"), config.q_dim()));
+    ASSIGN_OR_RETURN(layer.ffn_sub_norm, binder.Vector(name("ffn_sub_norm"), config.d_ff));
+  }
   // Inverse frequencies that early converters exported; rope.freq_base says the same.
   binder.Ignore(name("attn_rot_embd"));
   return layer;

@@ -38,15 +38,17 @@ struct WeightMatrix {
 };
 
 struct LlamaLayer {
-  const float* attn_norm = nullptr;  // [d_model]
-  WeightMatrix q;                    // [q_dim][d_model]
-  WeightMatrix k;                    // [kv_dim][d_model]
-  WeightMatrix v;                    // [kv_dim][d_model]
-  WeightMatrix attn_output;          // [d_model][q_dim]
-  const float* ffn_norm = nullptr;   // [d_model]
-  WeightMatrix gate;                 // [d_ff][d_model]
-  WeightMatrix up;                   // [d_ff][d_model]
-  WeightMatrix down;                 // [d_model][d_ff]
+  const float* attn_norm = nullptr;      // [d_model]
+  WeightMatrix q;                        // [q_dim][d_model]
+  WeightMatrix k;                        // [kv_dim][d_model]
+  WeightMatrix v;                        // [kv_dim][d_model]
+  const float* attn_sub_norm = nullptr;  // [q_dim]; null: none
+  WeightMatrix attn_output;              // [d_model][q_dim]
+  const float* ffn_norm = nullptr;       // [d_model]
+  WeightMatrix gate;                     // [d_ff][d_model]
+  WeightMatrix up;                       // [d_ff][d_model]
+  const float* ffn_sub_norm = nullptr;   // [d_ff]; null: none
+  WeightMatrix down;                     // [d_model][d_ff]
 };
 
 struct LlamaWeights {

@@ -132,22 +132,28 @@ Status CheckLastLayer(const TensorIndex& index, const ConfigReader& reader,
 
 }  // namespace
 
-std::vector<std::string> SupportedArchitectures() { return {"llama"}; }
+std::vector<std::string> SupportedArchitectures() {
+  std::vector<std::string> names;
+  for (const Architecture& architecture : Architectures()) names.emplace_back(architecture.name);
+  return names;
+}
 
 Result<ModelConfig> ReadModelConfig(const TensorIndex& index) {
   const Metadata& metadata = index.metadata();
   ModelConfig config;
-  ASSIGN_OR_RETURN(const std::string_view architecture, metadata.GetString("general.architecture"));
-  config.architecture = architecture;
-  const std::vector<std::string> supported = SupportedArchitectures();
-  if (std::ranges::find(supported, config.architecture) == supported.end()) {
+  ASSIGN_OR_RETURN(const std::string_view name, metadata.GetString("general.architecture"));
+  const auto architecture = std::ranges::find(Architectures(), name, &Architecture::name);
+  if (architecture == Architectures().end()) {
     return MakeError(ErrorCode::kUnavailable,
                      "{}: architecture {} is not supported; those that run: {}", metadata.label(),
-                     Quoted(config.architecture), fmt::join(supported, ", "));
+                     Quoted(name), fmt::join(SupportedArchitectures(), ", "));
   }
+  config.architecture = name;
+  config.rope_interleaved = architecture->rope_interleaved;
+  config.sub_norms = architecture->sub_norms;
+  config.activation = architecture->activation;
   if (metadata.Find("general.name") != nullptr) {
-    ASSIGN_OR_RETURN(const std::string_view name, metadata.GetString("general.name"));
-    config.name = name;
+    ASSIGN_OR_RETURN(config.name, metadata.GetString("general.name"));
   }
   const ConfigReader reader(metadata, config.architecture);
   RETURN_IF_ERROR(ReadSizes(reader, &config));

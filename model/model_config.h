@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "loader/index/tensor_index.h"
+#include "model/architecture.h"
 
 namespace llmrun {
 
@@ -28,7 +29,7 @@ inline constexpr uint64_t kMaxVocab = 1 << 22;
 inline constexpr uint64_t kMaxContext = 1 << 27;
 
 struct ModelConfig {
-  std::string architecture;  // "llama"
+  std::string architecture;  // "llama", ...: see Architectures()
   std::string name;          // general.name, may be empty
   int64_t n_layers = 0;
   int64_t d_model = 0;
@@ -41,8 +42,11 @@ struct ModelConfig {
   int64_t n_ctx_train = 0;
   float norm_eps = 1e-5F;
   double rope_base = 10000.0;
-  double rope_scale = 1.0;       // linear scaling: positions are multiplied by this
-  bool rope_interleaved = true;  // pairs (2i, 2i+1), as arch llama stores its weights
+  double rope_scale = 1.0;  // linear scaling: positions are multiplied by this
+  // As the architecture has it.
+  bool rope_interleaved = true;
+  bool sub_norms = false;
+  Activation activation = Activation::kSilu;
 
   int64_t q_dim() const { return n_heads * head_dim; }
   int64_t kv_dim() const { return n_kv_heads * head_dim; }

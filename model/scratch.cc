@@ -43,8 +43,10 @@ ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver
   arrays.embd = carver.Take<std::byte>(n * static_cast<int64_t>(shape.embd_row_bytes));
   arrays.x = carver.Take<float>(n * config.d_model);
   arrays.delta = carver.Take<float>(n * config.d_model);
-  arrays.normed = carver.Take<float>(rows * config.d_model);
-  arrays.input = carver.TakeQuantized(rows * std::max(config.d_model, config.q_dim()));
+  int64_t normed = config.d_model;
+  if (config.sub_norms) normed = std::max({normed, config.q_dim(), config.d_ff});
+  arrays.normed = carver.Take<float>(rows * normed);
+  arrays.input = carver.TakeQuantized(rows * std::max(normed, config.q_dim()));
   arrays.q = carver.Take<float>(n * config.q_dim());
   arrays.k = carver.Take<float>(n * config.kv_dim());
   arrays.v = carver.Take<float>(n * config.kv_dim());

@@ -42,11 +42,11 @@ struct ScratchArrays {
   float* x = nullptr;         // [n_batch][d_model] the residual stream
   float* delta = nullptr;     // [n_batch][d_model] what a block adds to it
   // Inputs of a matrix, one row a token; a batch of one token has one row a member instead.
-  float* normed = nullptr;     // [max(n_batch, members)][d_model]
-  QuantizedBuffer input;       // [max(n_batch, members)][max(d_model, q_dim)]
-  float* q = nullptr;          // [n_batch][q_dim]
-  float* k = nullptr;          // [n_batch][kv_dim]
-  float* v = nullptr;          // [n_batch][kv_dim]
+  float* normed = nullptr;  // [max(n_batch, members)][longest row that is normalized]
+  QuantizedBuffer input;    // [max(n_batch, members)][max(d_model, q_dim), or longer if normed is]
+  float* q = nullptr;       // [n_batch][q_dim]
+  float* k = nullptr;       // [n_batch][kv_dim]
+  float* v = nullptr;       // [n_batch][kv_dim]
   float* attention = nullptr;  // [n_batch][q_dim]
   float* gate = nullptr;       // [n_batch][d_ff]
   float* up = nullptr;         // [n_batch][d_ff]

@@ -47,6 +47,12 @@ struct Header {
     Set("tokenizer.ggml.tokens", MetaType::kArray,
         MetaArray{MetaType::kString, std::vector<std::string>(count, "x")});
   }
+  void SetArchitecture(const std::string& name) {
+    SetString("general.architecture", name);
+    for (MetaEntry& entry : entries) {
+      if (entry.key.starts_with("llama.")) entry.key.replace(0, 5, name);
+    }
+  }
   void Remove(const std::string& key) {
     std::erase_if(entries, [&](const MetaEntry& entry) { return entry.key == key; });
   }
@@ -120,6 +126,23 @@ TEST(ModelConfig, ReadsWhatIsSaid) {
   EXPECT_EQ(config->rope_scale, 0.25);
 }
 
+TEST(ModelConfig, KnowsHowArchitecturesDiffer) {
+  const ModelConfig llama = Header().Read().value();
+  EXPECT_FALSE(llama.sub_norms);
+  EXPECT_EQ(llama.activation, Activation::kSilu);
+  for (const char* name : {"bitnet", "bitnet-b1.58"}) {
+    Header header;
+    header.SetArchitecture(name);
+    const Result<ModelConfig> config = header.Read();
+    ASSERT_TRUE(config) << config.error().OneLine();
+    EXPECT_EQ(config->architecture, name);
+    EXPECT_EQ(config->d_ff, 128);
+    EXPECT_FALSE(config->rope_interleaved);
+    EXPECT_TRUE(config->sub_norms);
+    EXPECT_EQ(config->activation == Activation::kSquaredRelu, config->architecture != "bitnet");
+  }
+}
+
 TEST(ModelConfig, AcceptsEqualValuesOfAllLayersAsArray) {
   Header header;
   header.SetArray("llama.attention.head_count", {4, 4});
@@ -176,7 +199,7 @@ const BadHeader kBadHeaders[] = {
     {"UnknownArchitecture",
      [](Header& h) { h.SetString("general.architecture", "mamba"); },
      kNo,
-     {"'mamba'", "those that run: llama"}},
+     {"'mamba'", "those that run: llama, bitnet, bitnet-b1.58"}},
     {"HostileArchitecture",
      [](Header& h) { h.SetString("general.architecture", "a\x1b[2J\n"); },
      kNo,
