@@ -40,7 +40,7 @@ void ForwardMember::Run() {
   for (int64_t i = 0; i < n_layers; ++i) {
     const double begin_s = TraceNow();
     Attention(i);
-    FeedForward(i);
+    config_.has_experts() ? FeedExperts(i) : FeedForward(i);
     if (Traces()) parts_.trace->Add("compute", fmt::format("layer {}", i), begin_s);
     // After the last layer comes the group of the output, for those who need it.
     const bool wants_next = i + 1 < n_layers || batch_.n_logits > 0;
@@ -127,28 +127,32 @@ ForwardInput ForwardMember::PrepareRows(const Wish& wish, Range tokens, int64_t 
   return {wish.n_tokens, x, rows.Rows()};
 }
 
-void ForwardMember::Multiply(const WeightMatrix& matrix, const ForwardInput& input, Range rows,
-                             float* out) const {
+void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
+                                  const ForwardInput& input, Range rows, float* out) const {
   const std::span<const TensorPiece> pieces =
       matrix.mirrored() ? std::span(&Nearest(matrix.pieces, node_), 1) : matrix.pieces;
   for (const TensorPiece& piece : pieces) {
     const auto first = static_cast<int64_t>(piece.row_begin);
     const auto all_rows = static_cast<int64_t>(piece.view.rows());
-    const Range here{std::max(rows.begin - first, int64_t{0}),
-                     std::min(rows.end - first, all_rows)};
+    // Where the block begins in this piece; whole panels stand before it (model/weight_packing.cc).
+    const int64_t begin = std::max(block.begin, first);
+    const Range here{std::max(block.begin + rows.begin, begin) - begin,
+                     std::min({block.begin + rows.end, block.end, first + all_rows}) - begin};
     if (here.empty()) continue;
+    const auto before = static_cast<uint64_t>(begin - first);
+    const int64_t packed_rows = matrix.packed ? PackedRowsOf(all_rows) - (begin - first) : 0;
     const bool done = kernels_.matmul({.dtype = matrix.dtype,
-                                       .weights = piece.view.data,
+                                       .weights = piece.view.data + before * matrix.row_bytes,
                                        .row_bytes = matrix.row_bytes,
-                                       .packed_rows = matrix.packed ? PackedRowsOf(all_rows) : 0,
+                                       .packed_rows = packed_rows,
                                        .n_cols = matrix.cols,
                                        .row_begin = here.begin,
                                        .row_end = here.end,
                                        .n_tokens = input.n_tokens,
                                        .x = input.x,
                                        .xq = input.xq,
-                                       .out = out + first,
-                                       .out_stride = matrix.rows,
+                                       .out = out + (begin - block.begin),
+                                       .out_stride = block.size(),
                                        .tensor_scale = ScaleOf(matrix, pieces.back())});
     CHECK(done);  // binding checked type and shape
   }

@@ -22,13 +22,45 @@ Status ReadSizes(const ConfigReader& reader, ModelConfig* config) {
   // Below 1e-30 the float32 sum under the root could vanish for a row of zeros.
   ASSIGN_OR_RETURN(const double eps, reader.Float("attention.layer_norm_rms_epsilon", 1e-30, 1));
   config->norm_eps = static_cast<float>(eps);
-  ASSIGN_OR_RETURN(const int64_t n_experts, reader.UintOr("expert_count", 0, {0, UINT32_MAX}));
-  if (n_experts > 0) {
+  return {};
+}
+
+// What a mixture may say of its router beside the numbers: that it is as it is here.
+Status CheckRouter(const ConfigReader& reader) {
+  struct Known {
+    const char* key;
+    double value;
+  };
+  constexpr Known kKnown[] = {{"expert_shared_count", 0},
+                              {"expert_gating_func", 1},  // softmax
+                              {"expert_weights_scale", 1},
+                              {"expert_group_count", 1},
+                              {"leading_dense_block_count", 0}};
+  for (const auto& [key, value] : kKnown) {
+    ASSIGN_OR_RETURN(const double found, reader.FloatOr(key, value, -1e9, 1e9));
+    if (found != value) {
+      return reader.Fail(ErrorCode::kUnavailable, key,
+                         fmt::format("{:g} is not supported (only {:g} is)", found, value));
+    }
+  }
+  ASSIGN_OR_RETURN(const bool renormalized, reader.BoolOr("expert_weights_norm", true));
+  if (renormalized) return {};
+  return reader.Fail(ErrorCode::kUnavailable, "expert_weights_norm",
+                     "false is not supported (only true is)");
+}
+
+Status ReadExperts(const ConfigReader& reader, bool supported, ModelConfig* config) {
+  ASSIGN_OR_RETURN(const int64_t count, reader.UintOr("expert_count", 0, {0, UINT32_MAX}));
+  if (count == 0) return {};
+  if (!supported) {
     return reader.Fail(ErrorCode::kUnavailable, "expert_count",
                        fmt::format("mixture-of-experts {} ({} experts) is not supported",
-                                   config->architecture, n_experts));
+                                   config->architecture, count));
   }
-  return {};
+  ASSIGN_OR_RETURN(config->n_experts, reader.Uint("expert_count", {2, kMaxExperts}));
+  const uint64_t most_used = std::min(static_cast<uint64_t>(count), kMaxExpertsUsed);
+  ASSIGN_OR_RETURN(config->n_experts_used, reader.Uint("expert_used_count", {1, most_used}));
+  return CheckRouter(reader);
 }
 
 Status ReadHeads(const ConfigReader& reader, ModelConfig* config) {
@@ -157,6 +189,7 @@ Result<ModelConfig> ReadModelConfig(const TensorIndex& index) {
   }
   const ConfigReader reader(metadata, config.architecture);
   RETURN_IF_ERROR(ReadSizes(reader, &config));
+  RETURN_IF_ERROR(ReadExperts(reader, architecture->may_have_experts, &config));
   RETURN_IF_ERROR(ReadHeads(reader, &config));
   RETURN_IF_ERROR(ReadRope(reader, &config));
   RETURN_IF_ERROR(ReadVocab(index, &config));

@@ -2,10 +2,10 @@
 // tensors' shapes before anything is computed with them.
 //
 // Failure: kUnavailable for what this build cannot run, by name (an architecture, with the list of
-// those that run; a RoPE scaling; mixture of experts; sizes that differ by layer); kBadData for
-// missing keys, values outside the limits below, and sizes that disagree. Takes time proportional
-// to the number of layers only after the last layer is known to exist.
-// Threads: a value.
+// those that run; a RoPE scaling; a kind of mixture of experts; sizes that differ by layer);
+// kBadData for missing keys, values outside the limits below, and sizes that disagree. Takes time
+// proportional to the number of layers only after the last layer is known to exist. Threads: a
+// value.
 #pragma once
 
 #include <cstdint>
@@ -27,13 +27,17 @@ inline constexpr uint64_t kMaxHeads = 4096;
 inline constexpr uint64_t kMaxHeadDim = 1024;
 inline constexpr uint64_t kMaxVocab = 1 << 22;
 inline constexpr uint64_t kMaxContext = 1 << 27;
+inline constexpr uint64_t kMaxExperts = 256;
+inline constexpr uint64_t kMaxExpertsUsed = 64;
 
 struct ModelConfig {
   std::string architecture;  // "llama", ...: see Architectures()
   std::string name;          // general.name, may be empty
   int64_t n_layers = 0;
   int64_t d_model = 0;
-  int64_t d_ff = 0;
+  int64_t d_ff = 0;            // of each expert
+  int64_t n_experts = 0;       // 0: the feed-forward block is one for all tokens
+  int64_t n_experts_used = 0;  // by each token
   int64_t n_heads = 0;
   int64_t n_kv_heads = 0;  // divides n_heads
   int64_t head_dim = 0;
@@ -50,6 +54,7 @@ struct ModelConfig {
 
   int64_t q_dim() const { return n_heads * head_dim; }
   int64_t kv_dim() const { return n_kv_heads * head_dim; }
+  bool has_experts() const { return n_experts > 0; }
 };
 
 Result<ModelConfig> ReadModelConfig(const TensorIndex& index);

@@ -11,7 +11,8 @@
 namespace llmrun {
 
 struct PassCosts {
-  uint64_t weight_bytes = 0;  // of the matrices, each read once
+  // Of the matrices, each read once; of experts as many as the tokens can go to.
+  uint64_t weight_bytes = 0;
   // Multiply-adds of the matrices, by what they are made of.
   uint64_t int8_macs = 0;  // types that take quantized activations
   uint64_t f32_macs = 0;   // all others

@@ -126,6 +126,8 @@ constexpr OracleCase kCases[] = {
     {"quant/llama-i2_s", Precision::kQuantized},
     {"quant/llama-iq2_bn", Precision::kQuantized},
     {"arch/llama31-ropefreqs-f16", Precision::kHalf},
+    {"arch/mixtral-f16", Precision::kHalf},
+    {"arch/mixtral-q4_0", Precision::kQuantized},
     {"arch/bitnet-tq1_0", Precision::kQuantized},
     {"arch/bitnet-tq2_0", Precision::kQuantized},
     {"arch/bitnet-b1.58-i2_s", Precision::kQuantized},
