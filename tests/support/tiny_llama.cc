@@ -70,8 +70,8 @@ void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
   }
 
   Vocabulary v = MakeVocabulary(spec.n_vocab);
-  const auto add_array = [&](const char* key, MetaType type, MetaArrayData data) {
-    writer->Add(key, MetaType::kArray, MetaArray{type, std::move(data)});
+  const auto add_array = [&](const char* name, MetaType type, MetaArrayData data) {
+    writer->Add(name, MetaType::kArray, MetaArray{type, std::move(data)});
   };
   writer->AddString("tokenizer.ggml.model", "llama");
   add_array("tokenizer.ggml.tokens", MetaType::kString, std::move(v.tokens));
