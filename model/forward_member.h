@@ -40,10 +40,10 @@ struct HeadProgress {
 
 // What the members of one pass share.
 struct ForwardPass {
+  Progress routed = {};  // tokens, to experts: goes on from layer to layer
   const BatchPlans plans;
   const bool proceeds_at_once;      // the same for all members
   std::vector<HeadProgress> heads;  // [n_kv_heads]
-  Progress routed = {};             // tokens, to experts: goes on from layer to layer
   Status status = {};               // written before `failed` is set, once
   std::atomic<bool> failed{false};
 };

@@ -21,6 +21,7 @@ std::vector<ExpertChoice> Choose(const std::vector<float>& logits, size_t n_used
 
 std::vector<int32_t> ExpertsOf(const std::vector<ExpertChoice>& choices) {
   std::vector<int32_t> experts;
+  experts.reserve(choices.size());
   for (const ExpertChoice& choice : choices) experts.push_back(choice.expert);
   return experts;
 }
