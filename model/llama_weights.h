@@ -1,4 +1,4 @@
-// The tensors of a llama-architecture model, found by name and checked against its config.
+// The tensors of a model of the llama architecture or one near it, found by name and checked against its config.
 //
 // Binding takes addresses only: no weight is read, so it may happen while they are still arriving.
 // A tensor of the file that the architecture does not know (a bias, say) is refused: the logits
