@@ -8,7 +8,7 @@ namespace llmrun {
 std::span<const Architecture> Architectures() {
   static constexpr Architecture kArchitectures[] = {
       {.name = "llama", .may_have_experts = true},
-      {.name = "bitnet", .rope_interleaved = false, .sub_norms = true},
+      {.name = "bitnet", .rope_interleaved = false, .sub_norms = true, .may_have_scales = true},
       {.name = "bitnet-b1.58",
        .rope_interleaved = false,
        .sub_norms = true,

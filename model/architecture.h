@@ -20,6 +20,7 @@ struct Architecture {
   bool sub_norms = false;        // what goes into attn_output and ffn_down is normalized
   Activation activation = Activation::kSilu;
   bool may_have_experts = false;
+  bool may_have_scales = false;  // tensors ".scale" beside ".weight": factors of what it gives
 };
 
 std::span<const Architecture> Architectures();

@@ -156,6 +156,10 @@ void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
                                        .tensor_scale = ScaleOf(matrix, pieces.back())});
     CHECK(done);  // binding checked type and shape
   }
+  if (matrix.scale == nullptr) return;
+  for (int64_t t = 0; t < input.n_tokens; ++t) {
+    for (int64_t r = rows.begin; r < rows.end; ++r) out[t * block.size() + r] *= *matrix.scale;
+  }
 }
 
 // x += matrix * input.

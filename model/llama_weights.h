@@ -1,4 +1,5 @@
-// The tensors of a model of the llama architecture or one near it, found by name and checked against its config.
+// The tensors of a model of the llama architecture or one near it, found by name and checked
+// against its config.
 //
 // Binding takes addresses only: no weight is read, so it may happen while they are still arriving.
 // A tensor of the file that the architecture does not know (a bias, say) is refused: the logits
@@ -29,6 +30,7 @@ struct WeightMatrix {
   int64_t rows = 0;
   int64_t cols = 0;
   int64_t n_experts = 1;         // whose rows stand one after the other, as many of each
+  const float* scale = nullptr;  // factor of all of y; null: none
   bool packed = false;           // each piece for itself (compute/packing.h)
   bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
 

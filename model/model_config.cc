@@ -183,6 +183,7 @@ Result<ModelConfig> ReadModelConfig(const TensorIndex& index) {
   config.architecture = name;
   config.rope_interleaved = architecture->rope_interleaved;
   config.sub_norms = architecture->sub_norms;
+  config.may_have_scales = architecture->may_have_scales;
   config.activation = architecture->activation;
   if (metadata.Find("general.name") != nullptr) {
     ASSIGN_OR_RETURN(config.name, metadata.GetString("general.name"));

@@ -50,6 +50,7 @@ struct ModelConfig {
   // As the architecture has it.
   bool rope_interleaved = true;
   bool sub_norms = false;
+  bool may_have_scales = false;
   Activation activation = Activation::kSilu;
 
   int64_t q_dim() const { return n_heads * head_dim; }

@@ -38,6 +38,7 @@ void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 // Experts of whole panels, of parts of one, one that all tokens go to, more than all tokens use.
 const Kind kKinds[] = {
     {"Bitnet", {.architecture = "bitnet"}},
+    {"BitnetScales", {.architecture = "bitnet", .scales = true}},
     {"BitnetB158", {.n_heads = 2, .tied = true, .architecture = "bitnet-b1.58"}},
     {"Experts2Of4", {.n_experts = 4, .n_experts_used = 2}},
     {"Experts1Of3",
@@ -192,6 +193,16 @@ TEST(SessionArchitectures, ScratchGrowsWithTheExpertsOfAToken) {
   // Of a token at one more expert: gate and up, and what goes into them and comes out of down.
   constexpr uint64_t kLeast = 128 * (2 * 128 + 2 * 64) * sizeof(float);
   EXPECT_GE(scratch_bytes(3), scratch_bytes(2) + kLeast);
+}
+
+TEST(SessionArchitectures, RefuseScalesWhereThereAreNone) {
+  const TempFile file(BuildTinyLlama({.architecture = "bitnet-b1.58", .scales = true}));
+  const auto model = LoadedModel::Start(file.path()).value();
+  const std::unique_ptr<ThreadPool> pool = MakeTestPool(1);
+  const auto session = model->NewSession(*pool, {});
+  ASSERT_FALSE(session);
+  EXPECT_THAT(session.error().OneLine(), HasSubstr("'blk.0.attn_q.scale': not a tensor of "
+                                                   "architecture 'bitnet-b1.58'"));
 }
 
 TEST(SessionArchitectures, RefuseExpertsOfOtherShapes) {

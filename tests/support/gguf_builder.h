@@ -71,6 +71,7 @@ struct TinyLlamaSpec {
   DType dtype = DType::kF32;                // of the matrices: kF32, kF16 or kQ8_0
   bool tied = false;                        // no output.weight
   std::string_view architecture = "llama";  // or one with norms inside the blocks (bitnet)
+  bool scales = false;                      // a factor beside each matrix of a layer
   uint32_t n_experts = 0;                   // instead of one feed-forward block
   uint32_t n_experts_used = 0;
   uint64_t seed = 1;

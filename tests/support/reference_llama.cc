@@ -81,8 +81,10 @@ const ReferenceLlama::Vector& ReferenceLlama::Tensor(const std::string& name) co
 ReferenceLlama::Vector ReferenceLlama::Multiply(const std::string& name, const Vector& x) const {
   const Vector& w = Tensor(name);
   Vector y(w.size() / x.size());
+  const auto scale = tensors_.find(name.substr(0, name.rfind('.')) + ".scale");
   for (size_t r = 0; r < y.size(); ++r) {
     for (size_t c = 0; c < x.size(); ++c) y[r] += w[r * x.size() + c] * x[c];
+    if (scale != tensors_.end()) y[r] *= scale->second[0];
   }
   return y;
 }

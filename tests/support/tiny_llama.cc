@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint32_t kFirstByteToken = 3;
 constexpr uint32_t kFirstWordToken = kFirstByteToken + 256;
+constexpr const char* kScaledParts[] = {"attn_q",   "attn_k", "attn_v",  "attn_output",
+                                        "ffn_gate", "ffn_up", "ffn_down"};
 
 struct Vocabulary {
   std::vector<std::string> tokens;
@@ -102,6 +104,11 @@ void AddTensors(const TinyLlamaSpec& s, GgufWriter* writer) {
     add("attn_v", s.dtype, {d, d_kv});
     add("attn_output", s.dtype, {d, d});
     add("ffn_norm", DType::kF32, {d});
+    if (s.scales) {
+      for (const char* part : kScaledParts) {
+        AddTensor(writer, fmt::format("blk.{}.{}.scale", i, part), DType::kF32, {1});
+      }
+    }
     if (s.architecture != "llama") {
       add("attn_sub_norm", DType::kF32, {d});
       add("ffn_sub_norm", DType::kF32, {s.d_ff});
