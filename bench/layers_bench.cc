@@ -53,6 +53,14 @@ constexpr Layer kLayers[] = {
      [](const Kernels& kernels, Values& v) {
        kernels.silu_mul(v.x.data(), v.ones.data(), kValues);
      }},
+    {"relu2_mul", 2,
+     [](const Kernels& kernels, Values& v) {
+       kernels.relu2_mul(v.x.data(), v.ones.data(), kValues);
+     }},
+    {"add_scaled", 2,
+     [](const Kernels& kernels, Values& v) {
+       kernels.add_scaled(v.x.data(), v.zeros.data(), 0.5F, kValues);
+     }},
     {"add", 2,
      [](const Kernels& kernels, Values& v) { kernels.add(v.x.data(), v.zeros.data(), kValues); }},
     {"rope", 1,

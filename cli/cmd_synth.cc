@@ -78,7 +78,8 @@ void AddSynthCommand(CLI::App& app, CommandContext& context) {
   command
       ->add_option("--shape", options->shape,
                    fmt::format("{},\nor D:FF:L:H:KV:V (embedding, feed-forward, layers, heads, KV "
-                               "heads, vocabulary)\n(default: tinyllama-1.1b)",
+                               "heads, vocabulary);\nD:FF:L:H:KV:V:E:K has E experts, of which "
+                               "each token uses K\n(default: tinyllama-1.1b)",
                                fmt::join(SynthShapeNames(), ", ")))
       ->type_name("SHAPE");
   const std::vector<std::string> type_names = SynthTypeNames();

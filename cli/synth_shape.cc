@@ -19,6 +19,7 @@ const SynthShape kShapes[] = {
     {"tinyllama-1.1b", 2048, 5632, 22, 32, 4, 32000, 2048, 10000.0F, false},
     {"llama-3.2-1b", 2048, 8192, 16, 32, 8, 128256, 131072, 500000.0F, true},
     {"mistral-7b", 4096, 14336, 32, 32, 8, 32000, 32768, 1000000.0F, false},
+    {"mixtral-8x7b", 4096, 14336, 32, 32, 8, 32000, 32768, 1000000.0F, false, 8, 2},
     {"bitnet-2b4t", 2560, 6912, 30, 20, 5, 128256, 4096, 500000.0F, true},
 };
 
@@ -65,6 +66,13 @@ Status CheckShape(const SynthShape& shape) {
                      "--shape {}: D = {} must be a multiple of 2 x H = {} (heads of even size)",
                      shape.name, shape.d_model, 2 * shape.n_heads);
   }
+  if (shape.n_experts == 1 || shape.n_experts > kMaxExperts ||
+      (shape.n_experts > 0) != (shape.n_experts_used > 0) ||
+      shape.n_experts_used > std::min<uint64_t>(shape.n_experts, kMaxExpertsUsed)) {
+    return MakeError(ErrorCode::kUsage,
+                     "--shape {}: expected E = 2 to {} experts, of which a token uses K = 1 to {}",
+                     shape.name, kMaxExperts, kMaxExpertsUsed);
+  }
   if (shape.n_heads % shape.n_kv_heads != 0) {
     return MakeError(ErrorCode::kUsage, "--shape {}: H = {} must be a multiple of KV = {}",
                      shape.name, shape.n_heads, shape.n_kv_heads);
@@ -96,9 +104,8 @@ class LayoutBuilder {
       RETURN_IF_ERROR(AddMatrix(prefix + "attn_v.weight", d, kv, more));
       RETURN_IF_ERROR(AddMatrix(prefix + "attn_output.weight", d, d, false));
       RETURN_IF_ERROR(AddNorm(prefix + "ffn_norm.weight"));
-      RETURN_IF_ERROR(AddMatrix(prefix + "ffn_gate.weight", d, shape_.d_ff, false));
-      RETURN_IF_ERROR(AddMatrix(prefix + "ffn_up.weight", d, shape_.d_ff, false));
-      RETURN_IF_ERROR(AddMatrix(prefix + "ffn_down.weight", shape_.d_ff, d, more));
+      RETURN_IF_ERROR(shape_.n_experts > 0 ? AddExperts(prefix, more)
+                                           : AddFeedForward(prefix, more));
     }
     RETURN_IF_ERROR(AddNorm("output_norm.weight"));
     if (!shape_.tied) RETURN_IF_ERROR(AddMatrix("output.weight", d, shape_.n_vocab, true));
@@ -120,6 +127,10 @@ class LayoutBuilder {
     writer_.AddFloat32("llama.attention.layer_norm_rms_epsilon", 1e-5F);
     writer_.AddUint32("llama.rope.dimension_count", head_dim);
     writer_.AddFloat32("llama.rope.freq_base", shape_.rope_base);
+    if (shape_.n_experts > 0) {
+      writer_.AddUint32("llama.expert_count", shape_.n_experts);
+      writer_.AddUint32("llama.expert_used_count", shape_.n_experts_used);
+    }
     AddSynthVocab(shape_.n_vocab, writer_);
   }
 
@@ -134,12 +145,30 @@ class LayoutBuilder {
   }
 
  private:
+  Status AddFeedForward(const std::string& prefix, bool more_bits) {
+    const uint64_t d = shape_.d_model;
+    RETURN_IF_ERROR(AddMatrix(prefix + "ffn_gate.weight", d, shape_.d_ff, false));
+    RETURN_IF_ERROR(AddMatrix(prefix + "ffn_up.weight", d, shape_.d_ff, false));
+    return AddMatrix(prefix + "ffn_down.weight", shape_.d_ff, d, more_bits);
+  }
+
+  Status AddExperts(const std::string& prefix, bool more_bits) {
+    const uint64_t d = shape_.d_model;
+    const uint64_t n = shape_.n_experts;
+    RETURN_IF_ERROR(Add(prefix + "ffn_gate_inp.weight", DType::kF32, {d, n}, 0,
+                        1.0F / std::sqrt(static_cast<float>(d))));
+    RETURN_IF_ERROR(AddMatrix(prefix + "ffn_gate_exps.weight", d, shape_.d_ff, false, n));
+    RETURN_IF_ERROR(AddMatrix(prefix + "ffn_up_exps.weight", d, shape_.d_ff, false, n));
+    return AddMatrix(prefix + "ffn_down_exps.weight", shape_.d_ff, d, more_bits, n);
+  }
+
   Status AddNorm(std::string name) {
     return Add(std::move(name), DType::kF32, {shape_.d_model}, 1.0F, kNormDeviation);
   }
 
   // Values around 0 that keep the size of what they are multiplied with: deviation 1/sqrt(columns).
-  Status AddMatrix(std::string name, uint64_t columns, uint64_t rows, bool more_bits) {
+  Status AddMatrix(std::string name, uint64_t columns, uint64_t rows, bool more_bits,
+                   uint64_t n_experts = 0) {
     const DType dtype = type_.mixture && more_bits ? DType::kQ6_K : type_.matrix;
     if (columns % TraitsOf(dtype).block_elems != 0) {
       const DType fits =
@@ -149,7 +178,9 @@ class LayoutBuilder {
           "--type {}: rows of {} have {} elements, not a multiple of the {} block of {}",
           type_.name, name, columns, NameOf(dtype), TraitsOf(dtype).block_elems);
     }
-    return Add(std::move(name), dtype, {columns, rows}, 0,
+    std::vector<uint64_t> dims = {columns, rows};
+    if (n_experts > 0) dims.push_back(n_experts);
+    return Add(std::move(name), dtype, std::move(dims), 0,
                1.0F / std::sqrt(static_cast<float>(columns)));
   }
 
@@ -193,19 +224,22 @@ Result<SynthShape> ParseSynthShape(std::string_view text) {
   }
   SynthShape shape;
   shape.name = text;
-  uint32_t* const fields[] = {&shape.d_model, &shape.d_ff,       &shape.n_layers,
-                              &shape.n_heads, &shape.n_kv_heads, &shape.n_vocab};
+  uint32_t* const fields[] = {&shape.d_model,   &shape.d_ff,          &shape.n_layers,
+                              &shape.n_heads,   &shape.n_kv_heads,    &shape.n_vocab,
+                              &shape.n_experts, &shape.n_experts_used};
   const char* at = text.data();
   const char* const end = text.data() + text.size();
   for (uint32_t* field : fields) {
     const auto [stop, error] = std::from_chars(at, end, *field);
-    const bool last = field == &shape.n_vocab;
-    const bool well_ended = last ? stop == end : stop != end && *stop == ':';
+    const bool may_end = field == &shape.n_vocab || field == &shape.n_experts_used;
+    const bool well_ended = stop == end ? may_end : *stop == ':' && field != &shape.n_experts_used;
     if (error != std::errc() || !well_ended) {
       return MakeError(ErrorCode::kUsage,
-                       "--shape {}: expected {}, or D:FF:L:H:KV:V as in 256:512:2:4:2:512", text,
-                       fmt::join(SynthShapeNames(), ", "));
+                       "--shape {}: expected {}, or D:FF:L:H:KV:V as in 256:512:2:4:2:512, or with "
+                       ":E:K for E experts of which each token uses K",
+                       text, fmt::join(SynthShapeNames(), ", "));
     }
+    if (stop == end) break;
     at = stop + 1;
   }
   RETURN_IF_ERROR(CheckShape(shape));

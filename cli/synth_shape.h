@@ -24,11 +24,13 @@ struct SynthShape {
   uint32_t n_vocab = 0;
   uint32_t n_ctx = 2048;
   float rope_base = 10000.0F;
-  bool tied = false;  // no output.weight: the embedding serves as the output
+  bool tied = false;       // no output.weight: the embedding serves as the output
+  uint32_t n_experts = 0;  // 0: one feed-forward block for all tokens
+  uint32_t n_experts_used = 0;
 };
 
-// A known name, or D:FF:L:H:KV:V. kUsage for anything else, and for dimensions that do not fit
-// together.
+// A known name, or D:FF:L:H:KV:V, of a mixture of experts D:FF:L:H:KV:V:E:K. kUsage for anything
+// else, and for dimensions that do not fit together.
 Result<SynthShape> ParseSynthShape(std::string_view text);
 std::vector<std::string> SynthShapeNames();
 

@@ -119,7 +119,11 @@ struct Kernels {
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);
   // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
   void (*silu_mul)(float* gate, const float* up, int64_t n);
+  // gate[i] = max(gate[i], 0)^2 * up[i].
+  void (*relu2_mul)(float* gate, const float* up, int64_t n);
   void (*add)(float* x, const float* y, int64_t n);  // x += y
+  void (*add_scaled)(float* x, const float* y, float scale,
+                     int64_t n);  // x += scale * y, not fused
   // Rotates n_rot (even) elements by the angles given as cos and sin [n_rot / 2]: pairs are
   // (2i, 2i + 1) when interleaved, else (i, i + n_rot / 2).
   void (*rope)(float* head, const float* cos, const float* sin, int64_t n_rot, bool interleaved);

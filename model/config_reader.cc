@@ -88,6 +88,10 @@ Result<double> ConfigReader::FloatOr(std::string_view key, double absent, double
   return Float(key, min, max);
 }
 
+Result<bool> ConfigReader::BoolOr(std::string_view key, bool absent) const {
+  return metadata_.GetBoolOr(Key(key), absent);
+}
+
 Result<std::string> ConfigReader::StringOrEmpty(std::string_view key) const {
   if (!Has(key)) return std::string();
   ASSIGN_OR_RETURN(const std::string_view value, metadata_.GetString(Key(key)));

@@ -37,6 +37,7 @@ class ConfigReader {
   // Finite, and in [min, max].
   Result<double> Float(std::string_view key, double min, double max) const;
   Result<double> FloatOr(std::string_view key, double absent, double min, double max) const;
+  Result<bool> BoolOr(std::string_view key, bool absent) const;
   // "" when absent.
   Result<std::string> StringOrEmpty(std::string_view key) const;
 

@@ -40,7 +40,7 @@ void ForwardMember::Run() {
   for (int64_t i = 0; i < n_layers; ++i) {
     const double begin_s = TraceNow();
     Attention(i);
-    FeedForward(i);
+    config_.has_experts() ? FeedExperts(i) : FeedForward(i);
     if (Traces()) parts_.trace->Add("compute", fmt::format("layer {}", i), begin_s);
     // After the last layer comes the group of the output, for those who need it.
     const bool wants_next = i + 1 < n_layers || batch_.n_logits > 0;
@@ -127,30 +127,38 @@ ForwardInput ForwardMember::PrepareRows(const Wish& wish, Range tokens, int64_t 
   return {wish.n_tokens, x, rows.Rows()};
 }
 
-void ForwardMember::Multiply(const WeightMatrix& matrix, const ForwardInput& input, Range rows,
-                             float* out) const {
+void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
+                                  const ForwardInput& input, Range rows, float* out) const {
   const std::span<const TensorPiece> pieces =
       matrix.mirrored() ? std::span(&Nearest(matrix.pieces, node_), 1) : matrix.pieces;
   for (const TensorPiece& piece : pieces) {
     const auto first = static_cast<int64_t>(piece.row_begin);
     const auto all_rows = static_cast<int64_t>(piece.view.rows());
-    const Range here{std::max(rows.begin - first, int64_t{0}),
-                     std::min(rows.end - first, all_rows)};
+    // Where the block begins in this piece; whole panels stand before it (model/weight_packing.cc).
+    const int64_t begin = std::max(block.begin, first);
+    const Range here{std::max(block.begin + rows.begin, begin) - begin,
+                     std::min({block.begin + rows.end, block.end, first + all_rows}) - begin};
     if (here.empty()) continue;
+    const auto before = static_cast<uint64_t>(begin - first);
+    const int64_t packed_rows = matrix.packed ? PackedRowsOf(all_rows) - (begin - first) : 0;
     const bool done = kernels_.matmul({.dtype = matrix.dtype,
-                                       .weights = piece.view.data,
+                                       .weights = piece.view.data + before * matrix.row_bytes,
                                        .row_bytes = matrix.row_bytes,
-                                       .packed_rows = matrix.packed ? PackedRowsOf(all_rows) : 0,
+                                       .packed_rows = packed_rows,
                                        .n_cols = matrix.cols,
                                        .row_begin = here.begin,
                                        .row_end = here.end,
                                        .n_tokens = input.n_tokens,
                                        .x = input.x,
                                        .xq = input.xq,
-                                       .out = out + first,
-                                       .out_stride = matrix.rows,
+                                       .out = out + (begin - block.begin),
+                                       .out_stride = block.size(),
                                        .tensor_scale = ScaleOf(matrix, pieces.back())});
     CHECK(done);  // binding checked type and shape
+  }
+  if (matrix.scale == nullptr) return;
+  for (int64_t t = 0; t < input.n_tokens; ++t) {
+    for (int64_t r = rows.begin; r < rows.end; ++r) out[t * block.size() + r] *= *matrix.scale;
   }
 }
 
@@ -169,33 +177,51 @@ void ForwardMember::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips
   });
 }
 
+void ForwardMember::Activate(int64_t at, int64_t n, bool quantize) const {
+  float* gate = scratch_.gate + at;
+  switch (config_.activation) {
+    case Activation::kSilu:
+      kernels_.silu_mul(gate, scratch_.up + at, n);
+      break;
+    case Activation::kSquaredRelu:
+      kernels_.relu2_mul(gate, scratch_.up + at, n);
+      break;
+  }
+  if (!quantize) return;
+  const QuantizedBuffer out = scratch_.activation.From(at);
+  kernels_.quantize_rows(gate, 1, n, out.q, out.scale, out.sums);
+}
+
 void ForwardMember::FeedForward(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
   const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
-  const int64_t d_ff = config_.d_ff;
   Prepared input = Prepare(batch_plans_.prepare,
                            {.x = scratch_.x,
                             .n_tokens = n_,
                             .n_cols = config_.d_model,
                             .norm = layer.ffn_norm,
                             .quantize = layer.gate.quantized_input || layer.up.quantized_input});
-  // The same rows of gate and up, so that their product, and its int8 form, are of the same step.
+  // The same rows of gate and up, so that their product, and its int8 form, are of the same step;
+  // unless all of a row is normalized before.
+  const bool normalizes = layer.ffn_sub_norm != nullptr;
+  const bool quantize = layer.down.quantized_input && !normalizes;
   const auto work = [&](size_t, Range rows) {
     Multiply(layer.gate, input.Get(), rows, scratch_.gate);
     Multiply(layer.up, input.Get(), rows, scratch_.up);
-    for (int64_t t = 0; t < n_; ++t) {
-      const int64_t at = t * d_ff + rows.begin;
-      kernels_.silu_mul(scratch_.gate + at, scratch_.up + at, rows.size());
-      if (layer.down.quantized_input) {
-        const QuantizedBuffer out = scratch_.activation.From(at);
-        kernels_.quantize_rows(scratch_.gate + at, 1, rows.size(), out.q, out.scale, out.sums);
-      }
-    }
+    for (int64_t t = 0; t < n_; ++t) Activate(t * config_.d_ff + rows.begin, rows.size(), quantize);
   };
   Step(plans.gate, [&](Range piece) { strips.gate.ForEach(piece, work); });
-  MultiplyAndAdd(plans.down, strips.down, layer.down,
-                 {*this, {}, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});
+  const Wish wish{.x = scratch_.gate,
+                  .n_tokens = n_,
+                  .n_cols = config_.d_ff,
+                  .norm = layer.ffn_sub_norm,
+                  .quantize = layer.down.quantized_input};
+  MultiplyAndAdd(
+      plans.down, strips.down, layer.down,
+      normalizes
+          ? Prepare(batch_plans_.prepare, wish)
+          : Prepared{*this, {}, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});
 }
 
 void ForwardMember::Logits() {

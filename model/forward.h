@@ -1,7 +1,8 @@
-// The forward pass of a llama model over one batch of tokens: embeddings, then for each layer
-// attention and feed-forward, then the logits.
+// The forward pass of a llama model, or one near it (model/architecture.h), over one batch of
+// tokens: embeddings, then for each layer attention and feed-forward, then the logits.
 //
-// Of a sharded matrix each member multiplies with rows of its own NUMA node first.
+// Of a sharded matrix each member multiplies with rows of its own NUMA node first; experts, which
+// lie on a node as a whole, are worked on in the order of the nodes (model/forward_experts.cc).
 //
 // One region of the thread pool, in steps (sched/work_steps.h): each deals out its rows, or its
 // tokens, or parts of its heads to the members, who help each other at its end. Each element
@@ -9,7 +10,7 @@
 // result do not either.
 //
 // Source of the architecture: Touvron et al. 2023 (LLaMA); Zhang & Sennrich 2019 (RMSNorm); Shazeer
-// 2020 (SwiGLU); Ainslie et al. 2023 (GQA).
+// 2020 (SwiGLU); Ainslie et al. 2023 (GQA); of the others, where they are described.
 // Threads: Single-thread.
 #pragma once
 

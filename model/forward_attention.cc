@@ -6,21 +6,6 @@
 #include "model/forward_member.h"
 
 namespace llmrun {
-namespace {
-
-// Calls f(kv_head, part) for the parts that a range of pairs (kv head, one of n) consists of.
-template <typename F>
-void ForEachHead(Range pairs, int64_t n, F&& f) {
-  for (int64_t i = pairs.begin; i < pairs.end;) {
-    const int64_t head = i / n;
-    const int64_t end = std::min(pairs.end, (head + 1) * n);
-    f(head, Range{i - head * n, end - head * n});
-    i = end;
-  }
-}
-
-}  // namespace
-
 void ForwardMember::Attention(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
@@ -52,6 +37,7 @@ void ForwardMember::Attention(int64_t layer_index) {
   const Wish wish{.x = scratch_.attention,
                   .n_tokens = n_,
                   .n_cols = config_.q_dim(),
+                  .norm = layer.attn_sub_norm,
                   .quantize = layer.attn_output.quantized_input};
   MultiplyAndAdd(
       plans.attn_output, strips.attn_output, layer.attn_output,
@@ -82,7 +68,7 @@ void ForwardMember::StoreAndAttend(int64_t layer_index, Range kv_heads) {
 }
 
 void ForwardMember::StorePairs(int64_t layer_index, Range pairs) {
-  ForEachHead(pairs, n_, [&](int64_t kv_head, Range tokens) {
+  ForEachPart(pairs, n_, [&](int64_t kv_head, Range tokens) {
     HeadProgress& progress = Head(kv_head);
     steps_.AwaitInStep(progress.projected, ProjectedTarget(layer_index));
     Store(layer_index, kv_head, tokens);
@@ -92,7 +78,7 @@ void ForwardMember::StorePairs(int64_t layer_index, Range pairs) {
 
 void ForwardMember::AttendRuns(int64_t layer_index, Range runs) {
   const int64_t size = batch_plans_.tokens_of_run;
-  ForEachHead(runs, (n_ + size - 1) / size, [&](int64_t kv_head, Range part) {
+  ForEachPart(runs, (n_ + size - 1) / size, [&](int64_t kv_head, Range part) {
     steps_.AwaitInStep(Head(kv_head).stored, StoredTarget(layer_index));
     Attend(layer_index, kv_head, {part.begin * size, std::min(part.end * size, n_)});
   });
@@ -102,7 +88,7 @@ void ForwardMember::AttendRuns(int64_t layer_index, Range runs) {
 void ForwardMember::AttendChunks(int64_t layer_index, Range chunks) {
   const int64_t n_chunks = batch_plans_.n_chunks;
   const auto target = static_cast<uint64_t>((layer_index + 1) * n_chunks);
-  ForEachHead(chunks, n_chunks, [&](int64_t kv_head, Range part) {
+  ForEachPart(chunks, n_chunks, [&](int64_t kv_head, Range part) {
     HeadProgress& progress = Head(kv_head);
     steps_.AwaitInStep(progress.stored, StoredTarget(layer_index));
     const AttentionArgs args = ArgsOf(layer_index, kv_head, {0, 1});

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -39,12 +40,24 @@ struct HeadProgress {
 
 // What the members of one pass share.
 struct ForwardPass {
+  Progress routed = {};  // tokens, to experts: goes on from layer to layer
   const BatchPlans plans;
   const bool proceeds_at_once;      // the same for all members
   std::vector<HeadProgress> heads;  // [n_kv_heads]
   Status status = {};               // written before `failed` is set, once
   std::atomic<bool> failed{false};
 };
+
+// Calls f(i, part) for the parts of which a range of pairs (i, one of n) consists.
+template <typename F>
+void ForEachPart(Range pairs, int64_t n, F&& f) {
+  for (int64_t at = pairs.begin; at < pairs.end;) {
+    const int64_t i = at / n;
+    const int64_t end = std::min(pairs.end, (i + 1) * n);
+    f(i, Range{at - i * n, end - i * n});
+    at = end;
+  }
+}
 
 // What one member does. All members call the same steps in the same order.
 class ForwardMember {
@@ -66,6 +79,15 @@ class ForwardMember {
   void Run();
 
  private:
+  // The input of a product: rows of x, normalized if `norm` is given, as int8 if `quantize`.
+  struct Wish {
+    const float* x = nullptr;
+    int64_t n_tokens = 0;
+    int64_t n_cols = 0;
+    const float* norm = nullptr;
+    bool quantize = false;
+  };
+
   template <typename Work>
   void Step(const StepPlan& plan, Work&& work) {
     StepInStages(Stage<Work&>{plan, work});
@@ -86,6 +108,18 @@ class ForwardMember {
   void FeedForward(int64_t layer_index);
   void Logits();
 
+  void FeedExperts(int64_t layer_index);
+  void FeedExpertsOfOne(const LlamaLayer& layer);
+  Wish WishOfExperts(const LlamaLayer& layer) const;
+  void Route(const LlamaLayer& layer, const ForwardInput& input, float* logits,
+             ExpertChoice* choices) const;
+  void RouteTokens(int64_t layer_index, Range tokens) const;
+  void GatherRows(const LlamaLayer& layer, Range rows) const;
+  void GateExpert(const LlamaLayer& layer, int64_t expert, const ForwardInput& input,
+                  int64_t first_row, Range rows) const;
+  void DownExpert(const LlamaLayer& layer, int64_t expert, Range expert_rows, Range rows) const;
+  void AddExperts(Range tokens) const;
+
   void Attention(int64_t layer_index);
   void ProjectRows(int64_t layer_index, size_t matrix, const ForwardInput& input, Range rows);
   void StoreAndAttend(int64_t layer_index, Range kv_heads);
@@ -104,19 +138,13 @@ class ForwardMember {
   uint64_t StoredTarget(int64_t layer_index) const {
     return static_cast<uint64_t>((layer_index + 1) * n_);
   }
-  // Attention gives its rows as int8 too, unless a block would lie in two heads.
+  // Attention gives its rows as int8 too, unless a block would lie in two heads or all of a row is
+  // normalized before.
   bool QuantizesHeads(const LlamaLayer& layer) const {
-    return layer.attn_output.quantized_input && config_.head_dim % kQuantBlock == 0;
+    return layer.attn_output.quantized_input && layer.attn_sub_norm == nullptr &&
+           config_.head_dim % kQuantBlock == 0;
   }
 
-  // The input of a product: rows of x, normalized if `norm` is given, as int8 if `quantize`.
-  struct Wish {
-    const float* x = nullptr;
-    int64_t n_tokens = 0;
-    int64_t n_cols = 0;
-    const float* norm = nullptr;
-    bool quantize = false;
-  };
   // How a member comes to it inside a step: known beforehand, or made at the first piece.
   class Prepared {
    public:
@@ -135,9 +163,18 @@ class ForwardMember {
   // `plan`: of wish.n_tokens.
   Prepared Prepare(const StepPlan& plan, const Wish& wish);
   ForwardInput PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
+  // gate = activation(gate) * up, of n elements from `at` on; as int8 too, if `quantize`.
+  void Activate(int64_t at, int64_t n, bool quantize) const;
 
+  // out: [n_tokens][matrix.rows].
   void Multiply(const WeightMatrix& matrix, const ForwardInput& input, Range rows,
-                float* out) const;
+                float* out) const {
+    MultiplyBlock(matrix, {0, matrix.rows}, input, rows, out);
+  }
+  // The same for a matrix that is made of some rows of another, an expert's say; `rows` are its
+  // own. out: [n_tokens][block.size()].
+  void MultiplyBlock(const WeightMatrix& matrix, Range block, const ForwardInput& input, Range rows,
+                     float* out) const;
   void MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips, const WeightMatrix& matrix,
                       Prepared input);
   bool Traces() const { return parts_.trace != nullptr && index_ == 0; }

@@ -24,12 +24,32 @@ int64_t TokensOfRun(const Team& team, const ModelConfig& config, int64_t n_token
   return std::max<int64_t>(1, std::min(together, fair));
 }
 
+ExpertPlans PlansOfExperts(const Team& team, const ModelConfig& config, int64_t n_tokens) {
+  ExpertPlans plans;
+  if (!config.has_experts()) return plans;
+  const int64_t rows = n_tokens * config.n_experts_used;
+  const int64_t gate_panels = ExpertPanels(config.d_ff);
+  if (n_tokens == 1) {
+    plans.gate = team.Deal(kZoneGateUp, rows * gate_panels, 1);
+    plans.down = team.Deal(kZoneDown, config.d_model, kRowGrain);
+    return plans;
+  }
+  // About one panel, where all experts have as many rows.
+  const int64_t grain = CeilDiv(rows, std::min(config.n_experts, rows));
+  plans.route = team.Deal(kZoneRoute, n_tokens, 1);
+  plans.gather = team.Deal(kZoneGather, rows, 1);
+  plans.gate = team.Deal(kZoneGateUp, rows * gate_panels, grain);
+  plans.down = team.Deal(kZoneDown, rows * ExpertPanels(config.d_model), grain);
+  plans.add = team.Deal(kZoneAddExperts, n_tokens, 1);
+  return plans;
+}
+
 }  // namespace
 
 const std::array<std::string_view, kForwardZones>& ForwardZoneNames() {
   static constexpr std::array<std::string_view, kForwardZones> kNames = {
-      "embed",  "proceed",     "prepare", "qkv",  "store_kv",
-      "attend", "attn_output", "gate_up", "down", "logits"};
+      "embed",   "proceed", "prepare", "qkv",    "store_kv",    "attend", "attn_output",
+      "gate_up", "down",    "route",   "gather", "add_experts", "logits"};
   return kNames;
 }
 
@@ -53,7 +73,8 @@ BatchPlans PlansOfBatch(const Team& team, const KvCache& kv, const ModelConfig& 
   BatchPlans plans = {.embed = team.Deal(kZoneEmbed, batch.n_tokens, 1),
                       .prepare = team.Deal(kZonePrepare, batch.n_tokens, 1),
                       .prepare_logits = team.Deal(kZonePrepare, batch.n_logits, 1),
-                      .store_kv = DealPairs(team, kv, kZoneStoreKv, batch.n_tokens)};
+                      .store_kv = DealPairs(team, kv, kZoneStoreKv, batch.n_tokens),
+                      .experts = PlansOfExperts(team, config, batch.n_tokens)};
   if (batch.n_tokens > 1) {
     plans.tokens_of_run = TokensOfRun(team, config, batch.n_tokens);
     plans.attend = DealPairs(team, kv, kZoneAttend, CeilDiv(batch.n_tokens, plans.tokens_of_run));

@@ -31,6 +31,9 @@ enum ForwardZone : Zone {
   kZoneAttnOutput,
   kZoneGateUp,
   kZoneDown,
+  kZoneRoute,       // to which experts tokens go; normalizes and quantizes them
+  kZoneGather,      // the rows of each expert side by side
+  kZoneAddExperts,  // what the experts of a token give
   kZoneLogits,
   kForwardZones,
 };
@@ -58,6 +61,23 @@ struct BatchShape {
   int64_t position = 0;  // of the first token
 };
 
+// The steps of a layer whose feed-forward block is a mixture of experts. Their sizes follow from
+// the number of tokens alone, whichever experts these go to: a member that comes late does not
+// know.
+struct ExpertPlans {
+  StepPlan route = {};   // tokens; none of a single one
+  StepPlan gather = {};  // rows of the experts; none of a single token
+  // Several tokens: all that experts do, in one line (ForEachExpert). A single one: (choice, panel)
+  // of gate and up; rows of down, each for all choices.
+  StepPlan gate = {};
+  StepPlan down = {};
+  StepPlan add = {};  // tokens; none of a single one
+};
+// Rows of an expert's matrix that stay together.
+inline constexpr int64_t kExpertPanel = 32;
+static_assert(kExpertPanel % kActivationGrain == 0 && kExpertPanel % kRowGrain == 0);
+inline int64_t ExpertPanels(int64_t rows) { return (rows + kExpertPanel - 1) / kExpertPanel; }
+
 // The steps whose sizes follow from the tokens of a batch.
 struct BatchPlans {
   StepPlan embed;
@@ -72,6 +92,7 @@ struct BatchPlans {
   StepPlan attend_by_kv_head = {};
   StepPlan attend_chunks = {};
   int64_t n_chunks = 0;
+  ExpertPlans experts = {};
 };
 // Heads that are dealt out to nodes are at home there.
 BatchPlans PlansOfBatch(const Team& team, const KvCache& kv, const ModelConfig& config,

@@ -1,4 +1,5 @@
-// The tensors of a llama-architecture model, found by name and checked against its config.
+// The tensors of a model of the llama architecture or one near it, found by name and checked
+// against its config.
 //
 // Binding takes addresses only: no weight is read, so it may happen while they are still arriving.
 // A tensor of the file that the architecture does not know (a bias, say) is refused: the logits
@@ -28,25 +29,31 @@ struct WeightMatrix {
   uint64_t row_bytes = 0;
   int64_t rows = 0;
   int64_t cols = 0;
+  int64_t n_experts = 1;         // whose rows stand one after the other, as many of each
+  const float* scale = nullptr;  // factor of all of y; null: none
   bool packed = false;           // each piece for itself (compute/packing.h)
   bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
 
   // Each piece is a copy of the whole on a node of its own.
   bool mirrored() const { return AreCopies(pieces); }
-  // The rows are dealt out to the nodes.
+  int64_t rows_of_expert() const { return rows / n_experts; }
+  // The rows are dealt out to the nodes, experts as a whole.
   bool sharded() const { return pieces.size() > 1 && !mirrored(); }
 };
 
 struct LlamaLayer {
-  const float* attn_norm = nullptr;  // [d_model]
-  WeightMatrix q;                    // [q_dim][d_model]
-  WeightMatrix k;                    // [kv_dim][d_model]
-  WeightMatrix v;                    // [kv_dim][d_model]
-  WeightMatrix attn_output;          // [d_model][q_dim]
-  const float* ffn_norm = nullptr;   // [d_model]
-  WeightMatrix gate;                 // [d_ff][d_model]
-  WeightMatrix up;                   // [d_ff][d_model]
-  WeightMatrix down;                 // [d_model][d_ff]
+  const float* attn_norm = nullptr;      // [d_model]
+  WeightMatrix q;                        // [q_dim][d_model]
+  WeightMatrix k;                        // [kv_dim][d_model]
+  WeightMatrix v;                        // [kv_dim][d_model]
+  const float* attn_sub_norm = nullptr;  // [q_dim]; null: none
+  WeightMatrix attn_output;              // [d_model][q_dim]
+  const float* ffn_norm = nullptr;       // [d_model]
+  WeightMatrix router;                   // [n_experts][d_model]; no rows: there are no experts
+  WeightMatrix gate;                     // [n_experts][d_ff][d_model]
+  WeightMatrix up;                       // [n_experts][d_ff][d_model]
+  const float* ffn_sub_norm = nullptr;   // [d_ff]; null: none
+  WeightMatrix down;                     // [n_experts][d_model][d_ff]
 };
 
 struct LlamaWeights {
@@ -55,6 +62,7 @@ struct LlamaWeights {
   const float* output_norm = nullptr;   // [d_model]
   WeightMatrix output;                  // [n_vocab][d_model]; token_embd when the model ties them
   const float* rope_factors = nullptr;  // [n_rot / 2], divide the angles; null: none
+  int64_t n_experts_used = 1;           // of those of a matrix, by each token
 };
 
 Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights);

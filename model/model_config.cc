@@ -22,13 +22,45 @@ Status ReadSizes(const ConfigReader& reader, ModelConfig* config) {
   // Below 1e-30 the float32 sum under the root could vanish for a row of zeros.
   ASSIGN_OR_RETURN(const double eps, reader.Float("attention.layer_norm_rms_epsilon", 1e-30, 1));
   config->norm_eps = static_cast<float>(eps);
-  ASSIGN_OR_RETURN(const int64_t n_experts, reader.UintOr("expert_count", 0, {0, UINT32_MAX}));
-  if (n_experts > 0) {
+  return {};
+}
+
+// What a mixture may say of its router beside the numbers: that it is as it is here.
+Status CheckRouter(const ConfigReader& reader) {
+  struct Known {
+    const char* key;
+    double value;
+  };
+  constexpr Known kKnown[] = {{"expert_shared_count", 0},
+                              {"expert_gating_func", 1},  // softmax
+                              {"expert_weights_scale", 1},
+                              {"expert_group_count", 1},
+                              {"leading_dense_block_count", 0}};
+  for (const auto& [key, value] : kKnown) {
+    ASSIGN_OR_RETURN(const double found, reader.FloatOr(key, value, -1e9, 1e9));
+    if (found != value) {
+      return reader.Fail(ErrorCode::kUnavailable, key,
+                         fmt::format("{:g} is not supported (only {:g} is)", found, value));
+    }
+  }
+  ASSIGN_OR_RETURN(const bool renormalized, reader.BoolOr("expert_weights_norm", true));
+  if (renormalized) return {};
+  return reader.Fail(ErrorCode::kUnavailable, "expert_weights_norm",
+                     "false is not supported (only true is)");
+}
+
+Status ReadExperts(const ConfigReader& reader, bool supported, ModelConfig* config) {
+  ASSIGN_OR_RETURN(const int64_t count, reader.UintOr("expert_count", 0, {0, UINT32_MAX}));
+  if (count == 0) return {};
+  if (!supported) {
     return reader.Fail(ErrorCode::kUnavailable, "expert_count",
                        fmt::format("mixture-of-experts {} ({} experts) is not supported",
-                                   config->architecture, n_experts));
+                                   config->architecture, count));
   }
-  return {};
+  ASSIGN_OR_RETURN(config->n_experts, reader.Uint("expert_count", {2, kMaxExperts}));
+  const uint64_t most_used = std::min(static_cast<uint64_t>(count), kMaxExpertsUsed);
+  ASSIGN_OR_RETURN(config->n_experts_used, reader.Uint("expert_used_count", {1, most_used}));
+  return CheckRouter(reader);
 }
 
 Status ReadHeads(const ConfigReader& reader, ModelConfig* config) {
@@ -132,25 +164,33 @@ Status CheckLastLayer(const TensorIndex& index, const ConfigReader& reader,
 
 }  // namespace
 
-std::vector<std::string> SupportedArchitectures() { return {"llama"}; }
+std::vector<std::string> SupportedArchitectures() {
+  std::vector<std::string> names;
+  for (const Architecture& architecture : Architectures()) names.emplace_back(architecture.name);
+  return names;
+}
 
 Result<ModelConfig> ReadModelConfig(const TensorIndex& index) {
   const Metadata& metadata = index.metadata();
   ModelConfig config;
-  ASSIGN_OR_RETURN(const std::string_view architecture, metadata.GetString("general.architecture"));
-  config.architecture = architecture;
-  const std::vector<std::string> supported = SupportedArchitectures();
-  if (std::ranges::find(supported, config.architecture) == supported.end()) {
+  ASSIGN_OR_RETURN(const std::string_view name, metadata.GetString("general.architecture"));
+  const auto architecture = std::ranges::find(Architectures(), name, &Architecture::name);
+  if (architecture == Architectures().end()) {
     return MakeError(ErrorCode::kUnavailable,
                      "{}: architecture {} is not supported; those that run: {}", metadata.label(),
-                     Quoted(config.architecture), fmt::join(supported, ", "));
+                     Quoted(name), fmt::join(SupportedArchitectures(), ", "));
   }
+  config.architecture = name;
+  config.rope_interleaved = architecture->rope_interleaved;
+  config.sub_norms = architecture->sub_norms;
+  config.may_have_scales = architecture->may_have_scales;
+  config.activation = architecture->activation;
   if (metadata.Find("general.name") != nullptr) {
-    ASSIGN_OR_RETURN(const std::string_view name, metadata.GetString("general.name"));
-    config.name = name;
+    ASSIGN_OR_RETURN(config.name, metadata.GetString("general.name"));
   }
   const ConfigReader reader(metadata, config.architecture);
   RETURN_IF_ERROR(ReadSizes(reader, &config));
+  RETURN_IF_ERROR(ReadExperts(reader, architecture->may_have_experts, &config));
   RETURN_IF_ERROR(ReadHeads(reader, &config));
   RETURN_IF_ERROR(ReadRope(reader, &config));
   RETURN_IF_ERROR(ReadVocab(index, &config));

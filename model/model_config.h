@@ -2,10 +2,10 @@
 // tensors' shapes before anything is computed with them.
 //
 // Failure: kUnavailable for what this build cannot run, by name (an architecture, with the list of
-// those that run; a RoPE scaling; mixture of experts; sizes that differ by layer); kBadData for
-// missing keys, values outside the limits below, and sizes that disagree. Takes time proportional
-// to the number of layers only after the last layer is known to exist.
-// Threads: a value.
+// those that run; a RoPE scaling; a kind of mixture of experts; sizes that differ by layer);
+// kBadData for missing keys, values outside the limits below, and sizes that disagree. Takes time
+// proportional to the number of layers only after the last layer is known to exist. Threads: a
+// value.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "loader/index/tensor_index.h"
+#include "model/architecture.h"
 
 namespace llmrun {
 
@@ -26,13 +27,17 @@ inline constexpr uint64_t kMaxHeads = 4096;
 inline constexpr uint64_t kMaxHeadDim = 1024;
 inline constexpr uint64_t kMaxVocab = 1 << 22;
 inline constexpr uint64_t kMaxContext = 1 << 27;
+inline constexpr uint64_t kMaxExperts = 256;
+inline constexpr uint64_t kMaxExpertsUsed = 64;
 
 struct ModelConfig {
-  std::string architecture;  // "llama"
+  std::string architecture;  // "llama", ...: see Architectures()
   std::string name;          // general.name, may be empty
   int64_t n_layers = 0;
   int64_t d_model = 0;
-  int64_t d_ff = 0;
+  int64_t d_ff = 0;            // of each expert
+  int64_t n_experts = 0;       // 0: the feed-forward block is one for all tokens
+  int64_t n_experts_used = 0;  // by each token
   int64_t n_heads = 0;
   int64_t n_kv_heads = 0;  // divides n_heads
   int64_t head_dim = 0;
@@ -41,11 +46,16 @@ struct ModelConfig {
   int64_t n_ctx_train = 0;
   float norm_eps = 1e-5F;
   double rope_base = 10000.0;
-  double rope_scale = 1.0;       // linear scaling: positions are multiplied by this
-  bool rope_interleaved = true;  // pairs (2i, 2i+1), as arch llama stores its weights
+  double rope_scale = 1.0;  // linear scaling: positions are multiplied by this
+  // As the architecture has it.
+  bool rope_interleaved = true;
+  bool sub_norms = false;
+  bool may_have_scales = false;
+  Activation activation = Activation::kSilu;
 
   int64_t q_dim() const { return n_heads * head_dim; }
   int64_t kv_dim() const { return n_kv_heads * head_dim; }
+  bool has_experts() const { return n_experts > 0; }
 };
 
 Result<ModelConfig> ReadModelConfig(const TensorIndex& index);

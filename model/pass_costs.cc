@@ -1,5 +1,6 @@
 #include "model/pass_costs.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace llmrun {
@@ -17,8 +18,9 @@ double PassCosts::Seconds(const PerPeak<double>& per_second) const {
 std::vector<const WeightMatrix*> MatricesOf(const LlamaWeights& llama) {
   std::vector<const WeightMatrix*> matrices;
   for (const LlamaLayer& layer : llama.layers) {
-    matrices.insert(matrices.end(), {&layer.q, &layer.k, &layer.v, &layer.attn_output, &layer.gate,
-                                     &layer.up, &layer.down});
+    matrices.insert(matrices.end(), {&layer.q, &layer.k, &layer.v, &layer.attn_output});
+    if (layer.router.rows > 0) matrices.push_back(&layer.router);
+    matrices.insert(matrices.end(), {&layer.gate, &layer.up, &layer.down});
   }
   matrices.push_back(&llama.output);
   return matrices;
@@ -27,9 +29,12 @@ std::vector<const WeightMatrix*> MatricesOf(const LlamaWeights& llama) {
 PassCosts CostsOfPass(const LlamaWeights& llama, int64_t n_tokens, int64_t n_logits) {
   PassCosts costs;
   for (const WeightMatrix* matrix : MatricesOf(llama)) {
-    const auto rows = static_cast<uint64_t>(matrix->rows);
-    const auto times = static_cast<uint64_t>(matrix == &llama.output ? n_logits : n_tokens);
-    if (times > 0) costs.weight_bytes += rows * matrix->row_bytes;
+    const bool experts = matrix->n_experts > 1;
+    const auto rows = static_cast<uint64_t>(matrix->rows_of_expert());
+    const auto times = static_cast<uint64_t>((matrix == &llama.output ? n_logits : n_tokens) *
+                                             (experts ? llama.n_experts_used : 1));
+    const auto read = std::min(times, static_cast<uint64_t>(matrix->n_experts));
+    costs.weight_bytes += read * rows * matrix->row_bytes;
     costs.macs[PeakOfType(matrix->dtype)] += rows * static_cast<uint64_t>(matrix->cols) * times;
   }
   return costs;

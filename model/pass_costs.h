@@ -12,7 +12,8 @@
 namespace llmrun {
 
 struct PassCosts {
-  uint64_t weight_bytes = 0;    // of the matrices, each read once
+  // Of the matrices, each read once; of experts as many as the tokens can go to.
+  uint64_t weight_bytes = 0;
   PerPeak<uint64_t> macs = {};  // multiply-adds of the matrices, by what they are made of
 
   uint64_t AllMacs() const;

@@ -59,8 +59,8 @@ ModelStrips StripsOf(const LlamaWeights& llama, const ModelConfig& config) {
         {.qkv = RowStrips(
              {{&layer.q, q_rows}, {&layer.k, config.head_dim}, {&layer.v, config.head_dim}}),
          .attn_output = RowStrips({{&layer.attn_output}}),
-         .gate = RowStrips({{&layer.gate}}),
-         .down = RowStrips({{&layer.down}})});
+         .gate = config.has_experts() ? RowStrips({}) : RowStrips({{&layer.gate}}),
+         .down = config.has_experts() ? RowStrips({}) : RowStrips({{&layer.down}})});
   }
   return {.layers = std::move(layers), .output = RowStrips({{&llama.output}})};
 }

@@ -63,6 +63,7 @@ class RowStrips {
 struct LayerStrips {
   RowStrips qkv;  // by the heads of keys and values
   RowStrips attn_output;
+  // Of experts none: what they do is dealt out token by token (forward_plans.h).
   RowStrips gate;  // and up, whose rows lie as those of gate do
   RowStrips down;
 };

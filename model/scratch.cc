@@ -36,6 +36,23 @@ class Carver {
   uint64_t used_bytes_ = 0;
 };
 
+ExpertScratch CarveExperts(const ModelConfig& config, const ScratchShape& shape, Carver& carver) {
+  ExpertScratch arrays;
+  if (!config.has_experts()) return arrays;
+  const int64_t n = shape.n_batch;
+  const int64_t rows = n * config.n_experts_used;
+  arrays.logits = carver.Take<float>(std::max<int64_t>(n, shape.members) * config.n_experts);
+  arrays.choices = carver.Take<ExpertChoice>(rows);
+  arrays.own_choices = carver.Take<ExpertChoice>(shape.members * config.n_experts_used);
+  arrays.rows.first = carver.Take<int64_t>(config.n_experts + 1);
+  arrays.rows.token = carver.Take<int64_t>(rows);
+  arrays.rows.of_choice = carver.Take<int64_t>(rows);
+  arrays.x = carver.Take<float>(rows * config.d_model);
+  arrays.xq = carver.TakeQuantized(rows * config.d_model);
+  arrays.out = carver.Take<float>(rows * config.d_model);
+  return arrays;
+}
+
 ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver& carver) {
   const int64_t n = shape.n_batch;
   const int64_t rows = std::max<int64_t>(n, shape.members);
@@ -43,15 +60,19 @@ ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver
   arrays.embd = carver.Take<std::byte>(n * static_cast<int64_t>(shape.embd_row_bytes));
   arrays.x = carver.Take<float>(n * config.d_model);
   arrays.delta = carver.Take<float>(n * config.d_model);
-  arrays.normed = carver.Take<float>(rows * config.d_model);
-  arrays.input = carver.TakeQuantized(rows * std::max(config.d_model, config.q_dim()));
+  int64_t normed = config.d_model;
+  if (config.sub_norms) normed = std::max({normed, config.q_dim(), config.d_ff});
+  arrays.normed = carver.Take<float>(rows * normed);
+  arrays.input = carver.TakeQuantized(rows * std::max(normed, config.q_dim()));
   arrays.q = carver.Take<float>(n * config.q_dim());
   arrays.k = carver.Take<float>(n * config.kv_dim());
   arrays.v = carver.Take<float>(n * config.kv_dim());
   arrays.attention = carver.Take<float>(n * config.q_dim());
-  arrays.gate = carver.Take<float>(n * config.d_ff);
-  arrays.up = carver.Take<float>(n * config.d_ff);
-  arrays.activation = carver.TakeQuantized(n * std::max(config.d_ff, config.q_dim()));
+  const int64_t ff_rows = n * std::max<int64_t>(config.n_experts_used, 1);
+  arrays.gate = carver.Take<float>(ff_rows * config.d_ff);
+  arrays.up = carver.Take<float>(ff_rows * config.d_ff);
+  arrays.activation = carver.TakeQuantized(std::max(ff_rows * config.d_ff, n * config.q_dim()));
+  arrays.experts = CarveExperts(config, shape, carver);
   arrays.attending_stride =
       static_cast<int64_t>(AlignUp(static_cast<uint64_t>(AttentionScratchFloats(config.head_dim)),
                                    kArrayAlignment / sizeof(float)));

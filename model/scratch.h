@@ -12,6 +12,7 @@
 #include "compute/kernels.h"
 #include "memory/arena.h"
 #include "memory/node_set.h"
+#include "model/expert_routing.h"
 #include "model/model_config.h"
 
 namespace llmrun {
@@ -37,20 +38,34 @@ struct QuantizedBuffer {
   QuantizedRows Rows() const { return {q, scale, sums}; }
 };
 
+// Of mixtures of experts. Rows are those of the experts (model/expert_routing.h): n_batch x
+// n_experts_used of them.
+struct ExpertScratch {
+  float* logits = nullptr;              // [max(n_batch, members)][n_experts] of the router
+  ExpertChoice* choices = nullptr;      // [n_batch][n_experts_used]
+  ExpertChoice* own_choices = nullptr;  // [members][n_experts_used] of a single token
+  ExpertRows rows;
+  float* x = nullptr;    // [rows][d_model] what goes into gate and up
+  QuantizedBuffer xq;    // [rows][d_model]
+  float* out = nullptr;  // [rows][d_model] what comes out of down
+};
+
 struct ScratchArrays {
   std::byte* embd = nullptr;  // [n_batch][embd_row_bytes] of the batch's tokens
   float* x = nullptr;         // [n_batch][d_model] the residual stream
   float* delta = nullptr;     // [n_batch][d_model] what a block adds to it
   // Inputs of a matrix, one row a token; a batch of one token has one row a member instead.
-  float* normed = nullptr;     // [max(n_batch, members)][d_model]
-  QuantizedBuffer input;       // [max(n_batch, members)][max(d_model, q_dim)]
-  float* q = nullptr;          // [n_batch][q_dim]
-  float* k = nullptr;          // [n_batch][kv_dim]
-  float* v = nullptr;          // [n_batch][kv_dim]
+  float* normed = nullptr;  // [max(n_batch, members)][longest row that is normalized]
+  QuantizedBuffer input;    // [max(n_batch, members)][max(d_model, q_dim), or longer if normed is]
+  float* q = nullptr;       // [n_batch][q_dim]
+  float* k = nullptr;       // [n_batch][kv_dim]
+  float* v = nullptr;       // [n_batch][kv_dim]
   float* attention = nullptr;  // [n_batch][q_dim]
-  float* gate = nullptr;       // [n_batch][d_ff]
-  float* up = nullptr;         // [n_batch][d_ff]
-  QuantizedBuffer activation;  // [n_batch][max(d_ff, q_dim)] of attention, then of gate
+  // Rows of tokens; of a mixture, those of the experts.
+  float* gate = nullptr;       // [rows][d_ff]
+  float* up = nullptr;         // [rows][d_ff]
+  QuantizedBuffer activation;  // [max(rows x d_ff, n_batch x q_dim)] of attention, then of gate
+  ExpertScratch experts;
   float* attending = nullptr;  // [members][attending_stride] scratch of the kernel
   int64_t attending_stride = 0;
   float* chunks = nullptr;       // [n_heads][chunks of n_ctx][AttentionSumsFloats()]

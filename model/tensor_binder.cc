@@ -15,6 +15,11 @@ std::string ShapeText(const Dims& dims, int n_dims) {
   return fmt::format("[{}]", fmt::join(dims.begin(), dims.begin() + n_dims, ", "));
 }
 
+Dims DimsOf(int64_t cols, int64_t rows = 1, int64_t n_experts = 1) {
+  return {static_cast<uint64_t>(cols), static_cast<uint64_t>(rows),
+          static_cast<uint64_t>(n_experts), 1};
+}
+
 std::string MatmulTypes() {
   std::vector<std::string_view> names;
   for (const BlockTraits& traits : AllBlockTraits()) {
@@ -34,7 +39,7 @@ tl::unexpected<Error> TensorBinder::Fail(ErrorCode code, const IndexedTensor& te
                    Quoted(tensor.name), message);
 }
 
-Result<TensorId> TensorBinder::Find(const std::string& name, int64_t rows, int64_t cols) {
+Result<TensorId> TensorBinder::Find(const std::string& name, const Dims& expected) {
   const TensorIndex& index = weights_.index();
   const std::optional<TensorId> id = index.Find(name);
   if (!id) {
@@ -43,23 +48,37 @@ Result<TensorId> TensorBinder::Find(const std::string& name, int64_t rows, int64
   }
   used_[static_cast<uint32_t>(*id)] = true;
   const IndexedTensor& tensor = index.at(*id);
-  const Dims expected = {static_cast<uint64_t>(cols), static_cast<uint64_t>(rows), 1, 1};
   if (tensor.dims != expected) {
+    int n_dims = 3;
+    while (n_dims > 1 && expected[static_cast<size_t>(n_dims - 1)] == 1) --n_dims;
     return Fail(ErrorCode::kBadData, tensor,
-                fmt::format("expected shape {}, found {}", ShapeText(expected, rows == 1 ? 1 : 2),
+                fmt::format("expected shape {}, found {}", ShapeText(expected, n_dims),
                             ShapeText(tensor.dims, tensor.n_dims)));
   }
   return *id;
 }
 
 Result<WeightMatrix> TensorBinder::Matrix(const std::string& name, int64_t rows, int64_t cols) {
-  ASSIGN_OR_RETURN(const TensorId id, Find(name, rows, cols));
+  ASSIGN_OR_RETURN(const TensorId id, Find(name, DimsOf(cols, rows)));
+  return MatrixOf(id);
+}
+
+Result<WeightMatrix> TensorBinder::Experts(const std::string& name, int64_t n_experts, int64_t rows,
+                                           int64_t cols) {
+  ASSIGN_OR_RETURN(const TensorId id, Find(name, DimsOf(cols, rows, n_experts)));
+  ASSIGN_OR_RETURN(WeightMatrix matrix, MatrixOf(id));
+  matrix.n_experts = n_experts;
+  return matrix;
+}
+
+Result<WeightMatrix> TensorBinder::MatrixOf(TensorId id) const {
   const IndexedTensor& tensor = weights_.index().at(id);
   if (!HasMatmul(tensor.dtype) || !HasCodec(tensor.dtype)) {
     return Fail(ErrorCode::kUnavailable, tensor,
                 fmt::format("type {} is not supported; those that are: {}", NameOf(tensor.dtype),
                             MatmulTypes()));
   }
+  const auto cols = static_cast<int64_t>(tensor.dims[0]);
   if (cols % MatmulColumns(tensor.dtype) != 0) {
     return Fail(ErrorCode::kUnavailable, tensor,
                 fmt::format("rows of {} values of type {} are not supported, only multiples of {}",
@@ -68,14 +87,14 @@ Result<WeightMatrix> TensorBinder::Matrix(const std::string& name, int64_t rows,
   return WeightMatrix{.dtype = tensor.dtype,
                       .pieces = weights_.Pieces(id),
                       .row_bytes = RowBytes(tensor.dtype, tensor.dims[0]),
-                      .rows = rows,
+                      .rows = static_cast<int64_t>(tensor.dims[1] * tensor.dims[2]),
                       .cols = cols,
                       .packed = weights_.packed(id),
                       .quantized_input = UsesQuantizedActivations(tensor.dtype)};
 }
 
 Result<const float*> TensorBinder::Vector(const std::string& name, int64_t n) {
-  ASSIGN_OR_RETURN(const TensorId id, Find(name, 1, n));
+  ASSIGN_OR_RETURN(const TensorId id, Find(name, DimsOf(n)));
   const IndexedTensor& tensor = weights_.index().at(id);
   if (tensor.dtype != DType::kF32) {
     return Fail(ErrorCode::kUnavailable, tensor,

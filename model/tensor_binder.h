@@ -21,6 +21,9 @@ class TensorBinder {
   bool Has(std::string_view name) const { return weights_.index().Find(name).has_value(); }
   // A matrix that some kernel multiplies with.
   Result<WeightMatrix> Matrix(const std::string& name, int64_t rows, int64_t cols);
+  // The same of several experts, one after the other: three dimensions.
+  Result<WeightMatrix> Experts(const std::string& name, int64_t n_experts, int64_t rows,
+                               int64_t cols);
   // n float32 values.
   Result<const float*> Vector(const std::string& name, int64_t n);
   // Marks a tensor as known although nothing uses it.
@@ -30,7 +33,8 @@ class TensorBinder {
   Status ExpectAllUsed(std::string_view architecture) const;
 
  private:
-  Result<TensorId> Find(const std::string& name, int64_t rows, int64_t cols);
+  Result<TensorId> Find(const std::string& name, const Dims& expected);
+  Result<WeightMatrix> MatrixOf(TensorId id) const;
   // "FILE: tensor 'NAME': <message>"
   tl::unexpected<Error> Fail(ErrorCode code, const IndexedTensor& tensor,
                              std::string_view message) const;

@@ -137,6 +137,25 @@ TEST(CliSynth, MixtureSpendsMoreOnTheOutput) {
   }
 }
 
+TEST(CliSynth, MakesMixturesOfExperts) {
+  const std::string path = TempPath("experts.gguf");
+  const ProcessResult made =
+      Llm({"synth", "--shape", "256:512:2:4:2:512:4:2", "--type", "Q4_K_M", "--force", path});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const ProcessResult run = Llm({"run", "-m", path, "-p", "a", "-n", "3", "--ignore-eos"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  const Result<GgufFile> file = ParseBytes(ReadFile(path));
+  ASSERT_TRUE(file) << file.error().OneLine();
+  EXPECT_EQ(file->metadata.GetUint("llama.expert_count").value(), 4U);
+  EXPECT_EQ(file->metadata.GetUint("llama.expert_used_count").value(), 2U);
+  size_t experts = 0;
+  for (const TensorInfo& tensor : file->tensors) {
+    if (tensor.n_dims == 3) experts += tensor.dims[2];
+  }
+  EXPECT_EQ(experts, 2U * 3 * 4) << "of two layers three matrices";
+  std::filesystem::remove(path);
+}
+
 TEST(CliSynth, RefusesWhatCannotBe) {
   const std::string path = TempPath("refused.gguf");
   const auto synth = [&](const std::string& shape, const std::string& type) {
@@ -145,6 +164,10 @@ TEST(CliSynth, RefusesWhatCannotBe) {
   ExpectError(synth("huge", "Q4_0"), 64, "tinyllama-1.1b");
   ExpectError(synth("256:512:2:4:2", "Q4_0"), 64, "D:FF:L:H:KV:V");
   ExpectError(synth("256:512:2:4:2:512:1", "Q4_0"), 64, "D:FF:L:H:KV:V");
+  ExpectError(synth("256:512:2:4:2:512:4:2:1", "Q4_0"), 64, "D:FF:L:H:KV:V");
+  ExpectError(synth("256:512:2:4:2:512:4:0", "Q4_0"), 64, "K = 1");
+  ExpectError(synth("256:512:2:4:2:512:4:5", "Q4_0"), 64, "a token uses K");
+  ExpectError(synth("256:512:2:4:2:512:1000:2", "Q4_0"), 64, "E = 2 to 256");
   ExpectError(synth("256:512:2:4:3:512", "Q4_0"), 64, "KV");
   ExpectError(synth("258:512:2:4:2:512", "F32"), 64, "D = 258");
   ExpectError(synth("256:512:2:4:2:100", "F32"), 64, "V is 100");

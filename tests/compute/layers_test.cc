@@ -172,6 +172,47 @@ TEST(SiluMul, IsCloseToFloat64AndEqualOnEveryLevel) {
   }
 }
 
+TEST(Relu2Mul, SquaresWhatIsPositive) {
+  std::mt19937 random(26);
+  for (int64_t n : kLengths) {
+    std::vector<float> gate = RandomFloats(n, random, 20.0F);
+    if (n > 2) gate[0] = -0.0F;
+    const std::vector<float> up = RandomFloats(n, random);
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<float> out(gate, Guard::kAfter);
+      kernels->relu2_mul(out.data(), up.data(), n);
+      for (size_t i = 0; i < gate.size(); ++i) {
+        const float g = gate[i] > 0 ? gate[i] : 0.0F;
+        EXPECT_EQ(out.data()[i], g * g * up[i]) << NameOf(kernels->isa) << ' ' << gate[i];
+      }
+    }
+  }
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    float gate[3] = {NAN, -1.0F, INFINITY};
+    const float up[3] = {1.0F, 2.0F, 2.0F};
+    kernels->relu2_mul(gate, up, 3);
+    EXPECT_TRUE(std::isnan(gate[0]));
+    EXPECT_EQ(gate[1], 0.0F);
+    EXPECT_EQ(gate[2], INFINITY);
+  }
+}
+
+TEST(AddScaled, RoundsProductAndSum) {
+  std::mt19937 random(27);
+  for (int64_t n : kLengths) {
+    const std::vector<float> x = RandomFloats(n, random);
+    const std::vector<float> y = RandomFloats(n, random);
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<float> out(x, Guard::kAfter);
+      kernels->add_scaled(out.data(), y.data(), 0.3F, n);
+      for (size_t i = 0; i < x.size(); ++i) {
+        const float product = 0.3F * y[i];
+        EXPECT_EQ(out.data()[i], x[i] + product) << NameOf(kernels->isa);
+      }
+    }
+  }
+}
+
 TEST(Add, AddsEveryElement) {
   std::mt19937 random(24);
   for (int64_t n : kLengths) {

@@ -47,6 +47,16 @@ struct Header {
     Set("tokenizer.ggml.tokens", MetaType::kArray,
         MetaArray{MetaType::kString, std::vector<std::string>(count, "x")});
   }
+  void SetExperts(uint32_t count, uint32_t used) {
+    SetUint("llama.expert_count", count);
+    SetUint("llama.expert_used_count", used);
+  }
+  void SetArchitecture(const std::string& name) {
+    SetString("general.architecture", name);
+    for (MetaEntry& entry : entries) {
+      if (entry.key.starts_with("llama.")) entry.key.replace(0, 5, name);
+    }
+  }
   void Remove(const std::string& key) {
     std::erase_if(entries, [&](const MetaEntry& entry) { return entry.key == key; });
   }
@@ -120,6 +130,37 @@ TEST(ModelConfig, ReadsWhatIsSaid) {
   EXPECT_EQ(config->rope_scale, 0.25);
 }
 
+TEST(ModelConfig, KnowsHowArchitecturesDiffer) {
+  const ModelConfig llama = Header().Read().value();
+  EXPECT_FALSE(llama.sub_norms);
+  EXPECT_EQ(llama.activation, Activation::kSilu);
+  for (const char* name : {"bitnet", "bitnet-b1.58"}) {
+    Header header;
+    header.SetArchitecture(name);
+    const Result<ModelConfig> config = header.Read();
+    ASSERT_TRUE(config) << config.error().OneLine();
+    EXPECT_EQ(config->architecture, name);
+    EXPECT_EQ(config->d_ff, 128);
+    EXPECT_FALSE(config->rope_interleaved);
+    EXPECT_TRUE(config->sub_norms);
+    EXPECT_EQ(config->activation == Activation::kSquaredRelu, config->architecture != "bitnet");
+  }
+}
+
+TEST(ModelConfig, ReadsExperts) {
+  Header header;
+  EXPECT_FALSE(header.Read()->has_experts());
+  header.SetExperts(8, 2);
+  header.Set("llama.expert_weights_norm", MetaType::kBool, true);
+  header.SetUint("llama.expert_shared_count", 0);
+  header.SetUint("llama.expert_gating_func", 1);
+  const Result<ModelConfig> config = header.Read();
+  ASSERT_TRUE(config) << config.error().OneLine();
+  EXPECT_TRUE(config->has_experts());
+  EXPECT_EQ(config->n_experts, 8);
+  EXPECT_EQ(config->n_experts_used, 2);
+}
+
 TEST(ModelConfig, AcceptsEqualValuesOfAllLayersAsArray) {
   Header header;
   header.SetArray("llama.attention.head_count", {4, 4});
@@ -176,7 +217,7 @@ const BadHeader kBadHeaders[] = {
     {"UnknownArchitecture",
      [](Header& h) { h.SetString("general.architecture", "mamba"); },
      kNo,
-     {"'mamba'", "those that run: llama"}},
+     {"'mamba'", "those that run: llama, bitnet, bitnet-b1.58"}},
     {"HostileArchitecture",
      [](Header& h) { h.SetString("general.architecture", "a\x1b[2J\n"); },
      kNo,
@@ -335,10 +376,57 @@ const BadHeader kBadHeaders[] = {
      [](Header& h) { h.Remove("llama.attention.layer_norm_rms_epsilon"); },
      kBad,
      {"layer_norm_rms_epsilon'", "missing"}},
-    {"Experts",
-     [](Header& h) { h.SetUint("llama.expert_count", 8); },
+    {"ExpertsWhereThereAreNone",
+     [](Header& h) {
+       h.SetUint("llama.expert_count", 8);
+       h.SetArchitecture("bitnet");
+     },
      kNo,
-     {"mixture-of-experts llama", "8 experts"}},
+     {"'bitnet.expert_count'", "mixture-of-experts bitnet", "8 experts"}},
+    {"OneExpert",
+     [](Header& h) { h.SetExperts(1, 1); },
+     kBad,
+     {"'llama.expert_count'", "2..256", "found 1"}},
+    {"TooManyExperts",
+     [](Header& h) { h.SetExperts(1000, 2); },
+     kBad,
+     {"'llama.expert_count'", "found 1000"}},
+    {"NoExpertsUsed",
+     [](Header& h) { h.SetUint("llama.expert_count", 8); },
+     kBad,
+     {"'llama.expert_used_count'", "missing"}},
+    {"MoreExpertsUsedThanThereAre",
+     [](Header& h) { h.SetExperts(8, 9); },
+     kBad,
+     {"'llama.expert_used_count'", "1..8", "found 9"}},
+    {"SharedExperts",
+     [](Header& h) {
+       h.SetExperts(8, 2);
+       h.SetUint("llama.expert_shared_count", 1);
+     },
+     kNo,
+     {"'llama.expert_shared_count'", "1 is not supported (only 0 is)"}},
+    {"SigmoidRouter",
+     [](Header& h) {
+       h.SetExperts(8, 2);
+       h.SetUint("llama.expert_gating_func", 2);
+     },
+     kNo,
+     {"'llama.expert_gating_func'", "2 is not supported"}},
+    {"ScaledExperts",
+     [](Header& h) {
+       h.SetExperts(8, 2);
+       h.SetFloat("llama.expert_weights_scale", 2.5F);
+     },
+     kNo,
+     {"'llama.expert_weights_scale'", "2.5 is not supported"}},
+    {"WeightsOfExpertsAsTheyAre",
+     [](Header& h) {
+       h.SetExperts(8, 2);
+       h.Set("llama.expert_weights_norm", MetaType::kBool, false);
+     },
+     kNo,
+     {"'llama.expert_weights_norm'"}},
     {"NoEmbeddings",
      [](Header& h) { h.RemoveTensor("token_embd.weight"); },
      kBad,

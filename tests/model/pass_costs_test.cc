@@ -57,6 +57,30 @@ TEST(PassCosts, OfAPromptHaveTheOutputOnlyForItsLogits) {
   EXPECT_EQ(CostsOfPass(llama, 10, 0).weight_bytes, 2 * kLayerBytes);
 }
 
+// Of eight experts each token goes to two.
+TEST(PassCosts, OfExpertsAreThoseThatTokensGoTo) {
+  LlamaWeights llama = SmallWeights();
+  llama.n_experts_used = 2;
+  for (LlamaLayer& layer : llama.layers) {
+    layer.router = MatrixOf(DType::kF32, 8, 64);
+    for (WeightMatrix* matrix : {&layer.gate, &layer.up, &layer.down}) {
+      matrix->rows *= 8;
+      matrix->n_experts = 8;
+    }
+  }
+  constexpr uint64_t kExpertBytes = 2 * 96 * 36 + 64 * 54;
+  constexpr uint64_t kExpertMacs = 2 * 96 * 64 + 64 * 96;
+  constexpr uint64_t kOthers = kLayerBytes - kExpertBytes + 8 * 64 * 4;
+  const PassCosts one = CostsOfPass(llama, 1, 1);
+  EXPECT_EQ(one.weight_bytes, 2 * (kOthers + 2 * kExpertBytes) + 4 * kOutput);
+  EXPECT_EQ(one.macs[kPeakInt8], 2 * (kLayerInt8 + kExpertMacs));
+  EXPECT_EQ(one.macs[kPeakF32], 2 * (kLayerF32 + 8 * 64) + kOutput);
+  const PassCosts three = CostsOfPass(llama, 3, 1);
+  EXPECT_EQ(three.weight_bytes, 2 * (kOthers + 6 * kExpertBytes) + 4 * kOutput);
+  EXPECT_EQ(three.macs[kPeakInt8], 6 * (kLayerInt8 + kExpertMacs));
+  EXPECT_EQ(CostsOfPass(llama, 100, 0).weight_bytes, 2 * (kOthers + 8 * kExpertBytes));
+}
+
 TEST(PassCosts, TakeTheTimeOfAllKinds) {
   const PassCosts all = {.macs = {600, 100, 40}};
   EXPECT_DOUBLE_EQ(all.Seconds({300, 50, 10}), 8);

@@ -68,8 +68,12 @@ struct TinyLlamaSpec {
   uint32_t d_ff = 128;     // a multiple of 32 for Q8_0
   uint32_t n_vocab = 320;  // at least 259: <unk>, <s>, </s>, 256 bytes; then letters and words
   uint32_t n_context = 128;
-  DType dtype = DType::kF32;  // of the matrices: kF32, kF16 or kQ8_0
-  bool tied = false;          // no output.weight
+  DType dtype = DType::kF32;                // of the matrices: kF32, kF16 or kQ8_0
+  bool tied = false;                        // no output.weight
+  std::string_view architecture = "llama";  // or one with norms inside the blocks (bitnet)
+  bool scales = false;                      // a factor beside each matrix of a layer
+  uint32_t n_experts = 0;                   // instead of one feed-forward block
+  uint32_t n_experts_used = 0;
   uint64_t seed = 1;
 };
 std::vector<std::byte> BuildTinyLlama(const TinyLlamaSpec& spec);

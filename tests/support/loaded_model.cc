@@ -33,7 +33,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::Start(const std::string& path,
   LoadOptions load = start.load;
   load.packing = &WeightPacking();
   load.pack = start.pack;
-  ASSIGN_OR_RETURN(model->weights, StartLoadWith(model->index, ThisMachine(), load, start.backend));
+  ASSIGN_OR_RETURN(
+      model->weights,
+      StartLoadWith(model->index, start.machine != nullptr ? *start.machine : ThisMachine(), load,
+                    start.backend));
   return model;
 }
 

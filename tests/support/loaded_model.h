@@ -23,6 +23,7 @@ struct ModelStart {
   bool pack = true;                          // as llm-run does
   std::function<void(GgufFile&)> edit = {};  // may change the parsed header
   BackendFactory backend = CreateBackend;
+  const Machine* machine = nullptr;  // null: this one
 };
 
 struct LoadedModel {

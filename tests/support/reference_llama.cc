@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <numeric>
 
 #include "base/check.h"
 #include "compute/codec.h"
@@ -32,19 +33,22 @@ double Nmse(std::span<const float> a, std::span<const float> b) { return NmseOf(
 ReferenceLlama::ReferenceLlama(const TensorIndex& index, const ReferenceOptions& options)
     : options_(options) {
   const Metadata& metadata = index.metadata();
-  const auto uint_of = [&](const char* key) {
-    return metadata.GetUint(std::string("llama.") + key).value();
-  };
+  architecture_ = metadata.GetString("general.architecture").value();
+  if (architecture_ != "llama") options_.rope_in_halves = !options_.rope_in_halves;
+  const std::string prefix = architecture_ + ".";
+  const auto uint_of = [&](const char* key) { return metadata.GetUint(prefix + key).value(); };
   n_layers_ = uint_of("block_count");
   n_heads_ = uint_of("attention.head_count");
-  n_kv_heads_ = metadata.GetUintOr("llama.attention.head_count_kv", n_heads_).value();
+  n_kv_heads_ = metadata.GetUintOr(prefix + "attention.head_count_kv", n_heads_).value();
   head_dim_ =
-      metadata.GetUintOr("llama.attention.key_length", uint_of("embedding_length") / n_heads_)
+      metadata.GetUintOr(prefix + "attention.key_length", uint_of("embedding_length") / n_heads_)
           .value();
-  n_rot_ = metadata.GetUintOr("llama.rope.dimension_count", head_dim_).value();
-  eps_ = metadata.GetFloat("llama.attention.layer_norm_rms_epsilon").value();
-  rope_base_ = metadata.GetFloatOr("llama.rope.freq_base", 10000).value();
-  rope_factor_ = metadata.GetFloatOr("llama.rope.scaling.factor", 1).value();
+  n_rot_ = metadata.GetUintOr(prefix + "rope.dimension_count", head_dim_).value();
+  eps_ = metadata.GetFloat(prefix + "attention.layer_norm_rms_epsilon").value();
+  rope_base_ = metadata.GetFloatOr(prefix + "rope.freq_base", 10000).value();
+  rope_factor_ = metadata.GetFloatOr(prefix + "rope.scaling.factor", 1).value();
+  n_experts_ = metadata.GetUintOr(prefix + "expert_count", 0).value();
+  n_experts_used_ = metadata.GetUintOr(prefix + "expert_used_count", 0).value();
   ReadTensors(index);
 }
 
@@ -56,7 +60,7 @@ void ReferenceLlama::ReadTensors(const TensorIndex& index) {
     file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     CHECK(file.good());
     const size_t cols = tensor.dims[0];
-    const size_t rows = tensor.dims[1];
+    const size_t rows = tensor.dims[1] * tensor.dims[2];
     std::vector<float> row(cols);
     Vector& values = tensors_[tensor.name];
     for (size_t r = 0; r < rows; ++r) {
@@ -77,8 +81,10 @@ const ReferenceLlama::Vector& ReferenceLlama::Tensor(const std::string& name) co
 ReferenceLlama::Vector ReferenceLlama::Multiply(const std::string& name, const Vector& x) const {
   const Vector& w = Tensor(name);
   Vector y(w.size() / x.size());
+  const auto scale = tensors_.find(name.substr(0, name.rfind('.')) + ".scale");
   for (size_t r = 0; r < y.size(); ++r) {
     for (size_t c = 0; c < x.size(); ++c) y[r] += w[r * x.size() + c] * x[c];
+    if (scale != tensors_.end()) y[r] *= scale->second[0];
   }
   return y;
 }
@@ -134,6 +140,56 @@ ReferenceLlama::Vector ReferenceLlama::Attend(const Vector& q, const std::vector
   return out;
 }
 
+ReferenceLlama::Vector ReferenceLlama::Activate(const Vector& gate, const Vector& up) const {
+  Vector y(gate.size());
+  for (size_t i = 0; i < gate.size(); ++i) {
+    const double g = gate[i];
+    y[i] = (architecture_ == "bitnet-b1.58" ? (g > 0 ? g * g : 0) : g / (1 + std::exp(-g))) * up[i];
+  }
+  return y;
+}
+
+ReferenceLlama::Vector ReferenceLlama::FeedForward(const std::string& prefix,
+                                                   const Vector& x) const {
+  Vector hidden =
+      Activate(Multiply(prefix + "ffn_gate.weight", x), Multiply(prefix + "ffn_up.weight", x));
+  if (tensors_.contains(prefix + "ffn_sub_norm.weight")) {
+    hidden = Normalize(prefix + "ffn_sub_norm.weight", hidden);
+  }
+  return Multiply(prefix + "ffn_down.weight", hidden);
+}
+
+ReferenceLlama::Vector ReferenceLlama::MultiplyExpert(const std::string& name, size_t expert,
+                                                      const Vector& x) const {
+  const Vector& w = Tensor(name);
+  Vector y(w.size() / x.size() / n_experts_);
+  for (size_t r = 0; r < y.size(); ++r) {
+    const size_t row = (expert * y.size() + r) * x.size();
+    for (size_t c = 0; c < x.size(); ++c) y[r] += w[row + c] * x[c];
+  }
+  return y;
+}
+
+ReferenceLlama::Vector ReferenceLlama::FeedExperts(const std::string& prefix,
+                                                   const Vector& x) const {
+  Vector weight = Multiply(prefix + "ffn_gate_inp.weight", x);
+  for (double& value : weight) value = std::exp(value);
+  std::vector<size_t> experts(n_experts_);
+  std::iota(experts.begin(), experts.end(), size_t{0});
+  std::ranges::stable_sort(experts, [&](size_t a, size_t b) { return weight[a] > weight[b]; });
+  experts.resize(n_experts_used_);
+  double sum = 0;
+  for (const size_t expert : experts) sum += weight[expert];
+  Vector y(x.size());
+  for (const size_t expert : experts) {
+    const Vector hidden = Activate(MultiplyExpert(prefix + "ffn_gate_exps.weight", expert, x),
+                                   MultiplyExpert(prefix + "ffn_up_exps.weight", expert, x));
+    const Vector out = MultiplyExpert(prefix + "ffn_down_exps.weight", expert, hidden);
+    for (size_t i = 0; i < y.size(); ++i) y[i] += weight[expert] / sum * out[i];
+  }
+  return y;
+}
+
 ReferenceLlama::Vector ReferenceLlama::Evaluate(TokenId token, size_t position, Past& past) const {
   const auto add = [](Vector& x, const Vector& y) {
     for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
@@ -152,16 +208,14 @@ ReferenceLlama::Vector ReferenceLlama::Evaluate(TokenId token, size_t position, 
     Rotate(k, position);
     past.keys[layer].push_back(k);
     past.values[layer].push_back(Multiply(prefix + "attn_v.weight", attn_in));
-    const Vector attended = Attend(q, past.keys[layer], past.values[layer]);
+    Vector attended = Attend(q, past.keys[layer], past.values[layer]);
+    if (tensors_.contains(prefix + "attn_sub_norm.weight")) {
+      attended = Normalize(prefix + "attn_sub_norm.weight", attended);
+    }
     add(x, Multiply(prefix + "attn_output.weight", attended));
 
     const Vector ffn_in = Normalize(prefix + "ffn_norm.weight", x);
-    Vector hidden = Multiply(prefix + "ffn_gate.weight", ffn_in);
-    const Vector up = Multiply(prefix + "ffn_up.weight", ffn_in);
-    for (size_t i = 0; i < hidden.size(); ++i) {
-      hidden[i] = hidden[i] / (1 + std::exp(-hidden[i])) * up[i];
-    }
-    add(x, Multiply(prefix + "ffn_down.weight", hidden));
+    add(x, n_experts_ > 0 ? FeedExperts(prefix, ffn_in) : FeedForward(prefix, ffn_in));
   }
   const bool tied = !tensors_.contains("output.weight");
   return Multiply(tied ? "token_embd.weight" : "output.weight", Normalize("output_norm.weight", x));

@@ -1,7 +1,7 @@
-// The llama architecture once more, as plainly as it can be written: float64 throughout, from
-// dequantized weights, one position after the other, no batches, no threads, no kernels. Knows
-// nothing of model/; reads its numbers from the metadata itself. What model/ computes is held
-// against it.
+// The llama architecture once more, and those near it (mixtures of experts, bitnet), as plainly as
+// it can be written: float64 throughout, from dequantized weights, one position after the other, no
+// batches, no threads, no kernels. Knows nothing of model/; reads its numbers from the metadata
+// itself. What model/ computes is held against it.
 //
 // Threads: Thread-compatible. Failure: aborts (CHECK) on files it does not understand.
 #pragma once
@@ -43,8 +43,16 @@ class ReferenceLlama {
   Vector Attend(const Vector& q, const std::vector<Vector>& keys,
                 const std::vector<Vector>& values) const;
   Vector Evaluate(TokenId token, size_t position, Past& past) const;
+  Vector FeedForward(const std::string& prefix, const Vector& x) const;
+  Vector FeedExperts(const std::string& prefix, const Vector& x) const;
+  // Rows of one expert of many, of which each has rows of x.size().
+  Vector MultiplyExpert(const std::string& name, size_t expert, const Vector& x) const;
+  Vector Activate(const Vector& gate, const Vector& up) const;
 
   ReferenceOptions options_;
+  std::string architecture_;
+  size_t n_experts_;
+  size_t n_experts_used_;
   size_t n_layers_;
   size_t n_heads_;
   size_t n_kv_heads_;

@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint32_t kFirstByteToken = 3;
 constexpr uint32_t kFirstWordToken = kFirstByteToken + 256;
+constexpr const char* kScaledParts[] = {"attn_q",   "attn_k", "attn_v",  "attn_output",
+                                        "ffn_gate", "ffn_up", "ffn_down"};
 
 struct Vocabulary {
   std::vector<std::string> tokens;
@@ -51,22 +53,27 @@ Vocabulary MakeVocabulary(uint32_t n_vocab) {
 }
 
 void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
-  writer->AddString("general.architecture", "llama");
+  const auto key = [&](const char* name) { return fmt::format("{}.{}", spec.architecture, name); };
+  writer->AddString("general.architecture", std::string(spec.architecture));
   writer->AddString("general.name", "tiny random llama");
-  writer->AddUint32("llama.vocab_size", spec.n_vocab);
-  writer->AddUint32("llama.context_length", spec.n_context);
-  writer->AddUint32("llama.embedding_length", spec.d_model);
-  writer->AddUint32("llama.block_count", spec.n_layers);
-  writer->AddUint32("llama.feed_forward_length", spec.d_ff);
-  writer->AddUint32("llama.rope.dimension_count", spec.d_model / spec.n_heads);
-  writer->AddUint32("llama.attention.head_count", spec.n_heads);
-  writer->AddUint32("llama.attention.head_count_kv", spec.n_kv_heads);
-  writer->AddFloat32("llama.attention.layer_norm_rms_epsilon", 1e-5F);
-  writer->AddFloat32("llama.rope.freq_base", 10000.0F);
+  writer->AddUint32(key("vocab_size"), spec.n_vocab);
+  writer->AddUint32(key("context_length"), spec.n_context);
+  writer->AddUint32(key("embedding_length"), spec.d_model);
+  writer->AddUint32(key("block_count"), spec.n_layers);
+  writer->AddUint32(key("feed_forward_length"), spec.d_ff);
+  writer->AddUint32(key("rope.dimension_count"), spec.d_model / spec.n_heads);
+  writer->AddUint32(key("attention.head_count"), spec.n_heads);
+  writer->AddUint32(key("attention.head_count_kv"), spec.n_kv_heads);
+  writer->AddFloat32(key("attention.layer_norm_rms_epsilon"), 1e-5F);
+  writer->AddFloat32(key("rope.freq_base"), 10000.0F);
+  if (spec.n_experts > 0) {
+    writer->AddUint32(key("expert_count"), spec.n_experts);
+    writer->AddUint32(key("expert_used_count"), spec.n_experts_used);
+  }
 
   Vocabulary v = MakeVocabulary(spec.n_vocab);
-  const auto add_array = [&](const char* key, MetaType type, MetaArrayData data) {
-    writer->Add(key, MetaType::kArray, MetaArray{type, std::move(data)});
+  const auto add_array = [&](const char* name, MetaType type, MetaArrayData data) {
+    writer->Add(name, MetaType::kArray, MetaArray{type, std::move(data)});
   };
   writer->AddString("tokenizer.ggml.model", "llama");
   add_array("tokenizer.ggml.tokens", MetaType::kString, std::move(v.tokens));
@@ -97,6 +104,22 @@ void AddTensors(const TinyLlamaSpec& s, GgufWriter* writer) {
     add("attn_v", s.dtype, {d, d_kv});
     add("attn_output", s.dtype, {d, d});
     add("ffn_norm", DType::kF32, {d});
+    if (s.scales) {
+      for (const char* part : kScaledParts) {
+        AddTensor(writer, fmt::format("blk.{}.{}.scale", i, part), DType::kF32, {1});
+      }
+    }
+    if (s.architecture != "llama") {
+      add("attn_sub_norm", DType::kF32, {d});
+      add("ffn_sub_norm", DType::kF32, {s.d_ff});
+    }
+    if (const uint64_t n = s.n_experts; n > 0) {
+      add("ffn_gate_inp", s.dtype, {d, n});
+      add("ffn_gate_exps", s.dtype, {d, s.d_ff, n});
+      add("ffn_up_exps", s.dtype, {d, s.d_ff, n});
+      add("ffn_down_exps", s.dtype, {s.d_ff, d, n});
+      continue;
+    }
     add("ffn_gate", s.dtype, {d, s.d_ff});
     add("ffn_up", s.dtype, {d, s.d_ff});
     add("ffn_down", s.dtype, {s.d_ff, d});

@@ -37,8 +37,26 @@ void SiluMul(float* gate, const float* up, int64_t n) {
 }
 
 template <class Isa>
+void Relu2Mul(float* gate, const float* up, int64_t n) {
+  using F = typename Isa::F;
+  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
+    const bool full = lanes == kLanes;
+    const F g = full ? Isa::Load(gate + i) : LoadPart<Isa>(gate + i, lanes, 0.0F);
+    const F u = full ? Isa::Load(up + i) : LoadPart<Isa>(up + i, lanes, 0.0F);
+    const F positive = Isa::Max(Isa::Zero(), g);  // NaN stays
+    const F result = Isa::Mul(Isa::Mul(positive, positive), u);
+    full ? Isa::Store(gate + i, result) : StorePart<Isa>(gate + i, result, lanes);
+  });
+}
+
+template <class Isa>
 void Add(float* x, const float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) x[i] += y[i];
+}
+
+template <class Isa>
+void AddScaled(float* x, const float* y, float scale, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] += scale * y[i];
 }
 
 template <class Isa>
