@@ -31,6 +31,7 @@ struct BenchOptions {
   ThreadFlags threads;      // all but the counts
   std::string prompt = "512";
   std::string generate = "128";
+  std::string depth = "0";
   int64_t repetitions = 5;
   std::string format = "md";
 };
@@ -40,10 +41,17 @@ struct BenchCase {
   int64_t n_prompt = 0;
   int64_t n_gen = 0;
   int64_t n_threads = 1;
+  int64_t n_depth = 0;  // tokens that are in the cache before
+
+  // As llama-bench calls it.
+  std::string Name() const {
+    const std::string depth = n_depth > 0 ? fmt::format(" @ d{}", n_depth) : "";
+    return fmt::format("{}{}{}", n_prompt > 0 ? "pp" : "tg", n_prompt + n_gen, depth);
+  }
 };
 
 Result<double> RunOnce(Session& session, const BenchCase& c, const std::vector<TokenId>& ids) {
-  session.Truncate(0);
+  session.Truncate(c.n_depth);
   const Stopwatch watch;
   if (c.n_prompt > 0) {
     RETURN_IF_ERROR(session.Forward(ids, LogitsOf::kLast));
@@ -142,8 +150,8 @@ Json CaseRow(Json row, const BenchCase& c, const SessionOptions& session,
   row["type_v"] = NameOf(session.v_type.value_or(session.kv_type));
   row["n_prompt"] = c.n_prompt;
   row["n_gen"] = c.n_gen;
-  row["n_depth"] = 0;
-  row["test"] = c.n_prompt > 0 ? fmt::format("pp{}", c.n_prompt) : fmt::format("tg{}", c.n_gen);
+  row["n_depth"] = c.n_depth;
+  row["test"] = c.Name();
   row["test_time"] = TimeNow();
   row["avg_ns"] = static_cast<uint64_t>(time.mean);
   row["stddev_ns"] = static_cast<uint64_t>(time.stddev);
@@ -169,11 +177,16 @@ Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCas
   ThreadPool& pool = *engine.workers.pool;
   NoteNodesWithoutThreads(engine.weights->plan(), pool);
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
-  if (session_options.n_ctx == 0)
-    session_options.n_ctx = std::max(c.n_prompt + c.n_gen, int64_t{1});
+  if (session_options.n_ctx == 0) {
+    session_options.n_ctx = std::max(c.n_depth + c.n_prompt + c.n_gen, int64_t{1});
+  }
   session_options.interrupted = Interrupted;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine.NewSession(session_options));
   const std::vector<TokenId> ids = SomeTokens(c.n_prompt + c.n_gen, engine.config.n_vocab);
+  if (c.n_depth > 0) {
+    RETURN_IF_ERROR(
+        session->Forward(SomeTokens(c.n_depth, engine.config.n_vocab), LogitsOf::kLast));
+  }
   RETURN_IF_ERROR(RunOnce(*session, c, ids));  // warm-up
   ASSIGN_OR_RETURN(const LlamaWeights llama, BindLlama(engine.config, *engine.weights));
   Measured measured;
@@ -203,13 +216,16 @@ Result<std::vector<BenchCase>> MakeCases(const BenchOptions& options, int defaul
   if (!options.thread_list.empty()) {
     ASSIGN_OR_RETURN(threads, ParseNumberList(options.thread_list, 1));
   }
+  ASSIGN_OR_RETURN(const std::vector<int64_t> depths, ParseNumberList(options.depth, 0));
   std::vector<BenchCase> cases;
   for (const int64_t t : threads) {
-    for (const int64_t p : prompts) {
-      if (p > 0) cases.push_back({p, 0, t});
-    }
-    for (const int64_t g : generates) {
-      if (g > 0) cases.push_back({0, g, t});
+    for (const int64_t d : depths) {
+      for (const int64_t p : prompts) {
+        if (p > 0) cases.push_back({.n_prompt = p, .n_threads = t, .n_depth = d});
+      }
+      for (const int64_t g : generates) {
+        if (g > 0) cases.push_back({.n_gen = g, .n_threads = t, .n_depth = d});
+      }
     }
   }
   return cases;
@@ -228,8 +244,7 @@ Status Bench(const BenchOptions& options) {
   RETURN_IF_ERROR(engine->weights->Finish());
   std::vector<Json> rows;
   for (const BenchCase& c : cases) {
-    Note("bench  {}{} with {} threads ...", c.n_prompt > 0 ? "pp" : "tg", c.n_prompt + c.n_gen,
-         c.n_threads);
+    Note("bench  {} with {} threads ...", c.Name(), c.n_threads);
     ASSIGN_OR_RETURN(Json row, RunCase(*engine, options, c, engine_options.model_path));
     rows.push_back(std::move(row));
   }
@@ -251,12 +266,17 @@ void AddBenchCommand(CLI::App& app, CommandContext& context) {
       "  gb_per_s      decode: bytes of the weight matrices x tokens/s\n"
       "  read_percent  of reading the same weights and doing nothing else\n"
       "  gmac_per_s    prompts: multiply-adds of the weight matrices a second, attention left out\n"
-      "  peak_percent  of multiply-adds on registers, int8 or f32 as the weights' types want\n"
+      "  peak_percent  of multiply-adds on registers, int8, bf16 or f32 as the weights' types "
+      "want\n"
       "example:\n  llm-run bench -m model.gguf -p 512 -n 128 -t 1,2 -r 5 -o md");
   AddModelOptions(*command, options->model);
   command->add_option("-p,--n-prompt", options->prompt, "prompt lengths, a list or range")
       ->capture_default_str();
   command->add_option("-n,--n-gen", options->generate, "tokens to decode, a list or range")
+      ->capture_default_str();
+  command
+      ->add_option("-d,--n-depth", options->depth,
+                   "tokens in the cache before, not timed, a list or range")
       ->capture_default_str();
   command->add_option("-t,--threads", options->thread_list, "thread counts, a list or range");
   command->add_option("-r,--repetitions", options->repetitions, "of each measurement")

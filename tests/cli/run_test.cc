@@ -285,6 +285,18 @@ TEST(Bench, ComparesEachRowWithWhatIsPossible) {
           100 * prompt["gmac_per_s"].get<double>() / prompt["peak_gmac_per_s"].get<double>());
 }
 
+TEST(Bench, MeasuresBehindTokensThatAreInTheCache) {
+  const ProcessResult result = Llm({"bench", "-m", kTinyModel, "-p", "8", "-n", "4", "-r", "1",
+                                    "-t", "1", "-d", "0,32", "-o", "json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const nlohmann::json rows = nlohmann::json::parse(result.out);
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_EQ(rows[1]["test"], "tg4");
+  EXPECT_EQ(rows[2]["test"], "pp8 @ d32");
+  EXPECT_EQ(rows[3]["n_depth"], 32);
+  ExpectError(Llm({"bench", "-m", kTinyModel, "-n", "4", "-d", "-1"}), 64, "-1");
+}
+
 TEST(Bench, ShowsPercentagesToPeople) {
   const ProcessResult result =
       Llm({"bench", "-m", kTinyModel, "-p", "4", "-n", "2", "-r", "1", "-t", "1"});
