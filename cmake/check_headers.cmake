@@ -7,7 +7,7 @@ foreach(folder base memory sched loader compute text model cli)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
     ${PROJECT_SOURCE_DIR}/${folder}/*.h)
   foreach(header ${headers})
-    if(header MATCHES "compute/kernels/(avx|isa)")
+    if(header MATCHES "compute/kernels/(avx|amx)")
       continue()  # need their own instruction-set flags; compiled by the files that include them
     endif()
     string(REGEX REPLACE "h$" "cc" own_source ${header})

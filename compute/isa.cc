@@ -82,7 +82,7 @@ std::string_view NameOf(IsaLevel level) {
     case IsaLevel::kAmx:
       return "amx";
     case IsaLevel::kAmxEmulated:
-      return "amx-emulated";
+      return "amx_emulated";
   }
   return "?";
 }
