@@ -45,17 +45,20 @@ void AttendChunk(const AttentionArgs& args, const ChunkRows<Isa>& rows, int64_t 
   if (rows.n == 0) return;
   const int64_t padded = QuerySums<Isa>::Padded(args.head_dim);
   const int64_t first = chunk * kAttentionChunk;
+  const auto key_bytes = static_cast<int64_t>(KvRowBytes(args.keys.type, args.head_dim));
+  const auto value_bytes = static_cast<int64_t>(KvRowBytes(args.values.type, args.head_dim));
+  const std::byte* keys = args.keys.data + first * key_bytes;
+  const std::byte* values = args.values.data + first * value_bytes;
   WithKvType<Isa>(args.keys.type, [&](auto elements) {
-    using E = decltype(elements);
-    ScoreChunk<Isa, E>(rows, args.keys.data + first * KvRowBytesOf<Isa, E>(args.head_dim), decoded);
+    ScoreChunk<Isa, decltype(elements)>(rows, keys, values, value_bytes, decoded);
   });
   for (int i = 0; i < rows.n; ++i) {
     Weigh<Isa>(rows.scores[i], rows.from[i], rows.seen[i], args.scale, rows.sums[i] + padded);
     for (int64_t d = 0; d < padded; d += kLanes) Isa::Store(rows.sums[i] + d, Isa::Zero());
   }
   WithKvType<Isa>(args.values.type, [&](auto elements) {
-    using E = decltype(elements);
-    SumChunk<Isa, E>(rows, args.values.data + first * KvRowBytesOf<Isa, E>(args.head_dim), decoded);
+    SumChunk<Isa, decltype(elements)>(rows, values, keys + kAttentionChunk * key_bytes, key_bytes,
+                                      decoded);
   });
 }
 

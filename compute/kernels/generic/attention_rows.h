@@ -1,6 +1,7 @@
 // Rows of queries that share keys and values, and what a chunk of positions is for them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "compute/kernels.h"
@@ -10,6 +11,12 @@ namespace llmrun::generic {
 
 inline constexpr int kStrip = 64;  // positions that are decoded at a time
 static_assert(kAttentionChunk % kStrip == 0 && kKvGroup == kLanes);
+
+// What is worked on after something else as long: memory is asked for it beforehand.
+template <class Isa>
+void PrefetchStrip(const std::byte* strip, int64_t row_bytes) {
+  for (int64_t i = 0; i < kStrip * row_bytes; i += 64) __builtin_prefetch(strip + i, 0, 2);
+}
 
 // What is known of a row after some positions: the sum of exp(score - most) * value, then `most`,
 // the greatest score, and the sum of exp(score - most).

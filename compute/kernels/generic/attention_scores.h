@@ -84,15 +84,18 @@ void DecodeKeys(const std::byte* groups, int64_t n_groups, int64_t head_dim, flo
   }
 }
 
-// Of a chunk whose keys begin at `keys`. Many rows share what is decoded once.
+// Of a chunk whose keys begin at `keys`; `values` are to follow. Many rows share what is decoded
+// once.
 template <class Isa, class Elements>
-void ScoreChunk(const ChunkRows<Isa>& rows, const std::byte* keys, float* decoded) {
+void ScoreChunk(const ChunkRows<Isa>& rows, const std::byte* keys, const std::byte* values,
+                int64_t value_bytes, float* decoded) {
   using Floats = CachedFloats<Isa, F32<Isa>>;
   constexpr int R = Isa::kQueryRows;
   const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
   const bool decode = rows.n > R && Elements::kBlockBytes != Floats::kBlockBytes;
   for (int64_t at = rows.FirstStrip(); at < rows.seen[rows.n - 1]; at += kStrip) {
     const std::byte* groups = keys + at * row_bytes;
+    PrefetchStrip<Isa>(values + at * value_bytes, value_bytes);
     if (!decode) {
       ScoreStrip<Isa, Elements, R>(rows, 0, groups, kLanes * row_bytes, at);
       continue;

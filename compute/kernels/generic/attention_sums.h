@@ -93,15 +93,18 @@ void DecodeValues(const std::byte* values, int64_t n, int64_t head_dim, float* o
   }
 }
 
-// Of a chunk whose values begin at `values`. Many rows share what is decoded once.
+// Of a chunk whose values begin at `values`; those keys are to follow. Many rows share what is
+// decoded once.
 template <class Isa, class Elements>
-void SumChunk(const ChunkRows<Isa>& rows, const std::byte* values, float* decoded) {
+void SumChunk(const ChunkRows<Isa>& rows, const std::byte* values, const std::byte* keys,
+              int64_t key_bytes, float* decoded) {
   using Floats = CachedFloats<Isa, F32<Isa>>;
   constexpr int R = Isa::kQueryRows;
   const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
   const bool decode = rows.n > R && Elements::kBlockBytes != Floats::kBlockBytes;
   for (int64_t at = rows.FirstStrip(); at < rows.seen[rows.n - 1]; at += kStrip) {
     const std::byte* strip = values + at * row_bytes;
+    PrefetchStrip<Isa>(keys + at * key_bytes, key_bytes);
     if (!decode) {
       SumStrip<Isa, Elements, R>(rows, 0, strip, at);
       continue;
