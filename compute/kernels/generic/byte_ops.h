@@ -41,6 +41,12 @@ struct ByteOps {
     emit(0, LowNibbles(x));
     emit(1, HighNibbles(x));
   }
+  // x, for many uses: in registers, not to be read from memory again for each. (With two uses, more
+  // instructions cost more than second reads: memory is waited for longer.)
+  template <class Bytes>
+  LLMRUN_INLINE static Bytes Held(const Bytes& x) {
+    return x.Map([](B v) { return Isa::Held(v); });
+  }
   // Two bits of each byte, from bit 2 * i on.
   template <int i, class Bytes>
   LLMRUN_INLINE static Bytes TwoBits(const Bytes& x) {
@@ -49,10 +55,11 @@ struct ByteOps {
   // Calls emit(i, two bits) for all four, the lowest first.
   template <class Bytes, class Emit>
   LLMRUN_INLINE static void EachTwoBits(const Bytes& x, Emit emit) {
-    emit(0, TwoBits<0>(x));
-    emit(1, TwoBits<1>(x));
-    emit(2, TwoBits<2>(x));
-    emit(3, TwoBits<3>(x));
+    const Bytes held = Held(x);
+    emit(0, TwoBits<0>(held));
+    emit(1, TwoBits<1>(held));
+    emit(2, TwoBits<2>(held));
+    emit(3, TwoBits<3>(held));
   }
   // Of 128 columns 32 bytes, from byte `from` on: four quarters, the first in the lowest bits.
   template <class In, class Emit>

@@ -101,9 +101,9 @@ struct Q3_K : OfSuperblocks<Isa, 108> {
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
     LLMRUN_UNROLL for (int half = 0; half < 2; ++half) {
-      const auto high = in.Piece(half * 16);
-      Part<0>(in.Piece(32 + half * 16), high, half, emit);
-      Part<1>(in.Piece(64 + half * 16), high, half, emit);
+      const auto high = Ops::Held(in.Piece(half * 16));
+      Part<0>(Ops::Held(in.Piece(32 + half * 16)), high, half, emit);
+      Part<1>(Ops::Held(in.Piece(64 + half * 16)), high, half, emit);
     }
   }
   template <class In>

@@ -129,7 +129,7 @@ struct PackedRows : RowLanes<Isa> {
   }
   LLMRUN_INLINE typename Isa::I Bytes(int offset) const { return Isa::WidenBytes(Rows(offset)); }
   LLMRUN_INLINE B Bits(int offset) const {
-    return Isa::Held(Isa::LoadBytes(reinterpret_cast<const int8_t*>(Rows(offset))));
+    return Isa::LoadBytes(reinterpret_cast<const int8_t*>(Rows(offset)));
   }
   LLMRUN_INLINE Pieces FourPowers(int offset) const { return RowLanes<Isa>::Powers(Bits(offset)); }
 

@@ -85,7 +85,7 @@ struct Bytes : Floats {
     std::memcpy(r.v, at, sizeof r.v);
     return r;
   }
-  // x, in a register: it is not to be read from memory again for each use.
+  // x, in a register.
   static const B& Held(const B& x) { return x; }
   static B SpreadFour(const int8_t* at) {
     return EachByte([&](int i) { return at[i % 4]; });
