@@ -20,18 +20,19 @@
 namespace llmrun {
 
 enum class IsaLevel : uint8_t {
-  kPortable,     // any x86-64 (or other) processor
-  kAvx2,         // AVX2 + FMA + F16C
-  kAvxVnni,      // AVX-VNNI, and what kAvx2 needs
-  kAvx512,       // AVX-512 F/BW/DQ/VL + VNNI, and what kAvx2 needs
-  kAvx512Bf16,   // AVX-512 BF16, and what kAvx512 needs
+  kPortable,    // any x86-64 (or other) processor
+  kAvx2,        // AVX2 + FMA + F16C
+  kAvxVnni,     // AVX-VNNI, and what kAvx2 needs
+  kAvx512,      // AVX-512 F/BW/DQ/VL + VNNI, and what kAvx2 needs
+  kAvx512Bf16,  // AVX-512 BF16, and what kAvx512 needs
+  // Never chosen unasked:
   kAmx,          // AMX for int8, and what kAvx512Bf16 needs; asks the kernel for permission
-  kAmxEmulated,  // the same without the tile unit, slowly: for tests, never chosen unasked
+  kAmxEmulated,  // the same without the tile unit, slowly: for tests
 };
 
 std::string_view NameOf(IsaLevel level);  // "portable", "avx2", ...
 
-// All of them, whatever this machine has, the best last.
+// All of them, whatever this machine has; the last that it has is chosen.
 std::span<const IsaLevel> AllIsaLevels();
 
 // The level to run with: the best of this machine when `override` (the value of LLM_RUN_ISA) is
