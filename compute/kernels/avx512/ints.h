@@ -20,29 +20,19 @@ struct Ints : Bytes {
   }
   LLMRUN_INLINE static B AsBytes(I x) { return x; }
   LLMRUN_INLINE static I GatherBytes(const std::byte* at, int64_t stride) {
-    const auto four = [&](const std::byte* p) {
-      const auto byte = [&](int i) { return static_cast<int>(p[i * stride]); };
-      return _mm_setr_epi32(byte(0), byte(1), byte(2), byte(3));
-    };
-    return FourVectors(four(at), four(at + 4 * stride), four(at + 8 * stride),
-                       four(at + 12 * stride));
+    return FourVectors(FourBytes(at, stride), FourBytes(at + 4 * stride, stride),
+                       FourBytes(at + 8 * stride, stride), FourBytes(at + 12 * stride, stride));
   }
   LLMRUN_INLINE static I WidenBytes(const std::byte* at) {
     return _mm512_cvtepu8_epi32(Load16(at));
   }
   LLMRUN_INLINE static B GatherWords(const std::byte* at, int64_t stride) {
-    const auto four = [&](const std::byte* p) {
-      return _mm_setr_epi32(Word(p), Word(p + stride), Word(p + 2 * stride), Word(p + 3 * stride));
-    };
-    return FourVectors(four(at), four(at + 4 * stride), four(at + 8 * stride),
-                       four(at + 12 * stride));
+    return FourVectors(FourWords(at, stride), FourWords(at + 4 * stride, stride),
+                       FourWords(at + 8 * stride, stride), FourWords(at + 12 * stride, stride));
   }
   LLMRUN_INLINE static F GatherHalves(const std::byte* at, int64_t stride) {
-    const auto eight = [&](const std::byte* p) {
-      const auto half = [&](int i) { return Half(p + i * stride); };
-      return _mm_setr_epi16(half(0), half(1), half(2), half(3), half(4), half(5), half(6), half(7));
-    };
-    return _mm512_cvtph_ps(_mm256_setr_m128i(eight(at), eight(at + 8 * stride)));
+    return _mm512_cvtph_ps(
+        _mm256_setr_m128i(EightHalves(at, stride), EightHalves(at + 8 * stride, stride)));
   }
   LLMRUN_INLINE static F FourHalves(const std::byte* at, int64_t stride) {
     const __m128i four = _mm_setr_epi16(Half(at), Half(at + stride), Half(at + 2 * stride),
@@ -130,6 +120,20 @@ struct Ints : Bytes {
   LLMRUN_INLINE static I MulInts(I a, I b) { return _mm512_mullo_epi32(a, b); }
 
  private:
+  // Functions and no lambdas, which clang would not inline into those of other instruction sets.
+  LLMRUN_INLINE static __m128i FourBytes(const std::byte* at, int64_t stride) {
+    return _mm_setr_epi32(static_cast<int>(at[0]), static_cast<int>(at[stride]),
+                          static_cast<int>(at[2 * stride]), static_cast<int>(at[3 * stride]));
+  }
+  LLMRUN_INLINE static __m128i FourWords(const std::byte* at, int64_t stride) {
+    return _mm_setr_epi32(Word(at), Word(at + stride), Word(at + 2 * stride),
+                          Word(at + 3 * stride));
+  }
+  LLMRUN_INLINE static __m128i EightHalves(const std::byte* at, int64_t stride) {
+    return _mm_setr_epi16(Half(at), Half(at + stride), Half(at + 2 * stride), Half(at + 3 * stride),
+                          Half(at + 4 * stride), Half(at + 5 * stride), Half(at + 6 * stride),
+                          Half(at + 7 * stride));
+  }
   LLMRUN_INLINE static __m512i FourVectors(__m128i a, __m128i b, __m128i c, __m128i d) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(b, a)),
                               _mm256_set_m128i(d, c), 1);
