@@ -22,30 +22,35 @@ void RmsNorm(const float* x, const float* weight, int64_t n, float eps, float* o
   for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * weight[i];
 }
 
-template <class Isa>
-void SiluMul(float* gate, const float* up, int64_t n) {
+// gate = activate(gate) * up.
+template <class Isa, class Function>
+void ActivateAndMul(float* gate, const float* up, int64_t n, Function activate) {
   using F = typename Isa::F;
   ForLanes<Isa>(n, [&](int64_t i, int lanes) {
     const bool full = lanes == kLanes;
     const F g = full ? Isa::Load(gate + i) : LoadPart<Isa>(gate + i, lanes, 0.0F);
     const F u = full ? Isa::Load(up + i) : LoadPart<Isa>(up + i, lanes, 0.0F);
+    const F result = Isa::Mul(activate(g), u);
+    full ? Isa::Store(gate + i, result) : StorePart<Isa>(gate + i, result, lanes);
+  });
+}
+
+template <class Isa>
+void SiluMul(float* gate, const float* up, int64_t n) {
+  using F = typename Isa::F;
+  ActivateAndMul<Isa>(gate, up, n, [](F g) {
     const F one = Isa::Set(1.0F);
     const F sigmoid = Isa::Div(one, Isa::Add(one, Exp<Isa>(Isa::Sub(Isa::Zero(), g))));
-    const F result = Isa::Mul(Isa::Mul(g, sigmoid), u);
-    full ? Isa::Store(gate + i, result) : StorePart<Isa>(gate + i, result, lanes);
+    return Isa::Mul(g, sigmoid);
   });
 }
 
 template <class Isa>
 void Relu2Mul(float* gate, const float* up, int64_t n) {
   using F = typename Isa::F;
-  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
-    const bool full = lanes == kLanes;
-    const F g = full ? Isa::Load(gate + i) : LoadPart<Isa>(gate + i, lanes, 0.0F);
-    const F u = full ? Isa::Load(up + i) : LoadPart<Isa>(up + i, lanes, 0.0F);
+  ActivateAndMul<Isa>(gate, up, n, [](F g) {
     const F positive = Isa::Max(Isa::Zero(), g);  // NaN stays
-    const F result = Isa::Mul(Isa::Mul(positive, positive), u);
-    full ? Isa::Store(gate + i, result) : StorePart<Isa>(gate + i, result, lanes);
+    return Isa::Mul(positive, positive);
   });
 }
 
