@@ -63,6 +63,17 @@ Result<double> RunOnce(Session& session, const BenchCase& c, const std::vector<T
   return watch.Seconds();
 }
 
+// For half a second, at least once: weights that were just loaded are slow to read at first, which
+// a few short prompts would show as the speed of short prompts.
+Status WarmUp(Session& session, const BenchCase& c, const std::vector<TokenId>& ids) {
+  constexpr double kSeconds = 0.5;
+  for (double spent_s = 0; spent_s < kSeconds;) {
+    ASSIGN_OR_RETURN(const double seconds, RunOnce(session, c, ids));
+    spent_s += seconds;
+  }
+  return {};
+}
+
 std::string TimeNow() {
   char text[32];
   const std::time_t now = std::time(nullptr);
@@ -187,7 +198,7 @@ Result<Json> RunCase(Engine& engine, const BenchOptions& options, const BenchCas
     RETURN_IF_ERROR(
         session->Forward(SomeTokens(c.n_depth, engine.config.n_vocab), LogitsOf::kLast));
   }
-  RETURN_IF_ERROR(RunOnce(*session, c, ids));  // warm-up
+  RETURN_IF_ERROR(WarmUp(*session, c, ids));
   ASSIGN_OR_RETURN(const LlamaWeights llama, BindLlama(engine.config, *engine.weights));
   Measured measured;
   measured.costs = CostsOfPass(llama, std::max(c.n_prompt, int64_t{1}), 1);

@@ -89,14 +89,14 @@ TEST_P(PackedMatmul, GivesTheBitsOfUnpackedRows) {
   const DType type = GetParam();
   std::mt19937 random(6);
   const std::vector<int64_t> columns = MatmulColumns(type) == 32
-                                           ? std::vector<int64_t>{32, 96, 544, 4096 + 64}
-                                           : std::vector<int64_t>{256, 1280, 2 * 4096 + 512};
+                                           ? std::vector<int64_t>{32, 96, 4096 + 64, 4 * 4096 + 544}
+                                           : std::vector<int64_t>{256, 1280, 4 * 4096 + 512};
   for (int64_t cols : columns) {
     constexpr int64_t kRows = 73;  // four panels and nine rows
     const auto rows = testing::RandomWeights(type, kRows, cols, random);
     Guarded<std::byte> guarded(rows, Guard::kAfter);
     PackRows(type, cols, Panels(type, cols, guarded.span(), kRows));
-    for (int64_t tokens : {1, 2, 5, 13}) {
+    for (int64_t tokens : {1, 2, 3, 4, 5, 8, 13}) {
       const Activations a =
           testing::Quantize(testing::RandomFloats(tokens * cols, random), tokens, cols);
       std::vector<float> expected(static_cast<size_t>(kRows * tokens));

@@ -7,6 +7,7 @@
 #include "compute/kernels.h"
 #include "compute/kernels/generic/packed_tile.h"
 #include "compute/kernels/generic/panel_matmul.h"
+#include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::generic {
 
@@ -24,8 +25,8 @@ struct PackedMatmul {
     }
     whole.row_end = args.row_end / kPanelRows * kPanelRows;
     if (whole.row_begin < whole.row_end) {
-      if (args.n_tokens == 1) {
-        OneToken(whole);
+      if (args.n_tokens <= kMostTokens) {
+        FewTokens(whole);
       } else {
         PanelMatmul<Isa, Format>::template WholePanels<Panels>(whole);
       }
@@ -36,48 +37,72 @@ struct PackedMatmul {
   }
 
  private:
+  // Whose weights are not unpacked first. In tiles of nearly the same size: five are three and two.
+  static constexpr int kTiles = 2;
+  static constexpr int kMostTokens = kTiles * kFewTokens;
   // Sections that are prepared at once; longer rows come in several passes.
   static constexpr int kSections = 4;
   struct Section {
     TokenSource x;
-    TokenSums<Format, 1> sums;
+    TokenSums<Format, kFewTokens> sums;
     int blocks;
   };
+  struct Tile {
+    int64_t begin;  // of its tokens
+    int tokens;
+    Section sections[kSections];
+  };
 
-  static void OneToken(const MatmulArgs& args) {
+  static void FewTokens(const MatmulArgs& args) {
     constexpr int64_t kCols = kSections * kSectionCols;
+    Tile tiles[kTiles];
+    const int n = args.n_tokens <= kFewTokens ? 1 : 2;
+    for (int i = 0; i < n; ++i) {
+      tiles[i].begin = args.n_tokens * i / n;
+      tiles[i].tokens = static_cast<int>(args.n_tokens * (i + 1) / n - tiles[i].begin);
+    }
     for (int64_t col = 0; col < args.n_cols; col += kCols) {
       const int64_t end = col + kCols < args.n_cols ? col + kCols : args.n_cols;
-      Section sections[kSections];
-      for (int64_t at = col; at < end; at += kSectionCols) {
-        Prepare(args, at, &sections[(at - col) / kSectionCols]);
+      for (int i = 0; i < n; ++i) {
+        for (int64_t at = col; at < end; at += kSectionCols) {
+          Prepare(args, at, tiles[i], &tiles[i].sections[(at - col) / kSectionCols]);
+        }
       }
       for (int64_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-        OnePanel(args, row, col, end, sections);
+        for (int i = 0; i < n; ++i) OnePanel<kFewTokens>(args, row, col, end, tiles[i]);
       }
     }
   }
-  static void Prepare(const MatmulArgs& args, int64_t col, Section* section) {
+  static void Prepare(const MatmulArgs& args, int64_t col, const Tile& tile, Section* section) {
     const int64_t rest = args.n_cols - col;
+    const int64_t at = tile.begin * args.n_cols + col;
     section->blocks =
         static_cast<int>(rest < kSectionCols ? rest : kSectionCols) / BlockOf<Format>::kCols;
-    section->x = {args.xq.q + col, args.n_cols, args.xq.scale + col / kQuantBlock,
+    section->x = {args.xq.q + at, args.n_cols, args.xq.scale + at / kQuantBlock,
                   args.n_cols / kQuantBlock};
-    SumsOfTokens<Isa, Format>::Put(args.xq.sums + col / kSumBlock, section->x, section->blocks, 1,
-                                   &section->sums);
+    SumsOfTokens<Isa, Format>::Put(args.xq.sums + at / kSumBlock, section->x, section->blocks,
+                                   tile.tokens, &section->sums);
   }
+  template <int T>
   static void OnePanel(const MatmulArgs& args, int64_t row, int64_t col, int64_t end,
-                       const Section* sections) {
+                       const Tile& tile) {
+    if constexpr (T > 1) {
+      if (tile.tokens < T) return OnePanel<T - 1>(args, row, col, end, tile);
+    }
     const auto row_bytes = static_cast<int64_t>(args.row_bytes);
     const std::byte* w = args.weights + row * row_bytes;
-    float* out = args.out + row;
-    F total = col == 0 ? Isa::Zero() : Isa::Load(out);
-    for (int64_t at = col; at < end; at += kSectionCols, ++sections) {
-      const PackedTile<Isa, Format> tile{Panels::At(w, row_bytes, at), sections->x, sections->sums,
-                                         sections->blocks};
-      total = tile.Add(total);
+    float* out = args.out + tile.begin * args.out_stride + row;
+    F total[T];
+    LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
+      total[t] = col == 0 ? Isa::Zero() : Isa::Load(out + t * args.out_stride);
     }
-    Isa::Store(out, total);
+    const Section* section = tile.sections;
+    for (int64_t at = col; at < end; at += kSectionCols, ++section) {
+      const PackedTile<Isa, Format, T> product{Panels::At(w, row_bytes, at), section->x,
+                                               section->sums, section->blocks};
+      product.Add(total);
+    }
+    LLMRUN_UNROLL for (int t = 0; t < T; ++t) Isa::Store(out + t * args.out_stride, total[t]);
   }
   // The rows of a panel that are wanted.
   static void PartOfPanel(const MatmulArgs& args, int64_t first) {
@@ -94,7 +119,7 @@ struct PackedMatmul {
       one.xq.scale += t * (args.n_cols / kQuantBlock);
       one.xq.sums += t * (args.n_cols / kSumBlock);
       one.out = results;
-      OneToken(one);
+      FewTokens(one);
       for (int64_t row = begin; row < end; ++row) {
         args.out[t * args.out_stride + row] = results[row - first];
       }

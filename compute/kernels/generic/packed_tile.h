@@ -1,5 +1,5 @@
-// Products of one panel of packed rows with one token, whose weights go from memory to registers
-// and are read in one stream. The sums are those of generic/panel_tile.h.
+// Products of one panel of packed rows with T tokens, few of them: weights go from memory to
+// registers and are read in one stream. The sums are those of generic/panel_tile.h.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,9 @@
 
 namespace llmrun::generic {
 
-template <class Isa, class Format>
+inline constexpr int kFewTokens = 4;  // at most
+
+template <class Isa, class Format, int T>
 struct PackedTile {
   using F = typename Isa::F;
   using I = typename Isa::I;
@@ -23,19 +25,19 @@ struct PackedTile {
 
   const PackedPanels<Isa, Format> source;
   const TokenSource& x;
-  const TokenSums<Format, 1>& token;
+  const TokenSums<Format, kFewTokens>& tokens;
   int blocks;  // of memory, in the section
 
-  LLMRUN_INLINE F Add(F total) const {
+  LLMRUN_INLINE void Add(F (&total)[T]) const {
     int place = 0;
     for (int c = 0; c < Block::kClasses && c < blocks; ++c) {
-      F acc = Isa::Zero();
+      F acc[T];
+      LLMRUN_UNROLL for (int t = 0; t < T; ++t) acc[t] = Isa::Zero();
       for (int i = c; i < blocks; i += Block::kClasses, ++place) {
-        acc = AddBlock(source.Block(0, place), i, acc);
+        AddBlock(source.Block(0, place), i, acc);
       }
-      total = Isa::Add(total, acc);
+      LLMRUN_UNROLL for (int t = 0; t < T; ++t) total[t] = Isa::Add(total[t], acc[t]);
     }
-    return total;
   }
 
  private:
@@ -45,33 +47,42 @@ struct PackedTile {
   static constexpr bool kPrefetches = Format::kSuper;
   static constexpr int kAheadBytes = 6144;
 
-  LLMRUN_INLINE F AddBlock(const In& in, int i, F acc) const {
-    I dots[Block::kSubs];
+  LLMRUN_INLINE F Scale(int t, int block) const {
+    return Isa::Set(x.scale[t * x.scale_stride + block]);
+  }
+  LLMRUN_INLINE void AddBlock(const In& in, int i, F (&acc)[T]) const {
+    I dots[Block::kSubs][T];
     Dots(in, i, dots);
     if constexpr (Format::kSuper) {
-      return AddSuperblock(in, i, dots, acc);
+      AddSuperblock(in, i, dots, acc);
     } else {
-      if constexpr (Format::kHasMin) {
-        acc = Isa::Fma(Format::Min(in), Isa::Set(token.sum[0][i]), acc);
+      const F w_scale = Format::Scale(in);
+      LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
+        if constexpr (Format::kHasMin) {
+          acc[t] = Isa::Fma(Format::Min(in), Isa::Set(tokens.sum[t][i]), acc[t]);
+        }
+        acc[t] = Isa::Fma(Isa::ToFloat(dots[0][t]), Isa::Mul(w_scale, Scale(t, i)), acc[t]);
       }
-      const F scale = Isa::Mul(Format::Scale(in), Isa::Set(x.scale[i]));
-      return Isa::Fma(Isa::ToFloat(dots[0]), scale, acc);
     }
   }
-  LLMRUN_INLINE void Dots(const In& in, int i, I (&dots)[Block::kSubs]) const {
+  LLMRUN_INLINE void Dots(const In& in, int i, I (&dots)[Block::kSubs][T]) const {
     constexpr int kPieces = Format::kSubCols / 16;
     Format::Quants(in, [&](int piece, const typename In::Pieces& groups) {
       if constexpr (kPrefetches) Prefetch(in.at + kAheadBytes, piece);
-      const int8_t* from = x.q + i * Block::kCols + piece * 16;
       const int sub = piece / kPieces;
-      I& dot = dots[sub];
-      // Not all at once, which takes registers; formats give the first piece of a sub-block first.
-      if (piece % kPieces == 0) {
-        dot = kHasStart ? Isa::SpreadInt(&token.start[0][i * Block::kSubs + sub]) : Isa::ZeroInts();
-      }
-      constexpr int kChain = Isa::template Chain<Format::kMost>(4);
-      LLMRUN_UNROLL for (int g = 0; g < 4; g += kChain) {
-        dot = AddProducts<kChain>(dot, groups.v + g, from + g * kGroupCols);
+      LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
+        const int8_t* from = x.q + t * x.q_stride + i * Block::kCols + piece * 16;
+        I& dot = dots[sub][t];
+        // Not all at once, which takes registers; formats give the first piece of a sub-block
+        // first.
+        if (piece % kPieces == 0) {
+          const int32_t* start = &tokens.start[t][i * Block::kSubs + sub];
+          dot = kHasStart ? Isa::SpreadInt(start) : Isa::ZeroInts();
+        }
+        constexpr int kChain = Isa::template Chain<Format::kMost>(4);
+        LLMRUN_UNROLL for (int g = 0; g < 4; g += kChain) {
+          dot = AddProducts<kChain>(dot, groups.v + g, from + g * kGroupCols);
+        }
       }
     });
   }
@@ -97,37 +108,47 @@ struct PackedTile {
       __builtin_prefetch(block + line * 64);
     }
   }
-  LLMRUN_INLINE F AddSuperblock(const In& in, int i, I (&dots)[Block::kSubs], F acc) const {
+  LLMRUN_INLINE void AddSuperblock(const In& in, int i, I (&dots)[Block::kSubs][T],
+                                   F (&acc)[T]) const {
     if constexpr (Format::kHasSubs) {
       typename In::Ints subs[Block::kSubs / 4];
       if constexpr (Format::kHasMin) {
         typename In::Ints mins[Block::kSubs / 4];
         Format::Subs(in, subs, mins);
-        acc = Isa::Fma(MinPart(mins, i), Format::Min(in), acc);
+        AddMins(in, mins, i, acc);
       } else {
         Format::Subs(in, subs);
       }
       LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
-        dots[s] = Isa::MulInts(dots[s], subs[s / 4].v[s % 4]);
+        LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
+          dots[s][t] = Isa::MulInts(dots[s][t], subs[s / 4].v[s % 4]);
+        }
       }
     }
     constexpr int kParts = kQuantBlock / Format::kSubCols;
-    F part = Isa::Zero();
-    LLMRUN_UNROLL for (int b = 0; b < kSuperBlocks; ++b) {
-      I sum = dots[b * kParts];
-      if constexpr (kParts == 2) sum = Isa::AddInts(sum, dots[b * kParts + 1]);
-      part = Isa::Fma(Isa::ToFloat(sum), Isa::Set(x.scale[i * kSuperBlocks + b]), part);
+    LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
+      F part = Isa::Zero();
+      LLMRUN_UNROLL for (int b = 0; b < kSuperBlocks; ++b) {
+        I sum = dots[b * kParts][t];
+        if constexpr (kParts == 2) sum = Isa::AddInts(sum, dots[b * kParts + 1][t]);
+        part = Isa::Fma(Isa::ToFloat(sum), Scale(t, i * kSuperBlocks + b), part);
+      }
+      acc[t] = Isa::Fma(part, Format::Scale(in), acc[t]);
     }
-    return Isa::Fma(part, Format::Scale(in), acc);
   }
   template <class Ints>
-  LLMRUN_INLINE F MinPart(const Ints& mins, int i) const {
-    F part = Isa::Zero();
+  LLMRUN_INLINE void AddMins(const In& in, const Ints& mins, int i, F (&acc)[T]) const {
+    F part[T];
+    LLMRUN_UNROLL for (int t = 0; t < T; ++t) part[t] = Isa::Zero();
     LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
-      part = Isa::Fma(Isa::ToFloat(mins[s / 4].v[s % 4]),
-                      Isa::Set(token.sum[0][i * Block::kSubs + s]), part);
+      const F min = Isa::ToFloat(mins[s / 4].v[s % 4]);
+      LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
+        part[t] = Isa::Fma(min, Isa::Set(tokens.sum[t][i * Block::kSubs + s]), part[t]);
+      }
     }
-    return part;
+    LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
+      acc[t] = Isa::Fma(part[t], Format::Min(in), acc[t]);
+    }
   }
 };
 

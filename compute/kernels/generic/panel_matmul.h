@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "compute/kernels.h"
+#include "compute/kernels/generic/prefetch.h"
 #include "compute/kernels/generic/strip_product.h"
 #include "compute/kernels/generic/strip_unpack.h"
 
@@ -73,17 +74,33 @@ struct PanelMatmul {
   }
   template <class Source, int P>
   static void SomeStrips(const MatmulArgs& args, int64_t row, int n) {
-    const auto row_bytes = static_cast<int64_t>(args.row_bytes);
-    const std::byte* w = args.weights + row * row_bytes;
     Strip<Format, P> strips[kStrips];
     for (int64_t col = 0; col < args.n_cols; col += kSectionCols) {
       const int blocks = BlocksFrom(args, col);
-      const Source source = Source::At(w, row_bytes, col);
+      const Source source = At<Source>(args, row, col);
       for (int i = 0; i < n; ++i) {
         Unpack::template Panels<P>(source.Skip(i * P * kPanelRows), blocks, &strips[i]);
       }
-      Product::template Tokens<P>(args, strips, n, col, blocks, args.out + row, args.out_stride);
+      const WeightsAhead ahead = Next<Source>(args, row, n * P, col);
+      Product::template Tokens<P>(args, strips, n, col, blocks, ahead, args.out + row,
+                                  args.out_stride);
     }
+  }
+  template <class Source>
+  static Source At(const MatmulArgs& args, int64_t row, int64_t col) {
+    const auto row_bytes = static_cast<int64_t>(args.row_bytes);
+    return Source::At(args.weights + row * row_bytes, row_bytes, col);
+  }
+  // What is to be unpacked after this section of these panels.
+  template <class Source>
+  static WeightsAhead Next(const MatmulArgs& args, int64_t row, int panels, int64_t col) {
+    col += kSectionCols;
+    if (col >= args.n_cols) {
+      col = 0;
+      row += panels * kPanelRows;
+      panels = static_cast<int>(Least(panels, (args.row_end - row) / kPanelRows));
+    }
+    return At<Source>(args, row, col).Ahead(panels, BlocksFrom(args, col));
   }
   // A tile's tokens; what lies behind the last row is not to be written.
   static void LastResults(const MatmulArgs& args, int64_t row, int rows, int64_t token,
@@ -98,7 +115,7 @@ struct PanelMatmul {
     for (int64_t i = 0; i < part.n_tokens; ++i) {
       for (int r = 0; r < rows; ++r) out[i * kPanelRows + r] = results[i * args.out_stride + r];
     }
-    Product::template Tokens<1>(part, &strip, 1, col, blocks, out, kPanelRows);
+    Product::template Tokens<1>(part, &strip, 1, col, blocks, {}, out, kPanelRows);
     for (int64_t i = 0; i < part.n_tokens; ++i) {
       for (int r = 0; r < rows; ++r) results[i * args.out_stride + r] = out[i * kPanelRows + r];
     }

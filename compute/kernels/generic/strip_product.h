@@ -8,6 +8,7 @@
 #include "compute/kernels.h"
 #include "compute/kernels/generic/panel.h"
 #include "compute/kernels/generic/panel_tile.h"
+#include "compute/kernels/generic/prefetch.h"
 #include "compute/kernels/generic/token_sums.h"
 
 namespace llmrun::generic {
@@ -17,14 +18,16 @@ struct StripProduct {
   using Block = BlockOf<Format>;
   static constexpr int kMostTokens = Isa::PanelTokens(Format::kSubCols);  // of a tile
 
-  // All tokens with n strips. Tiles of nearly the same size: 8 tokens are 4 and 4, not 6 and 2.
+  // All tokens with n strips, and the weights that come next into the caches, which is worth more
+  // the fewer tokens there are. Tiles of nearly the same size: 8 tokens are 4 and 4, not 6 and 2.
   template <int P>
   static void Tokens(const MatmulArgs& args, const Strip<Format, P>* strips, int n, int64_t col,
-                     int blocks, float* out, int64_t out_stride) {
+                     int blocks, const WeightsAhead& ahead, float* out, int64_t out_stride) {
     const int64_t tiles = (args.n_tokens + kMostTokens - 1) / kMostTokens;
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t begin = args.n_tokens * i / tiles;
       const int64_t end = args.n_tokens * (i + 1) / tiles;
+      ahead.Prefetch(i, tiles);
       Tile<P, kMostTokens>(static_cast<int>(end - begin), args, strips, n, begin, col, blocks,
                            out + begin * out_stride, out_stride);
     }

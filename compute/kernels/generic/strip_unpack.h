@@ -7,6 +7,7 @@
 
 #include "compute/kernels/generic/panel.h"
 #include "compute/kernels/generic/pieces.h"
+#include "compute/kernels/generic/prefetch.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::generic {
@@ -25,6 +26,10 @@ struct RawPanels {
   LLMRUN_INLINE In Block(int panel, int i) const {
     return {w + i * Format::kBytes + panel * kPanelRows * row_bytes, row_bytes};
   }
+  // The next blocks of these panels.
+  WeightsAhead Ahead(int panels, int blocks) const {
+    return {w, row_bytes, panels * kPanelRows, blocks * Format::kBytes};
+  }
   // Where the i-th of the blocks of a section stands in a strip.
   LLMRUN_INLINE static int Place(int i, int blocks) { return BlockOf<Format>::Place(i, blocks); }
 };
@@ -41,6 +46,9 @@ struct PackedPanels {
   PackedPanels Skip(int64_t rows) const { return {w + rows * row_bytes, row_bytes}; }
   LLMRUN_INLINE In Block(int panel, int i) const {
     return In{w + (i * Format::kBytes + panel * row_bytes) * kPanelRows};
+  }
+  WeightsAhead Ahead(int panels, int blocks) const {
+    return {w, row_bytes * kPanelRows, panels, int64_t{blocks} * Format::kBytes * kPanelRows};
   }
   LLMRUN_INLINE static int Place(int i, int /*blocks*/) { return i; }
 };

@@ -16,6 +16,7 @@
 
 #include "compute/kernels.h"
 #include "compute/kernels/generic/panel.h"
+#include "compute/kernels/generic/prefetch.h"
 #include "compute/kernels/generic/strip_product.h"
 #include "compute/kernels/generic/token_sums.h"
 #include "compute/kernels/generic/unroll.h"
@@ -161,9 +162,10 @@ struct TileProduct {
   // All tokens with n strips, in tiles of nearly the same size.
   template <int P>
   static void Tokens(const MatmulArgs& args, const Strip<Format, P>* strips, int n, int64_t col,
-                     int blocks, float* out, int64_t out_stride) {
+                     int blocks, const WeightsAhead& ahead, float* out, int64_t out_stride) {
     const int64_t tiles = (args.n_tokens + Tiles::kTokens - 1) / Tiles::kTokens;
     for (int64_t i = 0; i < tiles; ++i) {
+      ahead.Prefetch(i, tiles);
       const int64_t begin = args.n_tokens * i / tiles;
       const auto tokens = static_cast<int>(args.n_tokens * (i + 1) / tiles - begin);
       const int64_t at = begin * args.n_cols + col;
