@@ -63,36 +63,96 @@ void MoveField(std::byte* raw, uint64_t row_bytes, std::byte* packed) {
     std::memcpy(kPack ? in_panel : in_row, kPack ? in_row : in_panel, kWidth);
   }
 }
+
+using FourWords = uint32_t __attribute__((vector_size(16)));
+
+FourWords LoadFour(const std::byte* from) {
+  FourWords x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+void StoreFour(std::byte* to, FourWords x) { std::memcpy(to, &x, sizeof x); }
+
+// The same for four fields of four bytes that follow each other in the rows, each to its place.
+// Without arrays or inner loops, which GCC would leave in memory.
 template <bool kPack>
-void MoveBlock(const BlockFields& layout, std::byte* raw, uint64_t row_bytes, std::byte* packed) {
+void MoveFourFields(std::byte* raw, uint64_t row_bytes, std::byte* packed,
+                    const std::array<int, 4>& places) {
+  for (uint64_t row = 0; row < kPackedPanelRows; row += 4) {
+    std::byte* const in_rows = raw + row * row_bytes;
+    std::byte* const in_panel = packed + row * sizeof(uint32_t);
+    const auto at = [&](uint64_t i, bool rows) {
+      return rows ? in_rows + i * row_bytes : in_panel + places[i];
+    };
+    const FourWords v0 = LoadFour(at(0, kPack));
+    const FourWords v1 = LoadFour(at(1, kPack));
+    const FourWords v2 = LoadFour(at(2, kPack));
+    const FourWords v3 = LoadFour(at(3, kPack));
+    const FourWords low01 = __builtin_shufflevector(v0, v1, 0, 4, 1, 5);
+    const FourWords high01 = __builtin_shufflevector(v0, v1, 2, 6, 3, 7);
+    const FourWords low23 = __builtin_shufflevector(v2, v3, 0, 4, 1, 5);
+    const FourWords high23 = __builtin_shufflevector(v2, v3, 2, 6, 3, 7);
+    StoreFour(at(0, !kPack), __builtin_shufflevector(low01, low23, 0, 1, 4, 5));
+    StoreFour(at(1, !kPack), __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
+    StoreFour(at(2, !kPack), __builtin_shufflevector(high01, high23, 0, 1, 4, 5));
+    StoreFour(at(3, !kPack), __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
+  }
+}
+
+// One field of a block, or (width 16) four of four bytes.
+struct Move {
+  int offset;
+  int width;
+  std::array<int, 4> places;  // in the packed block of 16 rows
+};
+std::vector<Move> MovesOf(const BlockFields& layout) {
+  const auto place = [&](int offset) {
+    return layout.packed_at(offset) * static_cast<int>(kPackedPanelRows);
+  };
+  std::vector<Move> moves;
   int offset = 0;
   for (const auto& [count, width] : layout.fields) {
-    for (int i = 0; i < count; ++i, offset += width) {
-      std::byte* const from = raw + offset;
-      std::byte* const to = packed + layout.packed_at(offset) * kPackedPanelRows;
-      if (width == 4) MoveField<4, kPack>(from, row_bytes, to);
-      if (width == 2) MoveField<2, kPack>(from, row_bytes, to);
-      if (width == 1) MoveField<1, kPack>(from, row_bytes, to);
+    for (int left = count; left > 0;) {
+      const bool four = width == 4 && left >= 4;
+      Move move{offset, four ? 16 : width, {place(offset)}};
+      for (int i = 1; four && i < 4; ++i) {
+        move.places[static_cast<size_t>(i)] = place(offset + i * width);
+      }
+      moves.push_back(move);
+      left -= four ? 4 : 1;
+      offset += move.width;
     }
+  }
+  return moves;
+}
+
+template <bool kPack>
+void MoveBlock(const std::vector<Move>& moves, std::byte* raw, uint64_t row_bytes,
+               std::byte* packed) {
+  for (const auto& [offset, width, places] : moves) {
+    std::byte* const from = raw + offset;
+    std::byte* const to = packed + places[0];
+    if (width == 16) MoveFourFields<kPack>(from, row_bytes, packed, places);
+    if (width == 4) MoveField<4, kPack>(from, row_bytes, to);
+    if (width == 2) MoveField<2, kPack>(from, row_bytes, to);
+    if (width == 1) MoveField<1, kPack>(from, row_bytes, to);
   }
 }
 
 // One panel, between its rows and its packed form.
 template <bool kPack, bool kIsSuper>
-void MovePanel(const BlockFields& layout, uint32_t head_bytes, int64_t n_cols, uint64_t row_bytes,
-               std::byte* raw, std::byte* packed) {
+void MovePanel(const std::vector<Move>& moves, int64_t block_bytes, uint32_t head_bytes,
+               int64_t n_cols, uint64_t row_bytes, std::byte* raw, std::byte* packed) {
   using generic::kSectionCols;
   using Block = generic::BlockOf<Shape<kIsSuper>>;
   if (head_bytes != 0) MoveField<4, kPack>(raw, row_bytes, packed);
   raw += head_bytes;
   packed += kPackedPanelRows * head_bytes;
-  int64_t block_bytes = 0;
-  for (const Fields& fields : layout.fields) block_bytes += fields.count * fields.width;
   for (int64_t col = 0; col < n_cols; col += kSectionCols) {
     const int blocks =
         static_cast<int>(std::min<int64_t>(kSectionCols, n_cols - col) / Block::kCols);
     for (int i = 0; i < blocks; ++i) {
-      MoveBlock<kPack>(layout, raw + i * block_bytes, row_bytes,
+      MoveBlock<kPack>(moves, raw + i * block_bytes, row_bytes,
                        packed + Block::Place(i, blocks) * kPackedPanelRows * block_bytes);
     }
     raw += blocks * block_bytes;
@@ -103,7 +163,8 @@ void MovePanel(const BlockFields& layout, uint32_t head_bytes, int64_t n_cols, u
 template <bool kPack>
 void MovePanels(DType type, int64_t n_cols, std::span<std::byte> rows) {
   CHECK(CanPack(type, n_cols));
-  const BlockFields& layout = *FieldsOf(type);
+  const std::vector<Move> moves = MovesOf(*FieldsOf(type));
+  const int64_t block_bytes = moves.back().offset + moves.back().width;
   const uint32_t head_bytes = TraitsOf(type).row_head_bytes;
   CHECK(head_bytes == 0 || head_bytes == sizeof(float));
   const uint64_t row_bytes = RowBytes(type, static_cast<uint64_t>(n_cols));
@@ -116,9 +177,9 @@ void MovePanels(DType type, int64_t n_cols, std::span<std::byte> rows) {
     std::byte* raw = kPack ? copy.data() : panel;
     std::byte* packed = kPack ? panel : copy.data();
     if (MatmulColumns(type) == generic::kSuperCols) {
-      MovePanel<kPack, true>(layout, head_bytes, n_cols, row_bytes, raw, packed);
+      MovePanel<kPack, true>(moves, block_bytes, head_bytes, n_cols, row_bytes, raw, packed);
     } else {
-      MovePanel<kPack, false>(layout, head_bytes, n_cols, row_bytes, raw, packed);
+      MovePanel<kPack, false>(moves, block_bytes, head_bytes, n_cols, row_bytes, raw, packed);
     }
   }
 }
