@@ -4,15 +4,17 @@ namespace llmrun {
 
 // Sources: Touvron et al. 2023 (LLaMA); Jiang et al. 2024 (Mixtral, which names itself llama); Ma
 // et al. 2024 (BitNet b1.58), of which `bitnet` is the first kind of file and `bitnet-b1.58` the
-// one of BitNet b1.58 2B4T (2025).
+// one of BitNet b1.58 2B4T (2025); Yang et al. 2024 (Qwen2, and 2.5) and 2025 (Qwen3); OLMo team
+// 2024 (OLMo 2).
 std::span<const Architecture> Architectures() {
   static constexpr Architecture kArchitectures[] = {
-      {.name = "llama", .may_have_experts = true},
+      {.name = "llama", .experts = Presence::kMaybe},
       {.name = "bitnet", .rope_interleaved = false, .sub_norms = true, .may_have_scales = true},
       {.name = "bitnet-b1.58",
        .rope_interleaved = false,
        .sub_norms = true,
        .activation = Activation::kSquaredRelu},
+      {.name = "qwen2", .rope_interleaved = false, .qkv_bias = Presence::kAlways},
   };
   return kArchitectures;
 }

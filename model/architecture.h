@@ -14,12 +14,26 @@ enum class Activation : uint8_t {
   kSquaredRelu,  // max(g, 0)^2
 };
 
+// Of what only some files of an architecture have.
+enum class Presence : uint8_t { kNever, kMaybe, kAlways };
+
+// What queries and keys are normalized over before they are rotated.
+enum class QkNorm : uint8_t {
+  kNone,
+  kHead,  // each head for itself, with the same weights
+  kRow,   // all heads together
+};
+
 struct Architecture {
   std::string_view name;         // general.architecture
   bool rope_interleaved = true;  // pairs (2i, 2i + 1), else (i, i + n_rot / 2)
-  bool sub_norms = false;        // what goes into attn_output and ffn_down is normalized
+  bool pre_norms = true;         // what goes into attention and feed-forward is normalized
+  bool post_norms = false;       // what comes out of them, before it is added; not of experts
+  bool sub_norms = false;        // what goes into attn_output and ffn_down
+  QkNorm qk_norm = QkNorm::kNone;
+  Presence qkv_bias = Presence::kNever;
   Activation activation = Activation::kSilu;
-  bool may_have_experts = false;
+  Presence experts = Presence::kNever;
   bool may_have_scales = false;  // tensors ".scale" beside ".weight": factors of what it gives
 };
 

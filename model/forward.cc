@@ -114,7 +114,7 @@ ForwardInput ForwardMember::PrepareRows(const Wish& wish, Range tokens, int64_t 
   if (wish.norm != nullptr) {
     float* normed = scratch_.normed + first_row * n_cols;
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
-      kernels_.rms_norm(x + t * n_cols, wish.norm, n_cols, config_.norm_eps, normed + t * n_cols);
+      Normalize(wish.norm, x + t * n_cols, n_cols, normed + t * n_cols);
     }
     x = normed;
   }
@@ -156,30 +156,53 @@ void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
                                        .tensor_scale = ScaleOf(matrix, pieces.back())});
     CHECK(done);  // binding checked type and shape
   }
-  if (matrix.scale == nullptr) return;
-  for (int64_t t = 0; t < input.n_tokens; ++t) {
-    for (int64_t r = rows.begin; r < rows.end; ++r) out[t * block.size() + r] *= *matrix.scale;
+  ScaleAndAddBias(matrix, block, rows, input.n_tokens, out);
+}
+
+// What stands beside the rows of a matrix; arguments as those of MultiplyBlock().
+void ForwardMember::ScaleAndAddBias(const WeightMatrix& matrix, Range block, Range rows,
+                                    int64_t n_tokens, float* out) const {
+  if (matrix.scale == nullptr && matrix.bias == nullptr) return;
+  for (int64_t t = 0; t < n_tokens; ++t) {
+    float* of_token = out + t * block.size();
+    if (matrix.scale != nullptr) {
+      for (int64_t r = rows.begin; r < rows.end; ++r) of_token[r] *= *matrix.scale;
+    }
+    if (matrix.bias != nullptr) {
+      kernels_.add(of_token + rows.begin, matrix.bias + block.begin + rows.begin, rows.size());
+    }
   }
 }
 
-// x += matrix * input.
 void ForwardMember::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
-                                   const WeightMatrix& matrix, Prepared input) {
+                                   const WeightMatrix& matrix, const float* post_norm,
+                                   Prepared input) {
   Step(plan, [&](Range piece) {
     strips.ForEach(piece, [&](size_t, Range rows) {
       const ForwardInput& in = input.Get();
       Multiply(matrix, in, rows, scratch_.delta);
+      if (post_norm != nullptr) return;
       for (int64_t t = 0; t < in.n_tokens; ++t) {
         const int64_t at = t * matrix.rows + rows.begin;
         kernels_.add(scratch_.x + at, scratch_.delta + at, rows.size());
       }
     });
   });
+  if (post_norm == nullptr) return;
+  // Only a whole row can be normalized.
+  Step(batch_plans_.prepare, [&](Range tokens) {
+    const int64_t d = config_.d_model;
+    for (int64_t t = tokens.begin; t < tokens.end; ++t) {
+      float* delta = scratch_.delta + t * d;
+      Normalize(post_norm, delta, d, delta);
+      kernels_.add(scratch_.x + t * d, delta, d);
+    }
+  });
 }
 
 void ForwardMember::Activate(int64_t at, int64_t n, bool quantize) const {
   float* gate = scratch_.gate + at;
-  switch (config_.activation) {
+  switch (config_.kind.activation) {
     case Activation::kSilu:
       kernels_.silu_mul(gate, scratch_.up + at, n);
       break;
@@ -218,7 +241,7 @@ void ForwardMember::FeedForward(int64_t layer_index) {
                   .norm = layer.ffn_sub_norm,
                   .quantize = layer.down.quantized_input};
   MultiplyAndAdd(
-      plans.down, strips.down, layer.down,
+      plans.down, strips.down, layer.down, layer.ffn_post_norm,
       normalizes
           ? Prepare(batch_plans_.prepare, wish)
           : Prepared{*this, {}, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});

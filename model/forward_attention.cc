@@ -22,17 +22,12 @@ void ForwardMember::Attention(int64_t layer_index) {
       ProjectRows(layer_index, matrix, input.Get(), rows);
     });
   };
-  if (batch_plans_.attend_by_kv_head.total > 0) {
-    const auto attend = [&](Range kv_heads) { StoreAndAttend(layer_index, kv_heads); };
-    StepInStages(Stage{plans.qkv, project}, Stage{batch_plans_.attend_by_kv_head, attend});
+  if (config_.kind.qk_norm == QkNorm::kRow) {
+    Step(plans.qkv, project);
+    Step(batch_plans_.prepare, [&](Range tokens) { NormalizeQkRows(layer, tokens); });
+    AttendInStages(layer_index);
   } else {
-    const bool by_chunk = batch_plans_.attend_chunks.total > 0;
-    const auto store = [&](Range pairs) { StorePairs(layer_index, pairs); };
-    const auto attend = [&](Range pairs) {
-      by_chunk ? AttendChunks(layer_index, pairs) : AttendRuns(layer_index, pairs);
-    };
-    StepInStages(Stage{plans.qkv, project}, Stage{batch_plans_.store_kv, store},
-                 Stage{by_chunk ? batch_plans_.attend_chunks : batch_plans_.attend, attend});
+    AttendInStages(layer_index, Stage{plans.qkv, project});
   }
   const Wish wish{.x = scratch_.attention,
                   .n_tokens = n_,
@@ -40,10 +35,27 @@ void ForwardMember::Attention(int64_t layer_index) {
                   .norm = layer.attn_sub_norm,
                   .quantize = layer.attn_output.quantized_input};
   MultiplyAndAdd(
-      plans.attn_output, strips.attn_output, layer.attn_output,
+      plans.attn_output, strips.attn_output, layer.attn_output, layer.attn_post_norm,
       QuantizesHeads(layer)
           ? Prepared{*this, {}, ForwardInput{n_, scratch_.attention, scratch_.activation.Rows()}}
           : Prepare(batch_plans_.prepare, wish));
+}
+
+// From q, k and v to attention, behind a stage that computes them, or alone.
+template <typename... Works>
+void ForwardMember::AttendInStages(int64_t layer_index, const Stage<Works>&... before) {
+  if (batch_plans_.attend_by_kv_head.total > 0) {
+    const auto attend = [&](Range kv_heads) { StoreAndAttend(layer_index, kv_heads); };
+    StepInStages(before..., Stage{batch_plans_.attend_by_kv_head, attend});
+    return;
+  }
+  const bool by_chunk = batch_plans_.attend_chunks.total > 0;
+  const auto store = [&](Range pairs) { StorePairs(layer_index, pairs); };
+  const auto attend = [&](Range pairs) {
+    by_chunk ? AttendChunks(layer_index, pairs) : AttendRuns(layer_index, pairs);
+  };
+  StepInStages(before..., Stage{batch_plans_.store_kv, store},
+               Stage{by_chunk ? batch_plans_.attend_chunks : batch_plans_.attend, attend});
 }
 
 // Rows of one head; the first matrix has those of all heads that look at one of the cache.
@@ -100,24 +112,37 @@ void ForwardMember::AttendChunks(int64_t layer_index, Range chunks) {
   });
 }
 
-// Rotates the keys of one head, and the queries that look at it, and puts keys and values into the
-// cache.
+void ForwardMember::NormalizeQkRows(const LlamaLayer& layer, Range tokens) const {
+  for (int64_t t = tokens.begin; t < tokens.end; ++t) {
+    float* q = scratch_.q + t * config_.q_dim();
+    float* k = scratch_.k + t * config_.kv_dim();
+    Normalize(layer.q_norm, q, config_.q_dim(), q);
+    Normalize(layer.k_norm, k, config_.kv_dim(), k);
+  }
+}
+
+// Normalizes (if that is done by the head) and rotates the keys of one head, and the queries that
+// look at it, and puts keys and values into the cache.
 void ForwardMember::Store(int64_t layer_index, int64_t kv_head, Range tokens) const {
+  const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
+  const bool normalizes = config_.kind.qk_norm == QkNorm::kHead;
   const int64_t head_dim = config_.head_dim;
   const KvTypes types = parts_.kv.types();
   std::byte* keys = parts_.kv.Keys(layer_index, kv_head);
   std::byte* values = parts_.kv.Values(layer_index, kv_head);
   for (int64_t t = tokens.begin; t < tokens.end; ++t) {
     const int64_t position = batch_.position + t;
-    const auto rotate = [&](float* head) {
+    const auto rotate = [&](float* head, const float* norm) {
+      if (normalizes) Normalize(norm, head, head_dim, head);
       kernels_.rope(head, parts_.rope.Cos(position), parts_.rope.Sin(position), config_.n_rot,
-                    config_.rope_interleaved);
+                    config_.kind.rope_interleaved);
     };
     for (int64_t i = 0; i < HeadsPerKv(); ++i) {
-      rotate(scratch_.q + t * config_.q_dim() + (kv_head * HeadsPerKv() + i) * head_dim);
+      rotate(scratch_.q + t * config_.q_dim() + (kv_head * HeadsPerKv() + i) * head_dim,
+             layer.q_norm);
     }
     const int64_t at = t * config_.kv_dim() + kv_head * head_dim;
-    rotate(scratch_.k + at);
+    rotate(scratch_.k + at, layer.k_norm);
     kernels_.store_key(scratch_.k + at, head_dim, types.keys, keys, position);
     kernels_.store_value(scratch_.v + at, head_dim, types.values, values, position);
   }

@@ -5,59 +5,20 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/error.h"
 #include "compute/kernels.h"
 #include "model/forward.h"
+#include "model/forward_pass.h"
 #include "model/forward_plans.h"
 #include "sched/partition.h"
-#include "sched/progress.h"
 #include "sched/work_steps.h"
 
 namespace llmrun {
-
-// The right-hand side of a product, one row a token.
-struct ForwardInput {
-  int64_t n_tokens = 0;
-  const float* x = nullptr;
-  QuantizedRows xq;
-};
-
-// How far a pass is with one head of the cache and the heads that look at it: counts that go on
-// from layer to layer.
-struct HeadProgress {
-  Progress projected;  // rows of q, k and v
-  Progress stored;     // tokens whose key and value are in the cache, and whose queries are rotated
-  Progress attended;   // chunks of positions, of a single token
-};
-
-// What the members of one pass share.
-struct ForwardPass {
-  Progress routed = {};  // tokens, to experts: goes on from layer to layer
-  const BatchPlans plans;
-  const bool proceeds_at_once;      // the same for all members
-  std::vector<HeadProgress> heads;  // [n_kv_heads]
-  Status status = {};               // written before `failed` is set, once
-  std::atomic<bool> failed{false};
-};
-
-// Calls f(i, part) for the parts of which a range of pairs (i, one of n) consists.
-template <typename F>
-void ForEachPart(Range pairs, int64_t n, F&& f) {
-  for (int64_t at = pairs.begin; at < pairs.end;) {
-    const int64_t i = at / n;
-    const int64_t end = std::min(pairs.end, (i + 1) * n);
-    f(i, Range{at - i * n, end - i * n});
-    at = end;
-  }
-}
 
 // What one member does. All members call the same steps in the same order.
 class ForwardMember {
@@ -121,6 +82,9 @@ class ForwardMember {
   void AddExperts(Range tokens) const;
 
   void Attention(int64_t layer_index);
+  template <typename... Works>
+  void AttendInStages(int64_t layer_index, const Stage<Works>&... before);
+  void NormalizeQkRows(const LlamaLayer& layer, Range tokens) const;
   void ProjectRows(int64_t layer_index, size_t matrix, const ForwardInput& input, Range rows);
   void StoreAndAttend(int64_t layer_index, Range kv_heads);
   void StorePairs(int64_t layer_index, Range pairs);     // (kv head, token)
@@ -163,6 +127,9 @@ class ForwardMember {
   // `plan`: of wish.n_tokens.
   Prepared Prepare(const StepPlan& plan, const Wish& wish);
   ForwardInput PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
+  void Normalize(const float* norm, const float* x, int64_t n, float* out) const {
+    kernels_.rms_norm(x, norm, n, config_.norm_eps, out);
+  }
   // gate = activation(gate) * up, of n elements from `at` on; as int8 too, if `quantize`.
   void Activate(int64_t at, int64_t n, bool quantize) const;
 
@@ -175,8 +142,11 @@ class ForwardMember {
   // own. out: [n_tokens][block.size()].
   void MultiplyBlock(const WeightMatrix& matrix, Range block, const ForwardInput& input, Range rows,
                      float* out) const;
+  void ScaleAndAddBias(const WeightMatrix& matrix, Range block, Range rows, int64_t n_tokens,
+                       float* out) const;
+  // x += matrix * input; normalized before, if `post_norm` is given.
   void MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips, const WeightMatrix& matrix,
-                      Prepared input);
+                      const float* post_norm, Prepared input);
   bool Traces() const { return parts_.trace != nullptr && index_ == 0; }
   double TraceNow() const { return Traces() ? parts_.trace->Now() : 0; }
 

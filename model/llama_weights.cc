@@ -7,42 +7,105 @@
 namespace llmrun {
 namespace {
 
-Result<LlamaLayer> BindLayer(const ModelConfig& config, int64_t number, TensorBinder& binder) {
-  const auto name = [&](const char* part) { return fmt::format("blk.{}.{}.weight", number, part); };
-  const auto matrix = [&](const char* part, int64_t rows, int64_t cols) -> Result<WeightMatrix> {
-    ASSIGN_OR_RETURN(WeightMatrix bound, binder.Matrix(name(part), rows, cols));
-    const std::string scale = fmt::format("blk.{}.{}.scale", number, part);
-    if (config.may_have_scales && binder.Has(scale)) {
-      ASSIGN_OR_RETURN(bound.scale, binder.Vector(scale, 1));
+// Binds the tensors of one layer, each under the name that a part has there.
+class LayerBinder {
+ public:
+  LayerBinder(const ModelConfig& config, int64_t number, TensorBinder& binder)
+      : config_(config), number_(number), binder_(binder) {}
+
+  Result<LlamaLayer> Bind() {
+    LlamaLayer layer;
+    RETURN_IF_ERROR(BindAttention(&layer));
+    RETURN_IF_ERROR(config_.has_experts() ? BindExperts(&layer) : BindFeedForward(&layer));
+    RETURN_IF_ERROR(BindNorms(&layer));
+    // Inverse frequencies that early converters exported; rope.freq_base says the same.
+    binder_.Ignore(Name("attn_rot_embd"));
+    return layer;
+  }
+
+ private:
+  std::string Name(const char* part, const char* what = "weight") const {
+    return fmt::format("blk.{}.{}.{}", number_, part, what);
+  }
+
+  Result<WeightMatrix> Matrix(const char* part, int64_t rows, int64_t cols) {
+    ASSIGN_OR_RETURN(WeightMatrix bound, binder_.Matrix(Name(part), rows, cols));
+    const std::string scale = Name(part, "scale");
+    if (config_.kind.may_have_scales && binder_.Has(scale)) {
+      ASSIGN_OR_RETURN(bound.scale, binder_.Vector(scale, 1));
     }
     return bound;
-  };
-  const int64_t d = config.d_model;
-  LlamaLayer layer;
-  ASSIGN_OR_RETURN(layer.attn_norm, binder.Vector(name("attn_norm"), d));
-  ASSIGN_OR_RETURN(layer.q, matrix("attn_q", config.q_dim(), d));
-  ASSIGN_OR_RETURN(layer.k, matrix("attn_k", config.kv_dim(), d));
-  ASSIGN_OR_RETURN(layer.v, matrix("attn_v", config.kv_dim(), d));
-  ASSIGN_OR_RETURN(layer.attn_output, matrix("attn_output", d, config.q_dim()));
-  ASSIGN_OR_RETURN(layer.ffn_norm, binder.Vector(name("ffn_norm"), d));
-  if (const int64_t n = config.n_experts; n > 0) {
-    ASSIGN_OR_RETURN(layer.router, binder.Matrix(name("ffn_gate_inp"), n, d));
-    ASSIGN_OR_RETURN(layer.gate, binder.Experts(name("ffn_gate_exps"), n, config.d_ff, d));
-    ASSIGN_OR_RETURN(layer.up, binder.Experts(name("ffn_up_exps"), n, config.d_ff, d));
-    ASSIGN_OR_RETURN(layer.down, binder.Experts(name("ffn_down_exps"), n, d, config.d_ff));
-  } else {
-    ASSIGN_OR_RETURN(layer.gate, matrix("ffn_gate", config.d_ff, d));
-    ASSIGN_OR_RETURN(layer.up, matrix("ffn_up", config.d_ff, d));
-    ASSIGN_OR_RETURN(layer.down, matrix("ffn_down", d, config.d_ff));
   }
-  if (config.sub_norms) {
-    ASSIGN_OR_RETURN(layer.attn_sub_norm, binder.Vector(name("attn_sub_norm"), config.q_dim()));
-    ASSIGN_OR_RETURN(layer.ffn_sub_norm, binder.Vector(name("ffn_sub_norm"), config.d_ff));
+
+  Result<WeightMatrix> Projection(const char* part, int64_t rows) {
+    ASSIGN_OR_RETURN(WeightMatrix bound, Matrix(part, rows, config_.d_model));
+    const std::string bias = Name(part, "bias");
+    const Presence presence = config_.kind.qkv_bias;
+    if (presence == Presence::kAlways || (presence == Presence::kMaybe && binder_.Has(bias))) {
+      ASSIGN_OR_RETURN(bound.bias, binder_.Vector(bias, rows));
+    }
+    return bound;
   }
-  // Inverse frequencies that early converters exported; rope.freq_base says the same.
-  binder.Ignore(name("attn_rot_embd"));
-  return layer;
-}
+
+  Status BindAttention(LlamaLayer* layer) {
+    const QkNorm norm = config_.kind.qk_norm;
+    ASSIGN_OR_RETURN(layer->q, Projection("attn_q", config_.q_dim()));
+    ASSIGN_OR_RETURN(layer->k, Projection("attn_k", config_.kv_dim()));
+    ASSIGN_OR_RETURN(layer->v, Projection("attn_v", config_.kv_dim()));
+    if (norm != QkNorm::kNone) {
+      const bool by_head = norm == QkNorm::kHead;
+      RETURN_IF_ERROR(
+          BindNorm("attn_q_norm", by_head ? config_.head_dim : config_.q_dim(), &layer->q_norm));
+      RETURN_IF_ERROR(
+          BindNorm("attn_k_norm", by_head ? config_.head_dim : config_.kv_dim(), &layer->k_norm));
+    }
+    ASSIGN_OR_RETURN(layer->attn_output, Matrix("attn_output", config_.d_model, config_.q_dim()));
+    return {};
+  }
+
+  Status BindExperts(LlamaLayer* layer) {
+    const int64_t n = config_.n_experts;
+    const int64_t d = config_.d_model;
+    ASSIGN_OR_RETURN(layer->router, binder_.Matrix(Name("ffn_gate_inp"), n, d));
+    ASSIGN_OR_RETURN(layer->gate, binder_.Experts(Name("ffn_gate_exps"), n, config_.d_ff, d));
+    ASSIGN_OR_RETURN(layer->up, binder_.Experts(Name("ffn_up_exps"), n, config_.d_ff, d));
+    ASSIGN_OR_RETURN(layer->down, binder_.Experts(Name("ffn_down_exps"), n, d, config_.d_ff));
+    return {};
+  }
+
+  Status BindFeedForward(LlamaLayer* layer) {
+    ASSIGN_OR_RETURN(layer->gate, Matrix("ffn_gate", config_.d_ff, config_.d_model));
+    ASSIGN_OR_RETURN(layer->up, Matrix("ffn_up", config_.d_ff, config_.d_model));
+    ASSIGN_OR_RETURN(layer->down, Matrix("ffn_down", config_.d_model, config_.d_ff));
+    return {};
+  }
+
+  Status BindNorm(const char* part, int64_t n, const float** norm) {
+    ASSIGN_OR_RETURN(*norm, binder_.Vector(Name(part), n));
+    return {};
+  }
+
+  Status BindNorms(LlamaLayer* layer) {
+    const int64_t d = config_.d_model;
+    if (config_.kind.pre_norms) {
+      RETURN_IF_ERROR(BindNorm("attn_norm", d, &layer->attn_norm));
+      RETURN_IF_ERROR(BindNorm("ffn_norm", d, &layer->ffn_norm));
+    }
+    if (config_.kind.post_norms) {
+      RETURN_IF_ERROR(BindNorm("post_attention_norm", d, &layer->attn_post_norm));
+      RETURN_IF_ERROR(BindNorm("post_ffw_norm", d, &layer->ffn_post_norm));
+    }
+    if (config_.kind.sub_norms) {
+      RETURN_IF_ERROR(BindNorm("attn_sub_norm", config_.q_dim(), &layer->attn_sub_norm));
+      RETURN_IF_ERROR(BindNorm("ffn_sub_norm", config_.d_ff, &layer->ffn_sub_norm));
+    }
+    return {};
+  }
+
+  const ModelConfig& config_;
+  const int64_t number_;
+  TensorBinder& binder_;
+};
 
 }  // namespace
 
@@ -57,7 +120,7 @@ Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights
     ASSIGN_OR_RETURN(llama.rope_factors, binder.Vector("rope_freqs.weight", config.n_rot / 2));
   }
   for (int64_t i = 0; i < config.n_layers; ++i) {
-    ASSIGN_OR_RETURN(LlamaLayer layer, BindLayer(config, i, binder));
+    ASSIGN_OR_RETURN(LlamaLayer layer, LayerBinder(config, i, binder).Bind());
     llama.layers.push_back(layer);
   }
   ASSIGN_OR_RETURN(llama.output_norm, binder.Vector("output_norm.weight", config.d_model));

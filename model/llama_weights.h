@@ -31,6 +31,7 @@ struct WeightMatrix {
   int64_t cols = 0;
   int64_t n_experts = 1;         // whose rows stand one after the other, as many of each
   const float* scale = nullptr;  // factor of all of y; null: none
+  const float* bias = nullptr;   // [rows], is added to y; null: none
   bool packed = false;           // each piece for itself (compute/packing.h)
   bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
 
@@ -42,18 +43,22 @@ struct WeightMatrix {
 };
 
 struct LlamaLayer {
-  const float* attn_norm = nullptr;      // [d_model]
-  WeightMatrix q;                        // [q_dim][d_model]
-  WeightMatrix k;                        // [kv_dim][d_model]
-  WeightMatrix v;                        // [kv_dim][d_model]
-  const float* attn_sub_norm = nullptr;  // [q_dim]; null: none
-  WeightMatrix attn_output;              // [d_model][q_dim]
-  const float* ffn_norm = nullptr;       // [d_model]
-  WeightMatrix router;                   // [n_experts][d_model]; no rows: there are no experts
-  WeightMatrix gate;                     // [n_experts][d_ff][d_model]
-  WeightMatrix up;                       // [n_experts][d_ff][d_model]
-  const float* ffn_sub_norm = nullptr;   // [d_ff]; null: none
-  WeightMatrix down;                     // [n_experts][d_model][d_ff]
+  const float* attn_norm = nullptr;       // [d_model]; null: none
+  WeightMatrix q;                         // [q_dim][d_model]
+  WeightMatrix k;                         // [kv_dim][d_model]
+  WeightMatrix v;                         // [kv_dim][d_model]
+  const float* attn_sub_norm = nullptr;   // [q_dim]; null: none
+  const float* q_norm = nullptr;          // [head_dim] or [q_dim], as QkNorm says; null: none
+  const float* k_norm = nullptr;          // [head_dim] or [kv_dim]
+  WeightMatrix attn_output;               // [d_model][q_dim]
+  const float* attn_post_norm = nullptr;  // [d_model]; null: none
+  const float* ffn_norm = nullptr;        // [d_model]; null: none
+  WeightMatrix router;                    // [n_experts][d_model]; no rows: there are no experts
+  WeightMatrix gate;                      // [n_experts][d_ff][d_model]
+  WeightMatrix up;                        // [n_experts][d_ff][d_model]
+  const float* ffn_sub_norm = nullptr;    // [d_ff]; null: none
+  WeightMatrix down;                      // [n_experts][d_model][d_ff]
+  const float* ffn_post_norm = nullptr;   // [d_model]; null: none
 };
 
 struct LlamaWeights {

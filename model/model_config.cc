@@ -49,10 +49,11 @@ Status CheckRouter(const ConfigReader& reader) {
                      "false is not supported (only true is)");
 }
 
-Status ReadExperts(const ConfigReader& reader, bool supported, ModelConfig* config) {
+Status ReadExperts(const ConfigReader& reader, ModelConfig* config) {
+  const Presence experts = config->kind.experts;
   ASSIGN_OR_RETURN(const int64_t count, reader.UintOr("expert_count", 0, {0, UINT32_MAX}));
-  if (count == 0) return {};
-  if (!supported) {
+  if (count == 0 && experts != Presence::kAlways) return {};
+  if (experts == Presence::kNever) {
     return reader.Fail(ErrorCode::kUnavailable, "expert_count",
                        fmt::format("mixture-of-experts {} ({} experts) is not supported",
                                    config->architecture, count));
@@ -60,6 +61,9 @@ Status ReadExperts(const ConfigReader& reader, bool supported, ModelConfig* conf
   ASSIGN_OR_RETURN(config->n_experts, reader.Uint("expert_count", {2, kMaxExperts}));
   const uint64_t most_used = std::min(static_cast<uint64_t>(count), kMaxExpertsUsed);
   ASSIGN_OR_RETURN(config->n_experts_used, reader.Uint("expert_used_count", {1, most_used}));
+  // Where it is not said, feed_forward_length is that of an expert.
+  ASSIGN_OR_RETURN(config->d_ff,
+                   reader.UintOr("expert_feed_forward_length", config->d_ff, {1, kMaxFeedForward}));
   return CheckRouter(reader);
 }
 
@@ -156,7 +160,8 @@ Status ReadVocab(const TensorIndex& index, ModelConfig* config) {
 // A block_count far beyond the file is found here, in constant time.
 Status CheckLastLayer(const TensorIndex& index, const ConfigReader& reader,
                       const ModelConfig& config) {
-  const std::string name = fmt::format("blk.{}.attn_norm.weight", config.n_layers - 1);
+  const std::string name = fmt::format("blk.{}.{}.weight", config.n_layers - 1,
+                                       config.kind.pre_norms ? "attn_norm" : "attn_q");
   if (index.Find(name)) return {};
   return reader.Fail(ErrorCode::kBadData, "block_count",
                      fmt::format("{} layers, but tensor '{}' is missing", config.n_layers, name));
@@ -181,16 +186,13 @@ Result<ModelConfig> ReadModelConfig(const TensorIndex& index) {
                      Quoted(name), fmt::join(SupportedArchitectures(), ", "));
   }
   config.architecture = name;
-  config.rope_interleaved = architecture->rope_interleaved;
-  config.sub_norms = architecture->sub_norms;
-  config.may_have_scales = architecture->may_have_scales;
-  config.activation = architecture->activation;
+  config.kind = *architecture;
   if (metadata.Find("general.name") != nullptr) {
     ASSIGN_OR_RETURN(config.name, metadata.GetString("general.name"));
   }
   const ConfigReader reader(metadata, config.architecture);
   RETURN_IF_ERROR(ReadSizes(reader, &config));
-  RETURN_IF_ERROR(ReadExperts(reader, architecture->may_have_experts, &config));
+  RETURN_IF_ERROR(ReadExperts(reader, &config));
   RETURN_IF_ERROR(ReadHeads(reader, &config));
   RETURN_IF_ERROR(ReadRope(reader, &config));
   RETURN_IF_ERROR(ReadVocab(index, &config));

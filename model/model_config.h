@@ -47,11 +47,7 @@ struct ModelConfig {
   float norm_eps = 1e-5F;
   double rope_base = 10000.0;
   double rope_scale = 1.0;  // linear scaling: positions are multiplied by this
-  // As the architecture has it.
-  bool rope_interleaved = true;
-  bool sub_norms = false;
-  bool may_have_scales = false;
-  Activation activation = Activation::kSilu;
+  Architecture kind = {};   // how the architecture differs from others
 
   int64_t q_dim() const { return n_heads * head_dim; }
   int64_t kv_dim() const { return n_kv_heads * head_dim; }

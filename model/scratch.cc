@@ -61,7 +61,7 @@ ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver
   arrays.x = carver.Take<float>(n * config.d_model);
   arrays.delta = carver.Take<float>(n * config.d_model);
   int64_t normed = config.d_model;
-  if (config.sub_norms) normed = std::max({normed, config.q_dim(), config.d_ff});
+  if (config.kind.sub_norms) normed = std::max({normed, config.q_dim(), config.d_ff});
   arrays.normed = carver.Take<float>(rows * normed);
   arrays.input = carver.TakeQuantized(rows * std::max(normed, config.q_dim()));
   arrays.q = carver.Take<float>(n * config.q_dim());

@@ -103,7 +103,7 @@ TEST(ModelConfig, ReadsSizesAndFillsInWhatIsNotSaid) {
   EXPECT_EQ(config->norm_eps, 1e-5F);
   EXPECT_EQ(config->rope_base, 10000);
   EXPECT_EQ(config->rope_scale, 1);
-  EXPECT_TRUE(config->rope_interleaved);
+  EXPECT_TRUE(config->kind.rope_interleaved);
 }
 
 TEST(ModelConfig, ReadsWhatIsSaid) {
@@ -132,8 +132,8 @@ TEST(ModelConfig, ReadsWhatIsSaid) {
 
 TEST(ModelConfig, KnowsHowArchitecturesDiffer) {
   const ModelConfig llama = Header().Read().value();
-  EXPECT_FALSE(llama.sub_norms);
-  EXPECT_EQ(llama.activation, Activation::kSilu);
+  EXPECT_FALSE(llama.kind.sub_norms);
+  EXPECT_EQ(llama.kind.activation, Activation::kSilu);
   for (const char* name : {"bitnet", "bitnet-b1.58"}) {
     Header header;
     header.SetArchitecture(name);
@@ -141,9 +141,10 @@ TEST(ModelConfig, KnowsHowArchitecturesDiffer) {
     ASSERT_TRUE(config) << config.error().OneLine();
     EXPECT_EQ(config->architecture, name);
     EXPECT_EQ(config->d_ff, 128);
-    EXPECT_FALSE(config->rope_interleaved);
-    EXPECT_TRUE(config->sub_norms);
-    EXPECT_EQ(config->activation == Activation::kSquaredRelu, config->architecture != "bitnet");
+    EXPECT_FALSE(config->kind.rope_interleaved);
+    EXPECT_TRUE(config->kind.sub_norms);
+    EXPECT_EQ(config->kind.activation == Activation::kSquaredRelu,
+              config->architecture != "bitnet");
   }
 }
 

@@ -1,4 +1,4 @@
-// Sessions of models that are not a plain llama: mixtures of experts, and bitnet.
+// Sessions of models that are not a plain llama.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
@@ -40,6 +40,7 @@ const Kind kKinds[] = {
     {"Bitnet", {.architecture = "bitnet"}},
     {"BitnetScales", {.architecture = "bitnet", .scales = true}},
     {"BitnetB158", {.n_heads = 2, .tied = true, .architecture = "bitnet-b1.58"}},
+    {"Qwen2", {.tied = true, .architecture = "qwen2"}},
     {"Experts2Of4", {.n_experts = 4, .n_experts_used = 2}},
     {"Experts1Of3",
      {.d_model = 36,
@@ -90,7 +91,7 @@ TEST(SessionArchitectures, WhatMakesThemDifferentCanBeSeen) {
   SessionOptions options;
   options.kv_type = DType::kF32;
   EXPECT_GT(Nmse(LogitsOfAll(*model, tokens, 1, options), interleaved), 1e-4);
-  model->config.activation = Activation::kSilu;
+  model->config.kind.activation = Activation::kSilu;
   EXPECT_GT(Nmse(LogitsOfAll(*model, tokens, 1, options), truth), 1e-4);
 }
 

@@ -105,7 +105,7 @@ TEST(Session, WrongKindOfRopeIsFarFromTheReference) {
   EXPECT_LE(Nmse(logits, interleaved), 1e-9);
   EXPECT_GT(Nmse(logits, halves), 1e-4);
 
-  model.loaded->config.rope_interleaved = false;
+  model.loaded->config.kind.rope_interleaved = false;
   const std::vector<float> in_halves = model.Logits(tokens, 1, WithF32Cache());
   EXPECT_LE(Nmse(in_halves, halves), 1e-9);
   EXPECT_GT(Nmse(in_halves, interleaved), 1e-4);

@@ -81,21 +81,30 @@ const ReferenceLlama::Vector& ReferenceLlama::Tensor(const std::string& name) co
 ReferenceLlama::Vector ReferenceLlama::Multiply(const std::string& name, const Vector& x) const {
   const Vector& w = Tensor(name);
   Vector y(w.size() / x.size());
-  const auto scale = tensors_.find(name.substr(0, name.rfind('.')) + ".scale");
+  const std::string part = name.substr(0, name.rfind('.'));
+  const auto scale = tensors_.find(part + ".scale");
+  const auto bias = tensors_.find(part + ".bias");
   for (size_t r = 0; r < y.size(); ++r) {
     for (size_t c = 0; c < x.size(); ++c) y[r] += w[r * x.size() + c] * x[c];
     if (scale != tensors_.end()) y[r] *= scale->second[0];
+    if (bias != tensors_.end()) y[r] += bias->second[r];
   }
   return y;
 }
 
+// As many elements at a time as there are weights: a head of queries, say. Without weights it stays
+// as it is.
 ReferenceLlama::Vector ReferenceLlama::Normalize(const std::string& name, const Vector& x) const {
-  const Vector& w = Tensor(name);
-  double square = 0;
-  for (const double value : x) square += value * value;
-  const double root = std::sqrt(square / static_cast<double>(x.size()) + eps_);
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return x;
+  const Vector& w = found->second;
   Vector y(x.size());
-  for (size_t i = 0; i < x.size(); ++i) y[i] = x[i] / root * w[i];
+  for (size_t at = 0; at < x.size(); at += w.size()) {
+    double square = 0;
+    for (size_t i = 0; i < w.size(); ++i) square += x[at + i] * x[at + i];
+    const double root = std::sqrt(square / static_cast<double>(w.size()) + eps_);
+    for (size_t i = 0; i < w.size(); ++i) y[at + i] = x[at + i] / root * w[i];
+  }
   return y;
 }
 
@@ -153,9 +162,7 @@ ReferenceLlama::Vector ReferenceLlama::FeedForward(const std::string& prefix,
                                                    const Vector& x) const {
   Vector hidden =
       Activate(Multiply(prefix + "ffn_gate.weight", x), Multiply(prefix + "ffn_up.weight", x));
-  if (tensors_.contains(prefix + "ffn_sub_norm.weight")) {
-    hidden = Normalize(prefix + "ffn_sub_norm.weight", hidden);
-  }
+  hidden = Normalize(prefix + "ffn_sub_norm.weight", hidden);
   return Multiply(prefix + "ffn_down.weight", hidden);
 }
 
@@ -202,20 +209,24 @@ ReferenceLlama::Vector ReferenceLlama::Evaluate(TokenId token, size_t position, 
   for (size_t layer = 0; layer < n_layers_; ++layer) {
     const std::string prefix = "blk." + std::to_string(layer) + ".";
     const Vector attn_in = Normalize(prefix + "attn_norm.weight", x);
-    Vector q = Multiply(prefix + "attn_q.weight", attn_in);
-    Vector k = Multiply(prefix + "attn_k.weight", attn_in);
+    const auto project = [&](const std::string& part) {
+      return Normalize(prefix + part + "_norm.weight",
+                       Multiply(prefix + part + ".weight", attn_in));
+    };
+    Vector q = project("attn_q");
+    Vector k = project("attn_k");
     Rotate(q, position);
     Rotate(k, position);
     past.keys[layer].push_back(k);
     past.values[layer].push_back(Multiply(prefix + "attn_v.weight", attn_in));
     Vector attended = Attend(q, past.keys[layer], past.values[layer]);
-    if (tensors_.contains(prefix + "attn_sub_norm.weight")) {
-      attended = Normalize(prefix + "attn_sub_norm.weight", attended);
-    }
-    add(x, Multiply(prefix + "attn_output.weight", attended));
+    attended = Normalize(prefix + "attn_sub_norm.weight", attended);
+    attended = Multiply(prefix + "attn_output.weight", attended);
+    add(x, Normalize(prefix + "post_attention_norm.weight", attended));
 
     const Vector ffn_in = Normalize(prefix + "ffn_norm.weight", x);
-    add(x, n_experts_ > 0 ? FeedExperts(prefix, ffn_in) : FeedForward(prefix, ffn_in));
+    const Vector fed = n_experts_ > 0 ? FeedExperts(prefix, ffn_in) : FeedForward(prefix, ffn_in);
+    add(x, Normalize(prefix + "post_ffw_norm.weight", fed));
   }
   const bool tied = !tensors_.contains("output.weight");
   return Multiply(tied ? "token_embd.weight" : "output.weight", Normalize("output_norm.weight", x));

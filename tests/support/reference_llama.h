@@ -1,7 +1,7 @@
-// The llama architecture once more, and those near it (mixtures of experts, bitnet), as plainly as
-// it can be written: float64 throughout, from dequantized weights, one position after the other, no
-// batches, no threads, no kernels. Knows nothing of model/; reads its numbers from the metadata
-// itself. What model/ computes is held against it.
+// The llama architecture once more, and those near it (what they have shows in their tensors), as
+// plainly as it can be written: float64 throughout, from dequantized weights, one position after
+// the other, no batches, no threads, no kernels. Knows nothing of model/; reads its numbers from
+// the metadata itself. What model/ computes is held against it.
 //
 // Threads: Thread-compatible. Failure: aborts (CHECK) on files it does not understand.
 #pragma once

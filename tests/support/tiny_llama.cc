@@ -93,23 +93,40 @@ void AddTensor(GgufWriter* writer, std::string name, DType dtype, std::vector<ui
 void AddTensors(const TinyLlamaSpec& s, GgufWriter* writer) {
   const uint64_t d = s.d_model;
   const uint64_t d_kv = d / s.n_heads * s.n_kv_heads;
+  const bool olmo2 = s.architecture == "olmo2";
   AddTensor(writer, "token_embd.weight", s.dtype, {d, s.n_vocab});
   for (uint32_t i = 0; i < s.n_layers; ++i) {
     const auto add = [&](const char* part, DType dtype, std::vector<uint64_t> dims) {
       AddTensor(writer, fmt::format("blk.{}.{}.weight", i, part), dtype, std::move(dims));
     };
-    add("attn_norm", DType::kF32, {d});
+    const auto add_bias = [&](const char* part, uint64_t n) {
+      AddTensor(writer, fmt::format("blk.{}.{}.bias", i, part), DType::kF32, {n});
+    };
+    if (!olmo2) add("attn_norm", DType::kF32, {d});
+    if (s.architecture == "qwen2") {
+      add_bias("attn_q", d);
+      add_bias("attn_k", d_kv);
+      add_bias("attn_v", d_kv);
+    }
+    if (olmo2 || s.architecture.starts_with("qwen3")) {
+      add("attn_q_norm", DType::kF32, {olmo2 ? d : d / s.n_heads});
+      add("attn_k_norm", DType::kF32, {olmo2 ? d_kv : d / s.n_heads});
+    }
+    if (olmo2) {
+      add("post_attention_norm", DType::kF32, {d});
+      add("post_ffw_norm", DType::kF32, {d});
+    }
     add("attn_q", s.dtype, {d, d});
     add("attn_k", s.dtype, {d, d_kv});
     add("attn_v", s.dtype, {d, d_kv});
     add("attn_output", s.dtype, {d, d});
-    add("ffn_norm", DType::kF32, {d});
+    if (!olmo2) add("ffn_norm", DType::kF32, {d});
     if (s.scales) {
       for (const char* part : kScaledParts) {
         AddTensor(writer, fmt::format("blk.{}.{}.scale", i, part), DType::kF32, {1});
       }
     }
-    if (s.architecture != "llama") {
+    if (s.architecture.starts_with("bitnet")) {
       add("attn_sub_norm", DType::kF32, {d});
       add("ffn_sub_norm", DType::kF32, {s.d_ff});
     }
