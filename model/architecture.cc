@@ -15,6 +15,7 @@ std::span<const Architecture> Architectures() {
        .sub_norms = true,
        .activation = Activation::kSquaredRelu},
       {.name = "qwen2", .rope_interleaved = false, .qkv_bias = Presence::kAlways},
+      {.name = "qwen3", .rope_interleaved = false, .qk_norm = QkNorm::kHead},
   };
   return kArchitectures;
 }
