@@ -16,6 +16,10 @@ std::span<const Architecture> Architectures() {
        .activation = Activation::kSquaredRelu},
       {.name = "qwen2", .rope_interleaved = false, .qkv_bias = Presence::kAlways},
       {.name = "qwen3", .rope_interleaved = false, .qk_norm = QkNorm::kHead},
+      {.name = "qwen3moe",
+       .rope_interleaved = false,
+       .qk_norm = QkNorm::kHead,
+       .experts = Presence::kAlways},
   };
   return kArchitectures;
 }
