@@ -20,6 +20,11 @@ std::span<const Architecture> Architectures() {
        .rope_interleaved = false,
        .qk_norm = QkNorm::kHead,
        .experts = Presence::kAlways},
+      {.name = "olmo2",
+       .rope_interleaved = false,
+       .pre_norms = false,
+       .post_norms = true,
+       .qk_norm = QkNorm::kRow},
   };
   return kArchitectures;
 }

@@ -131,6 +131,7 @@ constexpr OracleCase kCases[] = {
     {"arch/qwen2-f16", Precision::kHalf},
     {"arch/qwen3-f16", Precision::kHalf},
     {"arch/qwen3moe-f16", Precision::kHalf},
+    {"arch/olmo2-f16", Precision::kHalf},
     {"arch/bitnet-tq1_0", Precision::kQuantized},
     {"arch/bitnet-tq2_0", Precision::kQuantized},
     {"arch/bitnet-b1.58-i2_s", Precision::kQuantized},

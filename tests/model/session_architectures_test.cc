@@ -43,6 +43,7 @@ const Kind kKinds[] = {
     {"Qwen2", {.tied = true, .architecture = "qwen2"}},
     {"Qwen3", {.n_heads = 2, .architecture = "qwen3"}},
     {"Qwen3Experts3Of8", {.architecture = "qwen3moe", .n_experts = 8, .n_experts_used = 3}},
+    {"Olmo2", {.architecture = "olmo2"}},
     {"Experts2Of4", {.n_experts = 4, .n_experts_used = 2}},
     {"Experts1Of3",
      {.d_model = 36,
