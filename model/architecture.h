@@ -34,7 +34,18 @@ struct Architecture {
   Presence qkv_bias = Presence::kNever;
   Activation activation = Activation::kSilu;
   Presence experts = Presence::kNever;
-  bool may_have_scales = false;  // tensors ".scale" beside ".weight": factors of what it gives
+  bool may_have_scales = false;    // tensors ".scale" beside ".weight": factors of what it gives
+  bool fused = false;              // q, k and v are one tensor attn_qkv; gate and up are ffn_up
+  bool scaled_embeddings = false;  // by sqrt(d_model)
+  bool multipliers = false;        // of embeddings, blocks and logits, as metadata has them
+  // One layer in so many sees all positions, the last of each such run; the others see the last
+  // attention.sliding_window of them. 0: no layer sees all.
+  int64_t full_attention_every = 1;
+  double local_rope_base = 0;   // where a layer sees a window, unscaled; 0: as everywhere
+  int64_t unrotated_every = 0;  // one layer in so many, the last, has no RoPE; 0: all have it
+  bool long_rope = false;       // may have RoPE factors for short contexts and for long ones
+  // Models of so many layers scale scores by 1 / sqrt(d_model / n_heads), not by that of head_dim.
+  int64_t layers_scaled_by_model = 0;
 };
 
 std::span<const Architecture> Architectures();

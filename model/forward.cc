@@ -85,10 +85,13 @@ void ForwardMember::Embed() {
   const IndexedTensor& embd = parts_.weights.index().at(parts_.llama.token_embd);
   const uint64_t row_bytes = RowBytes(embd.dtype, embd.dims[0]);
   const int64_t d = config_.d_model;
+  const auto scale = static_cast<float>(config_.embedding_scale);
   Step(batch_plans_.embed, [&](Range tokens) {
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
       const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * row_bytes;
-      CHECK(DequantizeRow(embd.dtype, row, d, scratch_.x + t * d).has_value());
+      float* x = scratch_.x + t * d;
+      CHECK(DequantizeRow(embd.dtype, row, d, x).has_value());
+      for (int64_t i = 0; i < d && scale != 1; ++i) x[i] *= scale;
     }
   });
 }
@@ -97,21 +100,20 @@ void ForwardMember::Embed() {
 // itself, which is cheaper than a step. It is so inside the step that needs it: a member that comes
 // late must not read what the others write by then.
 ForwardMember::Prepared ForwardMember::Prepare(const StepPlan& plan, const Wish& wish) {
-  if (wish.norm == nullptr && !wish.quantize) {
+  if (!wish.norm && !wish.quantize) {
     return {*this, wish, ForwardInput{wish.n_tokens, wish.x, scratch_.input.Rows()}};
   }
   if (wish.n_tokens == 1) return {*this, wish, std::nullopt};
   Step(plan, [&](Range tokens) { PrepareRows(wish, tokens, 0); });
   return {*this, wish,
-          ForwardInput{wish.n_tokens, wish.norm != nullptr ? scratch_.normed : wish.x,
-                       scratch_.input.Rows()}};
+          ForwardInput{wish.n_tokens, wish.norm ? scratch_.normed : wish.x, scratch_.input.Rows()}};
 }
 
 // These tokens; the rows of token 0 begin at `first_row`.
 ForwardInput ForwardMember::PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const {
   const int64_t n_cols = wish.n_cols;
   const float* x = wish.x;
-  if (wish.norm != nullptr) {
+  if (wish.norm) {
     float* normed = scratch_.normed + first_row * n_cols;
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
       Normalize(wish.norm, x + t * n_cols, n_cols, normed + t * n_cols);
@@ -169,35 +171,40 @@ void ForwardMember::ScaleAndAddBias(const WeightMatrix& matrix, Range block, Ran
       for (int64_t r = rows.begin; r < rows.end; ++r) of_token[r] *= *matrix.scale;
     }
     if (matrix.bias != nullptr) {
-      kernels_.add(of_token + rows.begin, matrix.bias + block.begin + rows.begin, rows.size());
+      kernels_.add(of_token + rows.begin,
+                   matrix.bias + (block.begin - matrix.first_row) + rows.begin, rows.size());
     }
   }
 }
 
 void ForwardMember::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
-                                   const WeightMatrix& matrix, const float* post_norm,
+                                   const WeightMatrix& matrix, const NormWeights& post_norm,
                                    Prepared input) {
   Step(plan, [&](Range piece) {
     strips.ForEach(piece, [&](size_t, Range rows) {
       const ForwardInput& in = input.Get();
       Multiply(matrix, in, rows, scratch_.delta);
-      if (post_norm != nullptr) return;
-      for (int64_t t = 0; t < in.n_tokens; ++t) {
-        const int64_t at = t * matrix.rows + rows.begin;
-        kernels_.add(scratch_.x + at, scratch_.delta + at, rows.size());
-      }
+      if (post_norm) return;
+      for (int64_t t = 0; t < in.n_tokens; ++t) AddDelta(t * matrix.rows + rows.begin, rows.size());
     });
   });
-  if (post_norm == nullptr) return;
+  if (!post_norm) return;
   // Only a whole row can be normalized.
   Step(batch_plans_.prepare, [&](Range tokens) {
     const int64_t d = config_.d_model;
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
       float* delta = scratch_.delta + t * d;
       Normalize(post_norm, delta, d, delta);
-      kernels_.add(scratch_.x + t * d, delta, d);
+      AddDelta(t * d, d);
     }
   });
+}
+
+// x += delta, as much of it as the model wants, for n elements from `at` on.
+void ForwardMember::AddDelta(int64_t at, int64_t n) const {
+  if (config_.residual_scale == 1) return kernels_.add(scratch_.x + at, scratch_.delta + at, n);
+  kernels_.add_scaled(scratch_.x + at, scratch_.delta + at,
+                      static_cast<float>(config_.residual_scale), n);
 }
 
 void ForwardMember::Activate(int64_t at, int64_t n, bool quantize) const {
@@ -227,7 +234,7 @@ void ForwardMember::FeedForward(int64_t layer_index) {
                             .quantize = layer.gate.quantized_input || layer.up.quantized_input});
   // The same rows of gate and up, so that their product, and its int8 form, are of the same step;
   // unless all of a row is normalized before.
-  const bool normalizes = layer.ffn_sub_norm != nullptr;
+  const bool normalizes = bool{layer.ffn_sub_norm};
   const bool quantize = layer.down.quantized_input && !normalizes;
   const auto work = [&](size_t, Range rows) {
     Multiply(layer.gate, input.Get(), rows, scratch_.gate);
@@ -257,9 +264,20 @@ void ForwardMember::Logits() {
                                                          .norm = parts_.llama.output_norm,
                                                          .quantize = output.quantized_input});
   Step(plans_.output, [&](Range piece) {
-    strips.ForEach(piece,
-                   [&](size_t, Range rows) { Multiply(output, input.Get(), rows, batch_.logits); });
+    strips.ForEach(piece, [&](size_t, Range rows) {
+      Multiply(output, input.Get(), rows, batch_.logits);
+      ScaleLogits(rows);
+    });
   });
+}
+
+void ForwardMember::ScaleLogits(Range rows) const {
+  if (config_.logit_scale == 1) return;
+  const auto scale = static_cast<float>(config_.logit_scale);
+  for (int64_t t = 0; t < batch_.n_logits; ++t) {
+    float* logits = batch_.logits + t * config_.n_vocab + rows.begin;
+    for (int64_t i = 0; i < rows.size(); ++i) logits[i] *= scale;
+  }
 }
 
 namespace {

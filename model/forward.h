@@ -45,7 +45,7 @@ struct ForwardParts {
   const ModelStrips& strips;  // of llama
   const ForwardPlans& plans;  // of strips, for the pool's team
   const KvCache& kv;
-  const RopeTable& rope;                     // grown to the end of the batch
+  const LayerRopes& rope;                    // grown to the end of the batch
   const ScratchArrays& scratch;              // `embd` holds the batch's rows
   const std::function<bool()>& interrupted;  // asked by one member; may be empty
   TraceLog* trace;                           // may be null

@@ -1,6 +1,5 @@
 // The attention block of a layer. Its heads do not wait for each other: each goes on from rows of
 // q, k and v to the cache, and from there to attention, when what it needs is there.
-#include <cmath>
 #include <cstdint>
 
 #include "model/forward_member.h"
@@ -126,23 +125,26 @@ void ForwardMember::NormalizeQkRows(const LlamaLayer& layer, Range tokens) const
 void ForwardMember::Store(int64_t layer_index, int64_t kv_head, Range tokens) const {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const bool normalizes = config_.kind.qk_norm == QkNorm::kHead;
+  const bool rotates = config_.HasRope(layer_index);
+  const RopeTable& rope = parts_.rope.Of(config_.IsLocal(layer_index));
   const int64_t head_dim = config_.head_dim;
   const KvTypes types = parts_.kv.types();
   std::byte* keys = parts_.kv.Keys(layer_index, kv_head);
   std::byte* values = parts_.kv.Values(layer_index, kv_head);
   for (int64_t t = tokens.begin; t < tokens.end; ++t) {
     const int64_t position = batch_.position + t;
-    const auto rotate = [&](float* head, const float* norm) {
+    const auto prepare = [&](float* head, const NormWeights& norm) {
       if (normalizes) Normalize(norm, head, head_dim, head);
-      kernels_.rope(head, parts_.rope.Cos(position), parts_.rope.Sin(position), config_.n_rot,
+      if (!rotates) return;
+      kernels_.rope(head, rope.Cos(position), rope.Sin(position), config_.n_rot,
                     config_.kind.rope_interleaved);
     };
     for (int64_t i = 0; i < HeadsPerKv(); ++i) {
-      rotate(scratch_.q + t * config_.q_dim() + (kv_head * HeadsPerKv() + i) * head_dim,
-             layer.q_norm);
+      prepare(scratch_.q + t * config_.q_dim() + (kv_head * HeadsPerKv() + i) * head_dim,
+              layer.q_norm);
     }
     const int64_t at = t * config_.kv_dim() + kv_head * head_dim;
-    rotate(scratch_.k + at, layer.k_norm);
+    prepare(scratch_.k + at, layer.k_norm);
     kernels_.store_key(scratch_.k + at, head_dim, types.keys, keys, position);
     kernels_.store_value(scratch_.v + at, head_dim, types.values, values, position);
   }
@@ -158,9 +160,10 @@ AttentionArgs ForwardMember::ArgsOf(int64_t layer_index, int64_t kv_head, Range 
           .n_heads = HeadsPerKv(),
           .head_dim = head_dim,
           .n_pos = batch_.position + tokens.begin + 1,
+          .window = config_.WindowOf(layer_index),
           .keys = {parts_.kv.Keys(layer_index, kv_head), types.keys},
           .values = {parts_.kv.Values(layer_index, kv_head), types.values},
-          .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim))),
+          .scale = static_cast<float>(config_.attention_scale),
           .scratch = scratch_.attending + index_ * scratch_.attending_stride,
           .out = scratch_.attention + at};
 }

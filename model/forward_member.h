@@ -45,7 +45,7 @@ class ForwardMember {
     const float* x = nullptr;
     int64_t n_tokens = 0;
     int64_t n_cols = 0;
-    const float* norm = nullptr;
+    NormWeights norm = {};
     bool quantize = false;
   };
 
@@ -68,6 +68,7 @@ class ForwardMember {
   void Embed();
   void FeedForward(int64_t layer_index);
   void Logits();
+  void ScaleLogits(Range rows) const;
 
   void FeedExperts(int64_t layer_index);
   void FeedExpertsOfOne(const LlamaLayer& layer);
@@ -105,7 +106,7 @@ class ForwardMember {
   // Attention gives its rows as int8 too, unless a block would lie in two heads or all of a row is
   // normalized before.
   bool QuantizesHeads(const LlamaLayer& layer) const {
-    return layer.attn_output.quantized_input && layer.attn_sub_norm == nullptr &&
+    return layer.attn_output.quantized_input && !layer.attn_sub_norm &&
            config_.head_dim % kQuantBlock == 0;
   }
 
@@ -127,8 +128,8 @@ class ForwardMember {
   // `plan`: of wish.n_tokens.
   Prepared Prepare(const StepPlan& plan, const Wish& wish);
   ForwardInput PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
-  void Normalize(const float* norm, const float* x, int64_t n, float* out) const {
-    kernels_.rms_norm(x, norm, n, config_.norm_eps, out);
+  void Normalize(const NormWeights& norm, const float* x, int64_t n, float* out) const {
+    kernels_.rms_norm(x, norm.weight, n, config_.norm_eps, out);
   }
   // gate = activation(gate) * up, of n elements from `at` on; as int8 too, if `quantize`.
   void Activate(int64_t at, int64_t n, bool quantize) const;
@@ -136,7 +137,7 @@ class ForwardMember {
   // out: [n_tokens][matrix.rows].
   void Multiply(const WeightMatrix& matrix, const ForwardInput& input, Range rows,
                 float* out) const {
-    MultiplyBlock(matrix, {0, matrix.rows}, input, rows, out);
+    MultiplyBlock(matrix, {matrix.first_row, matrix.first_row + matrix.rows}, input, rows, out);
   }
   // The same for a matrix that is made of some rows of another, an expert's say; `rows` are its
   // own. out: [n_tokens][block.size()].
@@ -146,7 +147,8 @@ class ForwardMember {
                        float* out) const;
   // x += matrix * input; normalized before, if `post_norm` is given.
   void MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips, const WeightMatrix& matrix,
-                      const float* post_norm, Prepared input);
+                      const NormWeights& post_norm, Prepared input);
+  void AddDelta(int64_t at, int64_t n) const;
   bool Traces() const { return parts_.trace != nullptr && index_ == 0; }
   double TraceNow() const { return Traces() ? parts_.trace->Now() : 0; }
 

@@ -1,7 +1,9 @@
 #include "model/llama_weights.h"
 
 #include <algorithm>
+#include <initializer_list>
 
+#include "compute/packing.h"
 #include "model/tensor_binder.h"
 
 namespace llmrun {
@@ -47,11 +49,46 @@ class LayerBinder {
     return bound;
   }
 
-  Status BindAttention(LlamaLayer* layer) {
-    const QkNorm norm = config_.kind.qk_norm;
+  // One tensor for several matrices of d_model columns, one after the other.
+  struct Part {
+    WeightMatrix* matrix;
+    int64_t rows;
+  };
+  Status BindFused(const char* part, std::initializer_list<Part> parts) {
+    int64_t rows = 0;
+    for (const Part& each : parts) rows += each.rows;
+    ASSIGN_OR_RETURN(const WeightMatrix whole, Matrix(part, rows, config_.d_model));
+    int64_t first = 0;
+    for (const Part& each : parts) {
+      if (first % kPackedPanelRows != 0) {
+        return binder_.Refuse(Name(part),
+                              fmt::format("several matrices in one, of which one begins "
+                                          "at row {}: only multiples of {} are supported",
+                                          first, kPackedPanelRows));
+      }
+      *each.matrix = whole;
+      each.matrix->first_row = first;
+      each.matrix->rows = each.rows;
+      first += each.rows;
+    }
+    return {};
+  }
+
+  Status BindQkv(LlamaLayer* layer) {
+    if (config_.kind.fused) {
+      return BindFused("attn_qkv", {{&layer->q, config_.q_dim()},
+                                    {&layer->k, config_.kv_dim()},
+                                    {&layer->v, config_.kv_dim()}});
+    }
     ASSIGN_OR_RETURN(layer->q, Projection("attn_q", config_.q_dim()));
     ASSIGN_OR_RETURN(layer->k, Projection("attn_k", config_.kv_dim()));
     ASSIGN_OR_RETURN(layer->v, Projection("attn_v", config_.kv_dim()));
+    return {};
+  }
+
+  Status BindAttention(LlamaLayer* layer) {
+    const QkNorm norm = config_.kind.qk_norm;
+    RETURN_IF_ERROR(BindQkv(layer));
     if (norm != QkNorm::kNone) {
       const bool by_head = norm == QkNorm::kHead;
       RETURN_IF_ERROR(
@@ -74,14 +111,19 @@ class LayerBinder {
   }
 
   Status BindFeedForward(LlamaLayer* layer) {
-    ASSIGN_OR_RETURN(layer->gate, Matrix("ffn_gate", config_.d_ff, config_.d_model));
-    ASSIGN_OR_RETURN(layer->up, Matrix("ffn_up", config_.d_ff, config_.d_model));
+    if (config_.kind.fused) {
+      RETURN_IF_ERROR(
+          BindFused("ffn_up", {{&layer->gate, config_.d_ff}, {&layer->up, config_.d_ff}}));
+    } else {
+      ASSIGN_OR_RETURN(layer->gate, Matrix("ffn_gate", config_.d_ff, config_.d_model));
+      ASSIGN_OR_RETURN(layer->up, Matrix("ffn_up", config_.d_ff, config_.d_model));
+    }
     ASSIGN_OR_RETURN(layer->down, Matrix("ffn_down", config_.d_model, config_.d_ff));
     return {};
   }
 
-  Status BindNorm(const char* part, int64_t n, const float** norm) {
-    ASSIGN_OR_RETURN(*norm, binder_.Vector(Name(part), n));
+  Status BindNorm(const char* part, int64_t n, NormWeights* norm) {
+    ASSIGN_OR_RETURN(norm->weight, binder_.Vector(Name(part), n));
     return {};
   }
 
@@ -107,6 +149,21 @@ class LayerBinder {
   TensorBinder& binder_;
 };
 
+Status BindRopeFactors(const ModelConfig& config, TensorBinder& binder, LlamaWeights* llama) {
+  const auto bind = [&](const char* name, const float** factors) -> Status {
+    ASSIGN_OR_RETURN(*factors, binder.Vector(name, config.n_rot / 2));
+    return {};
+  };
+  // A context beyond the original one is not to be had without them.
+  if (config.kind.long_rope &&
+      (binder.Has("rope_factors_long.weight") || config.rope_short_context < config.n_ctx_train)) {
+    RETURN_IF_ERROR(bind("rope_factors_long.weight", &llama->long_rope_factors));
+    return bind("rope_factors_short.weight", &llama->rope_factors);
+  }
+  if (!binder.Has("rope_freqs.weight")) return {};
+  return bind("rope_freqs.weight", &llama->rope_factors);
+}
+
 }  // namespace
 
 Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights) {
@@ -116,14 +173,12 @@ Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights
   ASSIGN_OR_RETURN(llama.output,
                    binder.Matrix("token_embd.weight", config.n_vocab, config.d_model));
   llama.token_embd = *weights.index().Find("token_embd.weight");
-  if (binder.Has("rope_freqs.weight")) {
-    ASSIGN_OR_RETURN(llama.rope_factors, binder.Vector("rope_freqs.weight", config.n_rot / 2));
-  }
+  RETURN_IF_ERROR(BindRopeFactors(config, binder, &llama));
   for (int64_t i = 0; i < config.n_layers; ++i) {
     ASSIGN_OR_RETURN(LlamaLayer layer, LayerBinder(config, i, binder).Bind());
     llama.layers.push_back(layer);
   }
-  ASSIGN_OR_RETURN(llama.output_norm, binder.Vector("output_norm.weight", config.d_model));
+  ASSIGN_OR_RETURN(llama.output_norm.weight, binder.Vector("output_norm.weight", config.d_model));
   if (binder.Has("output.weight")) {
     ASSIGN_OR_RETURN(llama.output, binder.Matrix("output.weight", config.n_vocab, config.d_model));
   }

@@ -22,11 +22,19 @@
 
 namespace llmrun {
 
+// Weights of an RMSNorm.
+struct NormWeights {
+  const float* weight = nullptr;  // null: there is no norm
+
+  explicit operator bool() const { return weight != nullptr; }
+};
+
 // y = W x: one row of weights for each element of y.
 struct WeightMatrix {
   DType dtype = DType::kF32;
   std::span<const TensorPiece> pieces;  // as Weights::Pieces() gives them
   uint64_t row_bytes = 0;
+  int64_t first_row = 0;  // in the tensor, which may hold other matrices too
   int64_t rows = 0;
   int64_t cols = 0;
   int64_t n_experts = 1;         // whose rows stand one after the other, as many of each
@@ -43,31 +51,34 @@ struct WeightMatrix {
 };
 
 struct LlamaLayer {
-  const float* attn_norm = nullptr;       // [d_model]; null: none
-  WeightMatrix q;                         // [q_dim][d_model]
-  WeightMatrix k;                         // [kv_dim][d_model]
-  WeightMatrix v;                         // [kv_dim][d_model]
-  const float* attn_sub_norm = nullptr;   // [q_dim]; null: none
-  const float* q_norm = nullptr;          // [head_dim] or [q_dim], as QkNorm says; null: none
-  const float* k_norm = nullptr;          // [head_dim] or [kv_dim]
-  WeightMatrix attn_output;               // [d_model][q_dim]
-  const float* attn_post_norm = nullptr;  // [d_model]; null: none
-  const float* ffn_norm = nullptr;        // [d_model]; null: none
-  WeightMatrix router;                    // [n_experts][d_model]; no rows: there are no experts
-  WeightMatrix gate;                      // [n_experts][d_ff][d_model]
-  WeightMatrix up;                        // [n_experts][d_ff][d_model]
-  const float* ffn_sub_norm = nullptr;    // [d_ff]; null: none
-  WeightMatrix down;                      // [n_experts][d_model][d_ff]
-  const float* ffn_post_norm = nullptr;   // [d_model]; null: none
+  NormWeights attn_norm;       // [d_model]; null: none
+  WeightMatrix q;              // [q_dim][d_model]
+  WeightMatrix k;              // [kv_dim][d_model]
+  WeightMatrix v;              // [kv_dim][d_model]
+  NormWeights attn_sub_norm;   // [q_dim]; null: none
+  NormWeights q_norm;          // [head_dim] or [q_dim], as QkNorm says; null: none
+  NormWeights k_norm;          // [head_dim] or [kv_dim]
+  WeightMatrix attn_output;    // [d_model][q_dim]
+  NormWeights attn_post_norm;  // [d_model]; null: none
+  NormWeights ffn_norm;        // [d_model]; null: none
+  WeightMatrix router;         // [n_experts][d_model]; no rows: there are no experts
+  WeightMatrix gate;           // [n_experts][d_ff][d_model]
+  WeightMatrix up;             // [n_experts][d_ff][d_model]
+  NormWeights ffn_sub_norm;    // [d_ff]; null: none
+  WeightMatrix down;           // [n_experts][d_model][d_ff]
+  NormWeights ffn_post_norm;   // [d_model]; null: none
 };
 
 struct LlamaWeights {
   TensorId token_embd{};  // [n_vocab][d_model], of an element type that can be decoded
   std::vector<LlamaLayer> layers;
-  const float* output_norm = nullptr;   // [d_model]
-  WeightMatrix output;                  // [n_vocab][d_model]; token_embd when the model ties them
-  const float* rope_factors = nullptr;  // [n_rot / 2], divide the angles; null: none
-  int64_t n_experts_used = 1;           // of those of a matrix, by each token
+  NormWeights output_norm;  // [d_model]
+  WeightMatrix output;      // [n_vocab][d_model]; token_embd when the model ties them
+  // [n_rot / 2], divide the angles; null: none. Longer contexts than config.rope_short_context have
+  // others, if there are any.
+  const float* rope_factors = nullptr;
+  const float* long_rope_factors = nullptr;
+  int64_t n_experts_used = 1;  // of those of a matrix, by each token
 };
 
 Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights);

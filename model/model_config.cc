@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "loader/gguf/printable.h"
 #include "model/config_reader.h"
@@ -102,6 +103,63 @@ Status ReadHeads(const ConfigReader& reader, ModelConfig* config) {
   return {};
 }
 
+// The scales of what a model is made of; where they are not read they must be what they always are.
+Status ReadMultipliers(const ConfigReader& reader, ModelConfig* config) {
+  const bool wide = config->n_layers == config->kind.layers_scaled_by_model;
+  const int64_t scaled_by = wide ? config->d_model / config->n_heads : config->head_dim;
+  config->attention_scale = 1 / std::sqrt(static_cast<double>(scaled_by));
+  const auto read = [&](const char* key, double* value) -> Status {
+    const double usual = *value;
+    ASSIGN_OR_RETURN(*value, reader.FloatOr(key, usual, 1e-6, 1e6));
+    if (config->kind.multipliers || std::abs(*value - usual) <= 1e-6 * usual) return {};
+    return reader.Fail(ErrorCode::kUnavailable, key,
+                       fmt::format("{:g} is not supported for {} (only {:g} is)", *value,
+                                   config->architecture, usual));
+  };
+  double divisor = 1;
+  RETURN_IF_ERROR(read("logit_scale", &divisor));
+  config->logit_scale = 1 / divisor;
+  RETURN_IF_ERROR(read("residual_scale", &config->residual_scale));
+  RETURN_IF_ERROR(read("attention.scale", &config->attention_scale));
+  if (config->kind.scaled_embeddings) {
+    config->embedding_scale = std::sqrt(static_cast<double>(config->d_model));
+  }
+  return read("embedding_scale", &config->embedding_scale);
+}
+
+// Which positions a layer sees, and what becomes of scores.
+Status ReadAttention(const ConfigReader& reader, ModelConfig* config) {
+  constexpr const char* kWindowKey = "attention.sliding_window";
+  if (config->kind.full_attention_every != 1) {
+    ASSIGN_OR_RETURN(config->window, reader.Uint(kWindowKey, {0, kMaxContext}));
+  } else {
+    ASSIGN_OR_RETURN(const int64_t window, reader.UintOr(kWindowKey, 0, {0, UINT32_MAX}));
+    if (window > 0 && window < config->n_ctx_train) {
+      return reader.Fail(ErrorCode::kUnavailable, kWindowKey,
+                         fmt::format("{} of {} positions: a sliding window is not supported for {}",
+                                     window, config->n_ctx_train, config->architecture));
+    }
+  }
+  return {};
+}
+
+// LongRoPE (Ding et al. 2024): factors for each pair, one set for contexts up to the original
+// length and one beyond, and a magnitude.
+Status ReadLongRope(const ConfigReader& reader, ModelConfig* config) {
+  constexpr const char* kMagnitudeKey = "rope.scaling.attn_factor";
+  ASSIGN_OR_RETURN(config->rope_magnitude, reader.FloatOr(kMagnitudeKey, 1, 1e-3, 1e3));
+  if (config->kind.long_rope) {
+    ASSIGN_OR_RETURN(config->rope_short_context,
+                     reader.UintOr("rope.scaling.original_context_length", config->n_ctx_train,
+                                   {1, kMaxContext}));
+    return {};
+  }
+  if (config->rope_magnitude == 1) return {};
+  return reader.Fail(ErrorCode::kUnavailable, kMagnitudeKey,
+                     fmt::format("{:g} is not supported for {} (only 1 is)", config->rope_magnitude,
+                                 config->architecture));
+}
+
 Status ReadRopeScaling(const ConfigReader& reader, ModelConfig* config) {
   ASSIGN_OR_RETURN(const std::string type, reader.StringOrEmpty("rope.scaling.type"));
   if (type.empty() || type == "none") {
@@ -115,6 +173,7 @@ Status ReadRopeScaling(const ConfigReader& reader, ModelConfig* config) {
     config->rope_scale = 1 / factor;
     return {};
   }
+  if (config->kind.long_rope && type == "longrope") return {};
   return reader.Fail(ErrorCode::kUnavailable, "rope.scaling.type",
                      fmt::format("{} is not supported for {} (none and linear are)", Quoted(type),
                                  config->architecture));
@@ -129,6 +188,18 @@ Status ReadRope(const ConfigReader& reader, ModelConfig* config) {
                        fmt::format("expected an even number, found {}", config->n_rot));
   }
   ASSIGN_OR_RETURN(config->rope_base, reader.FloatOr("rope.freq_base", 10000, 1, 1e30));
+  config->local_rope_base = config->rope_base;
+  if (config->kind.local_rope_base > 0) {
+    ASSIGN_OR_RETURN(config->local_rope_base,
+                     reader.FloatOr("rope.freq_base_swa", config->kind.local_rope_base, 1, 1e30));
+  }
+  // Some write false for a model without RoPE.
+  ASSIGN_OR_RETURN(const bool finetuned, reader.BoolOr("rope.scaling.finetuned", true));
+  if (config->kind.multipliers && !finetuned) {
+    return reader.Fail(ErrorCode::kUnavailable, "rope.scaling.finetuned",
+                       fmt::format("false is not supported for {}", config->architecture));
+  }
+  RETURN_IF_ERROR(ReadLongRope(reader, config));
   return ReadRopeScaling(reader, config);
 }
 
@@ -194,6 +265,8 @@ Result<ModelConfig> ReadModelConfig(const TensorIndex& index) {
   RETURN_IF_ERROR(ReadSizes(reader, &config));
   RETURN_IF_ERROR(ReadExperts(reader, &config));
   RETURN_IF_ERROR(ReadHeads(reader, &config));
+  RETURN_IF_ERROR(ReadMultipliers(reader, &config));
+  RETURN_IF_ERROR(ReadAttention(reader, &config));
   RETURN_IF_ERROR(ReadRope(reader, &config));
   RETURN_IF_ERROR(ReadVocab(index, &config));
   RETURN_IF_ERROR(CheckLastLayer(index, reader, config));

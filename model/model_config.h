@@ -46,12 +46,29 @@ struct ModelConfig {
   int64_t n_ctx_train = 0;
   float norm_eps = 1e-5F;
   double rope_base = 10000.0;
-  double rope_scale = 1.0;  // linear scaling: positions are multiplied by this
-  Architecture kind = {};   // how the architecture differs from others
+  double rope_scale = 1.0;           // linear scaling: positions are multiplied by this
+  double local_rope_base = 10000.0;  // of layers that see a window, if their RoPE is another
+  double rope_magnitude = 1.0;       // what is rotated is multiplied by this
+  int64_t rope_short_context = 0;    // up to here the RoPE factors for short contexts hold
+  int64_t window = 0;                // the last positions that a local layer sees; 0: all
+  double attention_scale = 1.0;      // of scores, 1 / sqrt(head_dim) as a rule
+  double embedding_scale = 1.0;
+  double residual_scale = 1.0;  // of what a block adds
+  double logit_scale = 1.0;
+  Architecture kind = {};  // how the architecture differs from others
 
   int64_t q_dim() const { return n_heads * head_dim; }
   int64_t kv_dim() const { return n_kv_heads * head_dim; }
   bool has_experts() const { return n_experts > 0; }
+  // Sees the window only.
+  bool IsLocal(int64_t layer) const {
+    const int64_t every = kind.full_attention_every;
+    return every == 0 || (layer + 1) % every != 0;
+  }
+  bool HasRope(int64_t layer) const {
+    return kind.unrotated_every == 0 || (layer + 1) % kind.unrotated_every != 0;
+  }
+  int64_t WindowOf(int64_t layer) const { return IsLocal(layer) ? window : 0; }
 };
 
 Result<ModelConfig> ReadModelConfig(const TensorIndex& index);

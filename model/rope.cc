@@ -5,7 +5,7 @@
 namespace llmrun {
 
 RopeTable::RopeTable(const RopeParams& params, std::span<const float> factors)
-    : half_(params.n_rot / 2) {
+    : half_(params.n_rot / 2), magnitude_(params.magnitude) {
   const double n_rot = static_cast<double>(params.n_rot);
   for (int64_t i = 0; i < half_; ++i) {
     const double exponent = -2 * static_cast<double>(i) / n_rot;
@@ -19,8 +19,8 @@ void RopeTable::Grow(int64_t n) {
   for (int64_t position = have; position < n; ++position) {
     for (const double frequency : frequencies_) {
       const double angle = static_cast<double>(position) * frequency;
-      cos_.push_back(static_cast<float>(std::cos(angle)));
-      sin_.push_back(static_cast<float>(std::sin(angle)));
+      cos_.push_back(static_cast<float>(magnitude_ * std::cos(angle)));
+      sin_.push_back(static_cast<float>(magnitude_ * std::sin(angle)));
     }
   }
 }

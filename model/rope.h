@@ -1,13 +1,15 @@
 // Rotary position embedding: the cosines and sines of every position, computed in double precision
 // and rounded once.
 //
-// Pair i of position p turns by  p * scale * base^(-2i / n_rot) / factor[i].
-// Source: Su et al. 2021 (RoFormer); the factors are those of Llama 3.1's rope_freqs.weight.
+// Pair i of position p turns by  p * scale * base^(-2i / n_rot) / factor[i]  and becomes
+// `magnitude` times as long. Source: Su et al. 2021 (RoFormer); the factors are those of
+// Llama 3.1's rope_freqs.weight, or of LongRoPE (Ding et al. 2024), which has a magnitude, too.
 //
 // Threads: Thread-compatible; Cos() and Sin() are Thread-safe while nobody calls Grow().
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,6 +19,7 @@ struct RopeParams {
   int64_t n_rot = 0;  // even
   double base = 10000;
   double scale = 1;
+  double magnitude = 1;
 };
 
 class RopeTable {
@@ -32,9 +35,22 @@ class RopeTable {
 
  private:
   int64_t half_;
+  double magnitude_;
   std::vector<double> frequencies_;  // [n_rot / 2], radians a position
   std::vector<float> cos_;           // [positions][n_rot / 2]
   std::vector<float> sin_;
+};
+
+// Those of a model's layers: the local ones may have another.
+struct LayerRopes {
+  RopeTable full;
+  std::optional<RopeTable> local = {};
+
+  const RopeTable& Of(bool is_local) const { return is_local && local ? *local : full; }
+  void Grow(int64_t n) {
+    full.Grow(n);
+    if (local) local->Grow(n);
+  }
 };
 
 }  // namespace llmrun

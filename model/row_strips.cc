@@ -11,9 +11,11 @@ RowStrips::RowStrips(std::initializer_list<Source> sources) {
     if (matrix->sharded()) {
       sharded_ = true;
       for (const TensorPiece& piece : matrix->pieces) {
-        const auto begin = static_cast<int64_t>(piece.row_begin);
+        const auto begin = static_cast<int64_t>(piece.row_begin) - matrix->first_row;
         const auto rows = static_cast<int64_t>(piece.view.rows());
-        Add({.matrix = index, .rows = {begin, begin + rows}, .node = piece.node}, rows_per_group);
+        const Range here{std::max<int64_t>(begin, 0), std::min(begin + rows, matrix->rows)};
+        if (here.empty()) continue;  // rows of another matrix of the same tensor
+        Add({.matrix = index, .rows = here, .node = piece.node}, rows_per_group);
       }
     } else {
       // Too few rows to be dealt out, or copies: to whoever is on the first node.

@@ -51,21 +51,32 @@ Result<KvTypes> TypesOfCache(const ModelConfig& config, const SessionOptions& op
   return types;
 }
 
-Result<RopeTable> MakeRopeTable(const ModelConfig& config, const LlamaWeights& llama,
-                                const std::string& label) {
+Result<LayerRopes> MakeRopes(const ModelConfig& config, const LlamaWeights& llama, int64_t n_ctx,
+                             const std::string& label) {
+  const bool is_long = llama.long_rope_factors != nullptr && n_ctx > config.rope_short_context;
+  const float* chosen = is_long ? llama.long_rope_factors : llama.rope_factors;
   std::span<const float> factors;
-  if (llama.rope_factors != nullptr) {
-    factors = {llama.rope_factors, static_cast<size_t>(config.n_rot / 2)};
-  }
+  if (chosen != nullptr) factors = {chosen, static_cast<size_t>(config.n_rot / 2)};
   for (const float factor : factors) {
     if (!(factor > 0) || !std::isfinite(factor)) {
-      return MakeError(ErrorCode::kBadData,
-                       "{}: tensor 'rope_freqs.weight': expected positive numbers, found {}", label,
+      return MakeError(ErrorCode::kBadData, "{}: tensor '{}': expected positive numbers, found {}",
+                       label,
+                       llama.long_rope_factors == nullptr ? "rope_freqs.weight"
+                       : is_long                          ? "rope_factors_long.weight"
+                                                          : "rope_factors_short.weight",
                        factor);
     }
   }
-  return RopeTable({.n_rot = config.n_rot, .base = config.rope_base, .scale = config.rope_scale},
-                   factors);
+  LayerRopes ropes{RopeTable({.n_rot = config.n_rot,
+                              .base = config.rope_base,
+                              .scale = config.rope_scale,
+                              .magnitude = config.rope_magnitude},
+                             factors)};
+  if (config.kind.local_rope_base > 0) {
+    ropes.local.emplace(RopeParams{.n_rot = config.n_rot, .base = config.local_rope_base},
+                        std::span<const float>());
+  }
+  return ropes;
 }
 
 uint64_t EmbeddingRowBytes(const Weights& weights, TensorId token_embd) {
@@ -113,7 +124,7 @@ struct Session::Impl {
   std::function<void(int64_t)> before_batch;
   std::function<void(int64_t, double)> after_batch;
 
-  std::optional<RopeTable> rope;    // made when its factors have arrived
+  std::optional<LayerRopes> rope;   // made when its factors have arrived
   std::optional<Arena> all_logits;  // grown on demand
   int64_t position = 0;
   bool was_interrupted = false;
@@ -145,7 +156,7 @@ Status Session::Impl::CheckTokens(std::span<const TokenId> tokens) const {
 
 Status Session::Impl::PrepareRope(int64_t end) {
   if (!rope) {
-    ASSIGN_OR_RETURN(rope, MakeRopeTable(config, llama, weights.index().metadata().label()));
+    ASSIGN_OR_RETURN(rope, MakeRopes(config, llama, n_ctx, weights.index().metadata().label()));
   }
   rope->Grow(end);
   return {};

@@ -109,6 +109,11 @@ Result<const float*> TensorBinder::Vector(const std::string& name, int64_t n) {
   return static_cast<const float*>(static_cast<const void*>(weights_.View(id).data));
 }
 
+tl::unexpected<Error> TensorBinder::Refuse(const std::string& name, std::string_view why) const {
+  const TensorIndex& index = weights_.index();
+  return Fail(ErrorCode::kUnavailable, index.at(index.Find(name).value()), why);
+}
+
 void TensorBinder::Ignore(std::string_view name) {
   const std::optional<TensorId> id = weights_.index().Find(name);
   if (id) used_[static_cast<uint32_t>(*id)] = true;

@@ -26,6 +26,8 @@ class TensorBinder {
                                int64_t cols);
   // n float32 values.
   Result<const float*> Vector(const std::string& name, int64_t n);
+  // The error for a tensor that was asked for, but cannot be used so (kUnavailable).
+  tl::unexpected<Error> Refuse(const std::string& name, std::string_view why) const;
   // Marks a tensor as known although nothing uses it.
   void Ignore(std::string_view name);
 

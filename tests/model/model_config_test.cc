@@ -148,6 +148,44 @@ TEST(ModelConfig, KnowsHowArchitecturesDiffer) {
   }
 }
 
+Header HeaderOf(const char* architecture) {
+  Header header;
+  header.SetArchitecture(architecture);
+  return header;
+}
+
+TEST(ModelConfig, ReadsWhatOnlySomeArchitecturesHave) {
+  Header phi3 = HeaderOf("phi3");
+  phi3.SetUint("phi3.attention.sliding_window", 0);
+  EXPECT_EQ(phi3.Read()->rope_short_context, 2048);
+  phi3.SetString("phi3.rope.scaling.type", "longrope");
+  phi3.SetUint("phi3.rope.scaling.original_context_length", 512);
+  phi3.SetFloat("phi3.rope.scaling.attn_factor", 1.25F);
+  EXPECT_EQ(phi3.Read()->rope_short_context, 512);
+  EXPECT_EQ(phi3.Read()->rope_magnitude, 1.25);
+  EXPECT_EQ(phi3.Read()->WindowOf(0), 0);
+
+  Header experts = HeaderOf("qwen3moe");
+  experts.SetUint("qwen3moe.expert_count", 8);
+  experts.SetUint("qwen3moe.expert_used_count", 2);
+  experts.SetUint("qwen3moe.expert_feed_forward_length", 96);
+  EXPECT_EQ(experts.Read()->d_ff, 96);
+
+  Header granite = HeaderOf("granite");
+  granite.SetFloat("granite.embedding_scale", 12);
+  granite.SetFloat("granite.residual_scale", 0.25F);
+  granite.SetFloat("granite.attention.scale", 0.125F);
+  granite.SetFloat("granite.logit_scale", 8);
+  EXPECT_EQ(granite.Read()->embedding_scale, 12);
+  EXPECT_EQ(granite.Read()->residual_scale, 0.25);
+  EXPECT_EQ(granite.Read()->attention_scale, 0.125);
+  EXPECT_EQ(granite.Read()->logit_scale, 0.125);
+
+  Header smollm3 = HeaderOf("smollm3");
+  EXPECT_TRUE(smollm3.Read()->HasRope(2));
+  EXPECT_FALSE(smollm3.Read()->HasRope(3));
+}
+
 TEST(ModelConfig, ReadsExperts) {
   Header header;
   EXPECT_FALSE(header.Read()->has_experts());
@@ -428,6 +466,41 @@ const BadHeader kBadHeaders[] = {
      },
      kNo,
      {"'llama.expert_weights_norm'"}},
+    {"MixtureWithoutExperts",
+     [](Header& h) { h.SetArchitecture("qwen3moe"); },
+     kBad,
+     {"'qwen3moe.expert_count'", "missing"}},
+    {"WindowWhereThereIsNone",
+     [](Header& h) { h.SetUint("llama.attention.sliding_window", 1024); },
+     kNo,
+     {"'llama.attention.sliding_window'", "1024 of 2048 positions", "not supported for llama"}},
+    {"NoWindowWhereThereIsOne",
+     [](Header& h) { h.SetArchitecture("phi3"); },
+     kBad,
+     {"'phi3.attention.sliding_window'", "missing"}},
+    {"MagnitudeOfRope",
+     [](Header& h) { h.SetFloat("llama.rope.scaling.attn_factor", 1.5F); },
+     kNo,
+     {"'llama.rope.scaling.attn_factor'", "1.5 is not supported for llama"}},
+    {"LongRopeOfLlama",
+     [](Header& h) { h.SetString("llama.rope.scaling.type", "longrope"); },
+     kNo,
+     {"'llama.rope.scaling.type'"}},
+    {"MultiplierWhereThereIsNone",
+     [](Header& h) { h.SetFloat("llama.residual_scale", 0.5F); },
+     kNo,
+     {"'llama.residual_scale'", "0.5 is not supported for llama (only 1 is)"}},
+    {"ScaleOfAttention",
+     [](Header& h) { h.SetFloat("llama.attention.scale", 0.5F); },
+     kNo,
+     {"'llama.attention.scale'", "0.5 is not supported for llama (only 0.25 is)"}},
+    {"GraniteWithoutRope",
+     [](Header& h) {
+       h.SetArchitecture("granite");
+       h.Set("granite.rope.scaling.finetuned", MetaType::kBool, false);
+     },
+     kNo,
+     {"'granite.rope.scaling.finetuned'", "false is not supported for granite"}},
     {"NoEmbeddings",
      [](Header& h) { h.RemoveTensor("token_embd.weight"); },
      kBad,

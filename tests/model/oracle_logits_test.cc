@@ -132,6 +132,8 @@ constexpr OracleCase kCases[] = {
     {"arch/qwen3-f16", Precision::kHalf},
     {"arch/qwen3moe-f16", Precision::kHalf},
     {"arch/olmo2-f16", Precision::kHalf},
+    {"arch/phi3-f16", Precision::kHalf},
+    {"arch/phi3-longrope-f16", Precision::kHalf},
     {"arch/bitnet-tq1_0", Precision::kQuantized},
     {"arch/bitnet-tq2_0", Precision::kQuantized},
     {"arch/bitnet-b1.58-i2_s", Precision::kQuantized},

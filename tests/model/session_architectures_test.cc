@@ -44,6 +44,9 @@ const Kind kKinds[] = {
     {"Qwen3", {.n_heads = 2, .architecture = "qwen3"}},
     {"Qwen3Experts3Of8", {.architecture = "qwen3moe", .n_experts = 8, .n_experts_used = 3}},
     {"Olmo2", {.architecture = "olmo2"}},
+    {"Phi3", {.architecture = "phi3"}},
+    {"Granite", {.architecture = "granite"}},
+    {"SmolLm3", {.n_layers = 4, .tied = true, .architecture = "smollm3"}},
     {"Experts2Of4", {.n_experts = 4, .n_experts_used = 2}},
     {"Experts1Of3",
      {.d_model = 36,
@@ -209,20 +212,63 @@ TEST(SessionArchitectures, RefuseScalesWhereThereAreNone) {
                                                    "architecture 'bitnet-b1.58'"));
 }
 
+// What is said to a model of which one tensor's description is another.
+std::string RefusalOf(const TinyLlamaSpec& spec, const char* name, void (*change)(TensorInfo&)) {
+  const TempFile file(BuildTinyLlama(spec));
+  const auto edit = [&](GgufFile& header) {
+    for (TensorInfo& tensor : header.tensors) {
+      if (tensor.name == name) change(tensor);
+    }
+  };
+  const auto model = LoadedModel::Start(file.path(), {.edit = edit}).value();
+  const std::unique_ptr<ThreadPool> pool = MakeTestPool(1);
+  const auto session = model->NewSession(*pool, {});
+  return session ? "accepted" : session.error().OneLine();
+}
+
+TEST(SessionArchitectures, RefuseTensorsThatAreMissingOrOfOtherShapes) {
+  const auto refusal = [](std::string_view architecture, const char* name,
+                          void (*change)(TensorInfo&)) {
+    return RefusalOf({.architecture = architecture}, name, change);
+  };
+  const auto rename = [](TensorInfo& t) { t.name = "x"; };
+  EXPECT_THAT(refusal("qwen2", "blk.1.attn_k.bias", rename),
+              HasSubstr("'blk.1.attn_k.bias' is missing"));
+  EXPECT_THAT(refusal("qwen3", "blk.1.attn_q_norm.weight", rename),
+              HasSubstr("'blk.1.attn_q_norm.weight' is missing"));
+  EXPECT_THAT(refusal("olmo2", "blk.0.attn_k_norm.weight", [](TensorInfo& t) { t.dims[0] = 16; }),
+              HasSubstr("expected shape [32], found [16]"));
+  EXPECT_THAT(refusal("olmo2", "blk.0.post_ffw_norm.weight", rename),
+              HasSubstr("'blk.0.post_ffw_norm.weight' is missing"));
+  EXPECT_THAT(refusal("phi3", "blk.0.attn_qkv.weight", [](TensorInfo& t) { t.dims[1] = 120; }),
+              HasSubstr("expected shape [64, 128], found [64, 120]"));
+  EXPECT_THAT(RefusalOf({.d_ff = 40, .architecture = "phi3"}, "", rename),
+              HasSubstr("'blk.0.ffn_up.weight': several matrices in one, of which one begins at "
+                        "row 40: only multiples of 16 are supported"));
+}
+
+TEST(SessionArchitectures, FactorsOfRopeFollowTheLengthOfTheContext) {
+  const TempFile file(BuildTinyLlama({.n_context = 64, .architecture = "phi3"}));
+  const auto model = LoadedModel::Start(file.path()).value();
+  const std::vector<TokenId> tokens = TokensOf(24);
+  const std::vector<double> of_long = ReferenceLlama(model->index).Logits(tokens);
+  SessionOptions options;
+  options.kv_type = DType::kF32;
+  options.n_ctx = 33;  // the original context is 32
+  EXPECT_LE(Nmse(LogitsOfAll(*model, tokens, 1, options), of_long), 1e-9);
+  options.n_ctx = 32;
+  EXPECT_GT(Nmse(LogitsOfAll(*model, tokens, 1, options), of_long), 1e-6);
+}
+
+TEST(SessionArchitectures, RefuseRopeWithoutItsFactors) {
+  EXPECT_THAT(RefusalOf({.architecture = "phi3"}, "rope_factors_long.weight",
+                        [](TensorInfo& t) { t.name = "x"; }),
+              HasSubstr("'rope_factors_long.weight' is missing"));
+}
+
 TEST(SessionArchitectures, RefuseExpertsOfOtherShapes) {
-  const TempFile file(BuildTinyLlama({.n_experts = 4, .n_experts_used = 2}));
-  const auto refusal = [&](const char* name, void (*change)(TensorInfo&)) {
-    const auto model =
-        LoadedModel::Start(file.path(), {.edit =
-                                             [&](GgufFile& header) {
-                                               for (TensorInfo& tensor : header.tensors) {
-                                                 if (tensor.name == name) change(tensor);
-                                               }
-                                             }})
-            .value();
-    const std::unique_ptr<ThreadPool> pool = MakeTestPool(1);
-    const auto session = model->NewSession(*pool, {});
-    return session ? "accepted" : session.error().OneLine();
+  const auto refusal = [](const char* name, void (*change)(TensorInfo&)) {
+    return RefusalOf({.n_experts = 4, .n_experts_used = 2}, name, change);
   };
   EXPECT_THAT(refusal("blk.1.ffn_up_exps.weight", [](TensorInfo& t) { t.dims[2] = 3; }),
               HasSubstr("'blk.1.ffn_up_exps.weight': expected shape [64, 128, 4], found "

@@ -70,7 +70,7 @@ struct TinyLlamaSpec {
   uint32_t n_context = 128;
   DType dtype = DType::kF32;                // of the matrices: kF32, kF16 or kQ8_0
   bool tied = false;                        // no output.weight
-  std::string_view architecture = "llama";  // or bitnet, bitnet-b1.58, qwen2, qwen3(moe), olmo2
+  std::string_view architecture = "llama";  // or another of those that run
   bool scales = false;                      // a factor beside each matrix of a layer
   uint32_t n_experts = 0;                   // instead of one feed-forward block
   uint32_t n_experts_used = 0;

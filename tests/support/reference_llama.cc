@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <numbers>
 #include <numeric>
+#include <set>
 
 #include "base/check.h"
 #include "compute/codec.h"
@@ -34,7 +36,8 @@ ReferenceLlama::ReferenceLlama(const TensorIndex& index, const ReferenceOptions&
     : options_(options) {
   const Metadata& metadata = index.metadata();
   architecture_ = metadata.GetString("general.architecture").value();
-  if (architecture_ != "llama") options_.rope_in_halves = !options_.rope_in_halves;
+  const std::set<std::string_view> interleaved = {"llama", "granite", "smollm3"};
+  if (!interleaved.contains(architecture_)) options_.rope_in_halves = !options_.rope_in_halves;
   const std::string prefix = architecture_ + ".";
   const auto uint_of = [&](const char* key) { return metadata.GetUint(prefix + key).value(); };
   n_layers_ = uint_of("block_count");
@@ -43,10 +46,27 @@ ReferenceLlama::ReferenceLlama(const TensorIndex& index, const ReferenceOptions&
   head_dim_ =
       metadata.GetUintOr(prefix + "attention.key_length", uint_of("embedding_length") / n_heads_)
           .value();
+  const auto float_or = [&](const char* key, double absent) {
+    return metadata.GetFloatOr(prefix + key, absent).value();
+  };
+  embedding_scale_ = float_or("embedding_scale", 1);
+  if (architecture_.starts_with("gemma")) {
+    embedding_scale_ = std::sqrt(static_cast<double>(uint_of("embedding_length")));
+  }
+  residual_scale_ = float_or("residual_scale", 1);
+  attention_scale_ = float_or("attention.scale", 1 / std::sqrt(static_cast<double>(head_dim_)));
+  rope_magnitude_ = float_or("rope.scaling.attn_factor", 1);
+  logit_scale_ = float_or("logit_scale", 1);
   n_rot_ = metadata.GetUintOr(prefix + "rope.dimension_count", head_dim_).value();
-  eps_ = metadata.GetFloat(prefix + "attention.layer_norm_rms_epsilon").value();
+  eps_ = metadata
+             .GetFloat(prefix + (architecture_ == "stablelm" ? "attention.layer_norm_epsilon"
+                                                             : "attention.layer_norm_rms_epsilon"))
+             .value();
   rope_base_ = metadata.GetFloatOr(prefix + "rope.freq_base", 10000).value();
   rope_factor_ = metadata.GetFloatOr(prefix + "rope.scaling.factor", 1).value();
+  window_ = metadata.GetUintOr(prefix + "attention.sliding_window", 0).value();
+  attention_cap_ = metadata.GetFloatOr(prefix + "attn_logit_softcapping", 0).value();
+  logit_cap_ = metadata.GetFloatOr(prefix + "final_logit_softcapping", 0).value();
   n_experts_ = metadata.GetUintOr(prefix + "expert_count", 0).value();
   n_experts_used_ = metadata.GetUintOr(prefix + "expert_used_count", 0).value();
   ReadTensors(index);
@@ -69,6 +89,30 @@ void ReferenceLlama::ReadTensors(const TensorIndex& index) {
       values.insert(values.end(), row.begin(), row.end());
     }
     if (tensor.name == "token_embd.weight") n_vocab_ = rows;
+  }
+  for (size_t layer = 0; architecture_ == "phi3" && layer < n_layers_; ++layer) {
+    const std::string prefix = "blk." + std::to_string(layer) + ".";
+    const size_t d_ff = Tensor(prefix + "ffn_up.weight").size() / 2;
+    const size_t d_model = Tensor(prefix + "attn_norm.weight").size();
+    const size_t q = n_heads_ * head_dim_ * d_model;
+    const size_t kv = n_kv_heads_ * head_dim_ * d_model;
+    SplitTensor(prefix + "attn_qkv.weight",
+                {prefix + "attn_q.weight", prefix + "attn_k.weight", prefix + "attn_v.weight"},
+                {q, kv, kv});
+    SplitTensor(prefix + "ffn_up.weight", {prefix + "ffn_gate.weight", prefix + "ffn_up.weight"},
+                {d_ff, d_ff});
+  }
+}
+
+// Into parts of so many elements.
+void ReferenceLlama::SplitTensor(const std::string& name, const std::vector<std::string>& parts,
+                                 const std::vector<size_t>& sizes) {
+  const Vector whole = Tensor(name);
+  auto at = whole.begin();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const auto end = at + static_cast<std::ptrdiff_t>(sizes[i]);
+    tensors_[parts[i]] = Vector(at, end);
+    at = end;
   }
 }
 
@@ -98,36 +142,58 @@ ReferenceLlama::Vector ReferenceLlama::Normalize(const std::string& name, const 
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) return x;
   const Vector& w = found->second;
+  const auto n = static_cast<double>(w.size());
+  const auto bias = tensors_.find(name.substr(0, name.rfind('.')) + ".bias");
   Vector y(x.size());
   for (size_t at = 0; at < x.size(); at += w.size()) {
+    double mean = 0;  // of an RMSNorm 0
+    for (size_t i = 0; i < w.size() && bias != tensors_.end(); ++i) mean += x[at + i] / n;
     double square = 0;
-    for (size_t i = 0; i < w.size(); ++i) square += x[at + i] * x[at + i];
-    const double root = std::sqrt(square / static_cast<double>(w.size()) + eps_);
-    for (size_t i = 0; i < w.size(); ++i) y[at + i] = x[at + i] / root * w[i];
+    for (size_t i = 0; i < w.size(); ++i) square += (x[at + i] - mean) * (x[at + i] - mean);
+    const double root = std::sqrt(square / n + eps_);
+    for (size_t i = 0; i < w.size(); ++i) y[at + i] = (x[at + i] - mean) / root * w[i];
+    for (size_t i = 0; i < w.size() && bias != tensors_.end(); ++i) y[at + i] += bias->second[i];
   }
   return y;
 }
 
+bool ReferenceLlama::IsLocal(size_t layer) const {
+  if (architecture_ == "gemma2") return layer % 2 == 0;
+  if (architecture_ == "gemma3") return layer % 6 != 5;
+  return window_ > 0;
+}
+
 // Turns every head of x as complex numbers of angle position * base^(-2i / n).
-void ReferenceLlama::Rotate(Vector& x, size_t position) const {
-  const auto factors = tensors_.find("rope_freqs.weight");
+void ReferenceLlama::Rotate(Vector& x, size_t position, size_t layer) const {
+  const bool differs = architecture_ == "gemma3" && IsLocal(layer);
+  const double base = differs ? 10000 : rope_base_;
+  const bool is_long = tensors_.contains("rope_factors_long.weight");
+  const auto factors = tensors_.find(is_long ? "rope_factors_long.weight" : "rope_freqs.weight");
   for (size_t head = 0; head < x.size(); head += head_dim_) {
     for (size_t i = 0; i < n_rot_ / 2; ++i) {
       double angle = static_cast<double>(position);
-      if (!options_.ignore_rope_scale) angle /= rope_factor_;
-      angle /= std::pow(rope_base_, 2.0 * static_cast<double>(i) / static_cast<double>(n_rot_));
+      if (!options_.ignore_rope_scale && !differs) angle /= rope_factor_;
+      angle /= std::pow(base, 2.0 * static_cast<double>(i) / static_cast<double>(n_rot_));
       if (factors != tensors_.end()) angle /= factors->second[i];
       double& real = x[head + (options_.rope_in_halves ? i : 2 * i)];
       double& imaginary = x[head + (options_.rope_in_halves ? i + n_rot_ / 2 : 2 * i + 1)];
-      const double turned = real * std::cos(angle) - imaginary * std::sin(angle);
-      imaginary = real * std::sin(angle) + imaginary * std::cos(angle);
+      const double cos = rope_magnitude_ * std::cos(angle);
+      const double sin = rope_magnitude_ * std::sin(angle);
+      const double turned = real * cos - imaginary * sin;
+      imaginary = real * sin + imaginary * cos;
       real = turned;
     }
   }
 }
 
-ReferenceLlama::Vector ReferenceLlama::Attend(const Vector& q, const std::vector<Vector>& keys,
-                                              const std::vector<Vector>& values) const {
+ReferenceLlama::Vector ReferenceLlama::Attend(const Vector& q, size_t layer,
+                                              const Past& past) const {
+  std::span<const Vector> keys = past.keys[layer];
+  std::span<const Vector> values = past.values[layer];
+  if (window_ > 0 && IsLocal(layer) && keys.size() > window_) {
+    keys = keys.last(window_);
+    values = values.last(window_);
+  }
   Vector out(q.size());
   for (size_t head = 0; head < n_heads_; ++head) {
     const size_t q_at = head * head_dim_;
@@ -135,7 +201,8 @@ ReferenceLlama::Vector ReferenceLlama::Attend(const Vector& q, const std::vector
     Vector weight(keys.size());
     for (size_t p = 0; p < keys.size(); ++p) {
       for (size_t i = 0; i < head_dim_; ++i) weight[p] += q[q_at + i] * keys[p][kv_at + i];
-      weight[p] /= std::sqrt(static_cast<double>(head_dim_));
+      weight[p] *= attention_scale_;
+      if (attention_cap_ > 0) weight[p] = attention_cap_ * std::tanh(weight[p] / attention_cap_);
     }
     const double largest = *std::ranges::max_element(weight);
     double sum = 0;
@@ -153,7 +220,13 @@ ReferenceLlama::Vector ReferenceLlama::Activate(const Vector& gate, const Vector
   Vector y(gate.size());
   for (size_t i = 0; i < gate.size(); ++i) {
     const double g = gate[i];
-    y[i] = (architecture_ == "bitnet-b1.58" ? (g > 0 ? g * g : 0) : g / (1 + std::exp(-g))) * up[i];
+    double activated = g / (1 + std::exp(-g));
+    if (architecture_ == "bitnet-b1.58") activated = g > 0 ? g * g : 0;
+    if (architecture_.starts_with("gemma")) {
+      const double root = std::sqrt(2 / std::numbers::pi);
+      activated = g / 2 * (1 + std::tanh(root * (g + 0.044715 * g * g * g)));
+    }
+    y[i] = activated * up[i];
   }
   return y;
 }
@@ -198,14 +271,15 @@ ReferenceLlama::Vector ReferenceLlama::FeedExperts(const std::string& prefix,
 }
 
 ReferenceLlama::Vector ReferenceLlama::Evaluate(TokenId token, size_t position, Past& past) const {
-  const auto add = [](Vector& x, const Vector& y) {
-    for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+  const auto add = [this](Vector& x, const Vector& y) {
+    for (size_t i = 0; i < x.size(); ++i) x[i] += residual_scale_ * y[i];
   };
   const Vector& embeddings = Tensor("token_embd.weight");
   const size_t d_model = embeddings.size() / n_vocab_;
   const auto row = embeddings.begin() +
                    static_cast<std::ptrdiff_t>(token) * static_cast<std::ptrdiff_t>(d_model);
   Vector x(row, row + static_cast<std::ptrdiff_t>(d_model));
+  for (double& value : x) value *= embedding_scale_;
   for (size_t layer = 0; layer < n_layers_; ++layer) {
     const std::string prefix = "blk." + std::to_string(layer) + ".";
     const Vector attn_in = Normalize(prefix + "attn_norm.weight", x);
@@ -215,11 +289,13 @@ ReferenceLlama::Vector ReferenceLlama::Evaluate(TokenId token, size_t position, 
     };
     Vector q = project("attn_q");
     Vector k = project("attn_k");
-    Rotate(q, position);
-    Rotate(k, position);
+    if (architecture_ != "smollm3" || layer % 4 != 3) {
+      Rotate(q, position, layer);
+      Rotate(k, position, layer);
+    }
     past.keys[layer].push_back(k);
     past.values[layer].push_back(Multiply(prefix + "attn_v.weight", attn_in));
-    Vector attended = Attend(q, past.keys[layer], past.values[layer]);
+    Vector attended = Attend(q, layer, past);
     attended = Normalize(prefix + "attn_sub_norm.weight", attended);
     attended = Multiply(prefix + "attn_output.weight", attended);
     add(x, Normalize(prefix + "post_attention_norm.weight", attended));
@@ -229,7 +305,13 @@ ReferenceLlama::Vector ReferenceLlama::Evaluate(TokenId token, size_t position, 
     add(x, Normalize(prefix + "post_ffw_norm.weight", fed));
   }
   const bool tied = !tensors_.contains("output.weight");
-  return Multiply(tied ? "token_embd.weight" : "output.weight", Normalize("output_norm.weight", x));
+  Vector logits =
+      Multiply(tied ? "token_embd.weight" : "output.weight", Normalize("output_norm.weight", x));
+  for (double& value : logits) {
+    value /= logit_scale_;
+    if (logit_cap_ > 0) value = logit_cap_ * std::tanh(value / logit_cap_);
+  }
+  return logits;
 }
 
 std::vector<double> ReferenceLlama::Logits(std::span<const TokenId> tokens) const {

@@ -1,7 +1,7 @@
-// The llama architecture once more, and those near it (what they have shows in their tensors), as
-// plainly as it can be written: float64 throughout, from dequantized weights, one position after
-// the other, no batches, no threads, no kernels. Knows nothing of model/; reads its numbers from
-// the metadata itself. What model/ computes is held against it.
+// The llama architecture once more, and those near it, as plainly as it can be written: float64
+// throughout, from dequantized weights, one position after the other, no batches, no threads, no
+// kernels. Knows nothing of model/; reads its numbers from the metadata itself. What model/
+// computes is held against it. Where there are RoPE factors for long contexts it uses these.
 //
 // Threads: Thread-compatible. Failure: aborts (CHECK) on files it does not understand.
 #pragma once
@@ -39,9 +39,12 @@ class ReferenceLlama {
   const Vector& Tensor(const std::string& name) const;
   Vector Multiply(const std::string& name, const Vector& x) const;
   Vector Normalize(const std::string& name, const Vector& x) const;
-  void Rotate(Vector& x, size_t position) const;
-  Vector Attend(const Vector& q, const std::vector<Vector>& keys,
-                const std::vector<Vector>& values) const;
+  void SplitTensor(const std::string& name, const std::vector<std::string>& parts,
+                   const std::vector<size_t>& sizes);
+  // Sees a window only.
+  bool IsLocal(size_t layer) const;
+  void Rotate(Vector& x, size_t position, size_t layer) const;
+  Vector Attend(const Vector& q, size_t layer, const Past& past) const;
   Vector Evaluate(TokenId token, size_t position, Past& past) const;
   Vector FeedForward(const std::string& prefix, const Vector& x) const;
   Vector FeedExperts(const std::string& prefix, const Vector& x) const;
@@ -62,6 +65,14 @@ class ReferenceLlama {
   double eps_;
   double rope_base_;
   double rope_factor_;  // linear scaling
+  double rope_magnitude_;
+  size_t window_;  // 0: none
+  double attention_cap_;
+  double logit_cap_;
+  double embedding_scale_;
+  double residual_scale_;
+  double attention_scale_;
+  double logit_scale_;  // is divided by
   std::map<std::string, Vector> tensors_;
 };
 

@@ -52,6 +52,8 @@ Vocabulary MakeVocabulary(uint32_t n_vocab) {
   return v;
 }
 
+bool IsGemma(const TinyLlamaSpec& spec) { return spec.architecture.starts_with("gemma"); }
+
 void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
   const auto key = [&](const char* name) { return fmt::format("{}.{}", spec.architecture, name); };
   writer->AddString("general.architecture", std::string(spec.architecture));
@@ -64,8 +66,27 @@ void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
   writer->AddUint32(key("rope.dimension_count"), spec.d_model / spec.n_heads);
   writer->AddUint32(key("attention.head_count"), spec.n_heads);
   writer->AddUint32(key("attention.head_count_kv"), spec.n_kv_heads);
-  writer->AddFloat32(key("attention.layer_norm_rms_epsilon"), 1e-5F);
+  writer->AddFloat32(key(spec.architecture == "stablelm" ? "attention.layer_norm_epsilon"
+                                                         : "attention.layer_norm_rms_epsilon"),
+                     1e-5F);
   writer->AddFloat32(key("rope.freq_base"), 10000.0F);
+  if (IsGemma(spec) || spec.architecture == "phi3") {
+    writer->AddUint32(key("attention.sliding_window"), 7);
+  }
+  if (spec.architecture == "gemma2") {  // where scores and logits lie
+    writer->AddFloat32(key("attn_logit_softcapping"), 0.5F);
+    writer->AddFloat32(key("final_logit_softcapping"), 1.5F);
+  }
+  if (spec.architecture == "phi3") {
+    writer->AddUint32(key("rope.scaling.original_context_length"), spec.n_context / 2);
+    writer->AddFloat32(key("rope.scaling.attn_factor"), 1.25F);
+  }
+  if (spec.architecture == "granite") {
+    writer->AddFloat32(key("embedding_scale"), 12.0F);
+    writer->AddFloat32(key("residual_scale"), 0.25F);
+    writer->AddFloat32(key("attention.scale"), 0.1F);
+    writer->AddFloat32(key("logit_scale"), 8.0F);
+  }
   if (spec.n_experts > 0) {
     writer->AddUint32(key("expert_count"), spec.n_experts);
     writer->AddUint32(key("expert_used_count"), spec.n_experts_used);
@@ -90,58 +111,91 @@ void AddTensor(GgufWriter* writer, std::string name, DType dtype, std::vector<ui
   CHECK(writer->AddTensor(std::move(name), dtype, std::move(dims)).has_value());
 }
 
+// The tensors of one layer.
+class LayerWriter {
+ public:
+  LayerWriter(const TinyLlamaSpec& spec, uint32_t number, GgufWriter* writer)
+      : s_(spec), number_(number), writer_(writer) {}
+
+  void Attention() {
+    if (!olmo2_) Norm("attn_norm", d_);
+    if (s_.architecture == "qwen2" || s_.architecture == "stablelm") {
+      Add("attn_q.bias", DType::kF32, {d_});
+      Add("attn_k.bias", DType::kF32, {d_kv_});
+      Add("attn_v.bias", DType::kF32, {d_kv_});
+    }
+    if (olmo2_ || s_.architecture.starts_with("qwen3") || s_.architecture == "gemma3") {
+      Norm("attn_q_norm", olmo2_ ? d_ : d_ / s_.n_heads);
+      Norm("attn_k_norm", olmo2_ ? d_kv_ : d_ / s_.n_heads);
+    }
+    if (olmo2_ || IsGemma(s_)) {
+      Norm("post_attention_norm", d_);
+      Norm("post_ffw_norm", d_);
+    }
+    if (s_.architecture == "phi3") {
+      Add("attn_qkv.weight", s_.dtype, {d_, d_ + 2 * d_kv_});
+    } else {
+      Add("attn_q.weight", s_.dtype, {d_, d_});
+      Add("attn_k.weight", s_.dtype, {d_, d_kv_});
+      Add("attn_v.weight", s_.dtype, {d_, d_kv_});
+    }
+    Add("attn_output.weight", s_.dtype, {d_, d_});
+  }
+
+  void FeedForward() {
+    const uint64_t n = s_.n_experts;
+    if (!olmo2_) Norm("ffn_norm", d_);
+    for (const char* part : kScaledParts) {
+      if (s_.scales) Add(fmt::format("{}.scale", part), DType::kF32, {1});
+    }
+    if (s_.architecture.starts_with("bitnet")) {
+      Norm("attn_sub_norm", d_);
+      Norm("ffn_sub_norm", s_.d_ff);
+    }
+    if (n > 0) {
+      Add("ffn_gate_inp.weight", s_.dtype, {d_, n});
+      Add("ffn_gate_exps.weight", s_.dtype, {d_, s_.d_ff, n});
+      Add("ffn_up_exps.weight", s_.dtype, {d_, s_.d_ff, n});
+      Add("ffn_down_exps.weight", s_.dtype, {s_.d_ff, d_, n});
+      return;
+    }
+    const bool fused = s_.architecture == "phi3";
+    if (!fused) Add("ffn_gate.weight", s_.dtype, {d_, s_.d_ff});
+    Add("ffn_up.weight", s_.dtype, {d_, fused ? 2 * s_.d_ff : s_.d_ff});
+    Add("ffn_down.weight", s_.dtype, {s_.d_ff, d_});
+  }
+
+ private:
+  void Add(std::string_view name, DType dtype, std::vector<uint64_t> dims) {
+    AddTensor(writer_, fmt::format("blk.{}.{}", number_, name), dtype, std::move(dims));
+  }
+  void Norm(const std::string& part, uint64_t n) {
+    Add(part + ".weight", DType::kF32, {n});
+    if (s_.architecture == "stablelm") Add(part + ".bias", DType::kF32, {n});
+  }
+
+  const TinyLlamaSpec& s_;
+  const uint32_t number_;
+  GgufWriter* writer_;
+  const bool olmo2_ = s_.architecture == "olmo2";
+  const uint64_t d_ = s_.d_model;
+  const uint64_t d_kv_ = d_ / s_.n_heads * s_.n_kv_heads;
+};
+
 void AddTensors(const TinyLlamaSpec& s, GgufWriter* writer) {
   const uint64_t d = s.d_model;
-  const uint64_t d_kv = d / s.n_heads * s.n_kv_heads;
-  const bool olmo2 = s.architecture == "olmo2";
   AddTensor(writer, "token_embd.weight", s.dtype, {d, s.n_vocab});
+  if (s.architecture == "phi3") {
+    AddTensor(writer, "rope_factors_long.weight", DType::kF32, {d / s.n_heads / 2});
+    AddTensor(writer, "rope_factors_short.weight", DType::kF32, {d / s.n_heads / 2});
+  }
   for (uint32_t i = 0; i < s.n_layers; ++i) {
-    const auto add = [&](const char* part, DType dtype, std::vector<uint64_t> dims) {
-      AddTensor(writer, fmt::format("blk.{}.{}.weight", i, part), dtype, std::move(dims));
-    };
-    const auto add_bias = [&](const char* part, uint64_t n) {
-      AddTensor(writer, fmt::format("blk.{}.{}.bias", i, part), DType::kF32, {n});
-    };
-    if (!olmo2) add("attn_norm", DType::kF32, {d});
-    if (s.architecture == "qwen2") {
-      add_bias("attn_q", d);
-      add_bias("attn_k", d_kv);
-      add_bias("attn_v", d_kv);
-    }
-    if (olmo2 || s.architecture.starts_with("qwen3")) {
-      add("attn_q_norm", DType::kF32, {olmo2 ? d : d / s.n_heads});
-      add("attn_k_norm", DType::kF32, {olmo2 ? d_kv : d / s.n_heads});
-    }
-    if (olmo2) {
-      add("post_attention_norm", DType::kF32, {d});
-      add("post_ffw_norm", DType::kF32, {d});
-    }
-    add("attn_q", s.dtype, {d, d});
-    add("attn_k", s.dtype, {d, d_kv});
-    add("attn_v", s.dtype, {d, d_kv});
-    add("attn_output", s.dtype, {d, d});
-    if (!olmo2) add("ffn_norm", DType::kF32, {d});
-    if (s.scales) {
-      for (const char* part : kScaledParts) {
-        AddTensor(writer, fmt::format("blk.{}.{}.scale", i, part), DType::kF32, {1});
-      }
-    }
-    if (s.architecture.starts_with("bitnet")) {
-      add("attn_sub_norm", DType::kF32, {d});
-      add("ffn_sub_norm", DType::kF32, {s.d_ff});
-    }
-    if (const uint64_t n = s.n_experts; n > 0) {
-      add("ffn_gate_inp", s.dtype, {d, n});
-      add("ffn_gate_exps", s.dtype, {d, s.d_ff, n});
-      add("ffn_up_exps", s.dtype, {d, s.d_ff, n});
-      add("ffn_down_exps", s.dtype, {s.d_ff, d, n});
-      continue;
-    }
-    add("ffn_gate", s.dtype, {d, s.d_ff});
-    add("ffn_up", s.dtype, {d, s.d_ff});
-    add("ffn_down", s.dtype, {s.d_ff, d});
+    LayerWriter layer(s, i, writer);
+    layer.Attention();
+    layer.FeedForward();
   }
   AddTensor(writer, "output_norm.weight", DType::kF32, {d});
+  if (s.architecture == "stablelm") AddTensor(writer, "output_norm.bias", DType::kF32, {d});
   if (!s.tied) AddTensor(writer, "output.weight", s.dtype, {d, s.n_vocab});
 }
 
