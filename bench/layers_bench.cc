@@ -57,6 +57,19 @@ constexpr Layer kLayers[] = {
      [](const Kernels& kernels, Values& v) {
        kernels.relu2_mul(v.x.data(), v.ones.data(), kValues);
      }},
+    {"layer_norm", 1,
+     [](const Kernels& kernels, Values& v) {
+       for (int64_t i = 0; i < kValues; i += kCols) {
+         kernels.layer_norm(v.x.data() + i, v.ones.data(), v.zeros.data(), kCols, 1e-5F,
+                            v.out.data() + i);
+       }
+     }},
+    {"gelu_mul", 2,
+     [](const Kernels& kernels, Values& v) {
+       kernels.gelu_mul(v.x.data(), v.ones.data(), kValues);
+     }},
+    {"soft_cap", 1,
+     [](const Kernels& kernels, Values& v) { kernels.soft_cap(v.x.data(), 1e6F, kValues); }},
     {"add_scaled", 2,
      [](const Kernels& kernels, Values& v) {
        kernels.add_scaled(v.x.data(), v.zeros.data(), 0.5F, kValues);

@@ -97,6 +97,7 @@ struct AttentionArgs {
   KvRows keys;               // as store_key left them
   KvRows values;             // as store_value left them
   float scale = 1;           // above 0
+  float soft_cap = 0;        // scale * q . k becomes cap * tanh(that / cap); 0: as it is
   float* scratch = nullptr;  // [AttentionScratchFloats(head_dim)]
   float* out = nullptr;      // as q
 };
@@ -118,10 +119,18 @@ struct Kernels {
   bool (*matmul)(const MatmulArgs& args);
   // out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). out may be x.
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);
+  // out[i] = (x[i] - m) * weight[i] / sqrt(mean((x - m)^2) + eps) + bias[i], m = mean(x). out may
+  // be x.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t n, float eps,
+                     float* out);
   // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
   void (*silu_mul)(float* gate, const float* up, int64_t n);
   // gate[i] = max(gate[i], 0)^2 * up[i].
   void (*relu2_mul)(float* gate, const float* up, int64_t n);
+  // gate[i] = gate[i] / 2 * (1 + tanh(sqrt(2 / pi) * (g + 0.044715 g^3))) * up[i], g = gate[i]
+  // (Hendrycks & Gimpel 2016, the approximation).
+  void (*gelu_mul)(float* gate, const float* up, int64_t n);
+  void (*soft_cap)(float* x, float cap, int64_t n);  // x = cap * tanh(x / cap); cap > 0
   void (*add)(float* x, const float* y, int64_t n);  // x += y
   void (*add_scaled)(float* x, const float* y, float scale,
                      int64_t n);  // x += scale * y, not fused

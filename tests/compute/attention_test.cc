@@ -158,11 +158,12 @@ struct AttentionCase {
   int64_t n_tokens = 1;
   int64_t n_heads = 1;
   int64_t window = 0;
+  float soft_cap = 0;
 };
 
 void PrintTo(const AttentionCase& c, std::ostream* out) {
   *out << NameOf(c.k_type) << ' ' << NameOf(c.v_type) << ' ' << c.head_dim << ' ' << c.n_pos << ' '
-       << c.n_tokens << ' ' << c.n_heads << " window " << c.window;
+       << c.n_tokens << ' ' << c.n_heads << " window " << c.window << " cap " << c.soft_cap;
 }
 
 class AttentionTest : public ::testing::TestWithParam<AttentionCase> {
@@ -173,6 +174,7 @@ class AttentionTest : public ::testing::TestWithParam<AttentionCase> {
     kv_.Fill(random);
     queries_ = RandomQueries(GetParam().n_tokens, GetParam().n_heads, kv_.head_dim, random);
     queries_.window = GetParam().window;
+    queries_.soft_cap = GetParam().soft_cap;
   }
 
   KvHead kv_;
@@ -239,7 +241,10 @@ TEST_P(AttentionTest, ChunksMayComeInAnyOrder) {
   std::mt19937 random(31);
   const int64_t n_chunks = (kv_.n_pos + kAttentionChunk - 1) / kAttentionChunk;
   for (const Kernels* kernels : testing::SupportedKernels()) {
-    Queries last{.n_tokens = 1, .n_heads = queries_.n_heads, .window = queries_.window};
+    Queries last{.n_tokens = 1,
+                 .n_heads = queries_.n_heads,
+                 .window = queries_.window,
+                 .soft_cap = queries_.soft_cap};
     const auto size = static_cast<long>(queries_.n_heads * kv_.head_dim);
     last.q.assign(queries_.q.end() - size, queries_.q.end());
     const std::vector<float> whole = last.Attend(kv_, *kernels);
@@ -291,7 +296,10 @@ INSTANTIATE_TEST_SUITE_P(
         AttentionCase{kF16, kF16, 64, 600, 33, 3, 100},
         AttentionCase{kQ8_0, kQ8_0, 64, 1100, 50, 2, 300},
         AttentionCase{kF16, kF16, 64, 1030, 1, 8, 256},
-        AttentionCase{kF16, kF16, 64, 300, 8, 2, 300}));
+        AttentionCase{kF16, kF16, 64, 300, 8, 2, 300},
+        // capped, below where scores lie
+        AttentionCase{kF32, kF32, 64, 300, 40, 2, 0, 0.5F},
+        AttentionCase{kF16, kF16, 36, 600, 3, 3, 270, 2.0F}));
 
 // ---- what is no number ----
 

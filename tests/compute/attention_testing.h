@@ -82,6 +82,7 @@ struct Queries {
   int64_t n_heads;
   std::vector<float> q = {};  // [n_tokens][n_heads][head_dim]
   int64_t window = 0;         // 0: all
+  float soft_cap = 0;
 
   AttentionArgs ArgsFor(const KvHead& kv, float* scratch, float* out) const {
     AttentionArgs args;
@@ -92,6 +93,7 @@ struct Queries {
     args.head_dim = kv.head_dim;
     args.n_pos = kv.n_pos - n_tokens + 1;
     args.window = window;
+    args.soft_cap = soft_cap;
     args.keys = {kv.key_bytes.data(), kv.k_type};
     args.values = {kv.value_bytes.data(), kv.v_type};
     args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(kv.head_dim)));
@@ -119,7 +121,9 @@ struct Queries {
         if (p == skipped) continue;
         double dot = 0;
         for (size_t d = 0; d < dim; ++d) dot += double{q[row * dim + d]} * kv.keys[p][d];
-        const double weight = std::exp(dot * scale);
+        const double score = dot * scale;
+        const double weight =
+            std::exp(soft_cap > 0 ? soft_cap * std::tanh(score / soft_cap) : score);
         sum += weight;
         for (size_t d = 0; d < dim; ++d) out[row * dim + d] += weight * kv.values[p][d];
       }

@@ -197,6 +197,84 @@ TEST(Relu2Mul, SquaresWhatIsPositive) {
   }
 }
 
+TEST(LayerNorm, IsCloseToFloat64AndEqualOnEveryLevel) {
+  std::mt19937 random(28);
+  for (int64_t n : kLengths) {
+    std::vector<float> x = RandomFloats(n, random, 4.0F);
+    for (float& v : x) v += 3;  // a mean that counts
+    const std::vector<float> weight = RandomFloats(n, random);
+    const std::vector<float> bias = RandomFloats(n, random);
+    double mean = 0;
+    for (float v : x) mean += v / static_cast<double>(n);
+    double squares = 0;
+    for (float v : x) squares += (v - mean) * (v - mean);
+    const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
+    std::vector<float> first;
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<float> guarded(x, Guard::kAfter);
+      Guarded<float> out(x.size());
+      kernels->layer_norm(guarded.data(), weight.data(), bias.data(), n, 1e-5F, out.data());
+      for (size_t i = 0; i < x.size(); ++i) {
+        EXPECT_NEAR(out.data()[i], (x[i] - mean) * factor * weight[i] + bias[i], 3e-6) << n;
+      }
+      kernels->layer_norm(guarded.data(), weight.data(), bias.data(), n, 1e-5F, guarded.data());
+      EXPECT_EQ(Bits(guarded.span()), Bits(out.span()));
+      if (first.empty()) first.assign(out.span().begin(), out.span().end());
+      EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << n;
+    }
+  }
+}
+
+TEST(GeluMul, IsCloseToFloat64AndEqualOnEveryLevel) {
+  std::mt19937 random(29);
+  for (int64_t n : kLengths) {
+    std::vector<float> gate = RandomFloats(n, random, 6.0F);
+    if (n > 4) {
+      gate[0] = 0.0F;
+      gate[1] = -200.0F;
+      gate[2] = 1e25F;
+    }
+    const std::vector<float> up = RandomFloats(n, random);
+    std::vector<float> first;
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<float> out(gate, Guard::kAfter);
+      kernels->gelu_mul(out.data(), up.data(), n);
+      for (size_t i = 0; i < gate.size(); ++i) {
+        const double g = gate[i];
+        const double u = std::sqrt(2 / std::acos(-1.0)) * (g + 0.044715 * g * g * g);
+        const double want = g / 2 * (1 + std::tanh(u)) * up[i];
+        EXPECT_NEAR(out.data()[i], want, 2e-6 * std::abs(want) + 2e-7) << g;
+      }
+      if (first.empty()) first.assign(out.span().begin(), out.span().end());
+      EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << n;
+    }
+  }
+}
+
+TEST(SoftCap, IsCloseToFloat64AndEqualOnEveryLevel) {
+  std::mt19937 random(30);
+  constexpr float kCap = 30;
+  for (int64_t n : kLengths) {
+    std::vector<float> x = RandomFloats(n, random, 100.0F);
+    if (n > 4) {
+      x[0] = 0.0F;
+      x[1] = 1e20F;
+      x[2] = -INFINITY;
+    }
+    std::vector<float> first;
+    for (const Kernels* kernels : testing::SupportedKernels()) {
+      Guarded<float> out(x, Guard::kAfter);
+      kernels->soft_cap(out.data(), kCap, n);
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double want = kCap * std::tanh(static_cast<double>(x[i]) / kCap);
+        EXPECT_NEAR(out.data()[i], want, kCap * 0x1p-22) << x[i];
+      }
+      if (first.empty()) first.assign(out.span().begin(), out.span().end());
+      EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << n;
+    }
+  }
+}
+
 TEST(AddScaled, RoundsProductAndSum) {
   std::mt19937 random(27);
   for (int64_t n : kLengths) {

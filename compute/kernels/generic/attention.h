@@ -14,12 +14,20 @@
 
 namespace llmrun::generic {
 
-// scores = exp(scale * scores - most), zeros before `from` and up to a multiple of 16; sums[0] =
-// most and sums[1] = their sum. A score of minus infinity counts as nothing.
+// scores = exp(scale * scores - most), where scale * scores is capped if a cap is given; zeros
+// before `from` and up to a multiple of 16; sums[0] = most and sums[1] = their sum. A score of
+// minus infinity counts as nothing.
 template <class Isa>
-void Weigh(float* scores, int64_t from, int64_t n, float scale, float* sums) {
+void Weigh(float* scores, int64_t from, int64_t n, float scale, float soft_cap, float* sums) {
   using F = typename Isa::F;
   const int64_t end = (n + kLanes - 1) / kLanes * kLanes;
+  if (soft_cap > 0) {
+    for (int64_t i = 0; i < end; i += kLanes) {
+      const F s = Isa::Mul(Isa::Load(scores + i), Isa::Set(scale));
+      Isa::Store(scores + i, Capped<Isa>(s, soft_cap));
+    }
+    scale = 1;
+  }
   for (int64_t i = 0; i < from; ++i) scores[i] = -__builtin_inff();
   for (int64_t i = n; i < end; ++i) scores[i] = -__builtin_inff();
   F most = Isa::Set(-__FLT_MAX__);
@@ -53,7 +61,8 @@ void AttendChunk(const AttentionArgs& args, const ChunkRows<Isa>& rows, int64_t 
     ScoreChunk<Isa, decltype(elements)>(rows, keys, values, value_bytes, decoded);
   });
   for (int i = 0; i < rows.n; ++i) {
-    Weigh<Isa>(rows.scores[i], rows.from[i], rows.seen[i], args.scale, rows.sums[i] + padded);
+    Weigh<Isa>(rows.scores[i], rows.from[i], rows.seen[i], args.scale, args.soft_cap,
+               rows.sums[i] + padded);
     for (int64_t d = 0; d < padded; d += kLanes) Isa::Store(rows.sums[i] + d, Isa::Zero());
   }
   WithKvType<Isa>(args.values.type, [&](auto elements) {

@@ -22,6 +22,26 @@ void RmsNorm(const float* x, const float* weight, int64_t n, float eps, float* o
   for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * weight[i];
 }
 
+template <class Isa>
+void LayerNorm(const float* x, const float* weight, const float* bias, int64_t n, float eps,
+               float* out) {
+  using F = typename Isa::F;
+  const auto load = [x](int64_t i, int lanes, float fill) {
+    return lanes == kLanes ? Isa::Load(x + i) : LoadPart<Isa>(x + i, lanes, fill);
+  };
+  F sum = Isa::Zero();
+  ForLanes<Isa>(n, [&](int64_t i, int lanes) { sum = Isa::Add(sum, load(i, lanes, 0.0F)); });
+  const float mean = Isa::ReduceAdd(sum) / static_cast<float>(n);
+  F squares = Isa::Zero();
+  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
+    const F v = Isa::Sub(load(i, lanes, mean), Isa::Set(mean));
+    squares = Isa::Fma(v, v, squares);
+  });
+  const float variance = Isa::ReduceAdd(squares) / static_cast<float>(n);
+  const float factor = 1.0F / __builtin_sqrtf(variance + eps);
+  for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * factor * weight[i] + bias[i];
+}
+
 // gate = activate(gate) * up.
 template <class Isa, class Function>
 void ActivateAndMul(float* gate, const float* up, int64_t n, Function activate) {
@@ -45,12 +65,35 @@ void SiluMul(float* gate, const float* up, int64_t n) {
   });
 }
 
+// (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)).
+template <class Isa>
+void GeluMul(float* gate, const float* up, int64_t n) {
+  using F = typename Isa::F;
+  ActivateAndMul<Isa>(gate, up, n, [](F g) {
+    const F one = Isa::Set(1.0F);
+    const F slope = Isa::Fma(Isa::Mul(g, g), Isa::Set(-0x1.2444f2p-4F), Isa::Set(-0x1.988454p+0F));
+    const F sigmoid = Isa::Div(one, Isa::Add(one, Exp<Isa>(Isa::Mul(g, slope))));
+    return Isa::Mul(g, sigmoid);
+  });
+}
+
 template <class Isa>
 void Relu2Mul(float* gate, const float* up, int64_t n) {
   using F = typename Isa::F;
   ActivateAndMul<Isa>(gate, up, n, [](F g) {
     const F positive = Isa::Max(Isa::Zero(), g);  // NaN stays
     return Isa::Mul(positive, positive);
+  });
+}
+
+template <class Isa>
+void SoftCap(float* x, float cap, int64_t n) {
+  ForLanes<Isa>(n, [&](int64_t i, int lanes) {
+    if (lanes == kLanes) {
+      Isa::Store(x + i, Capped<Isa>(Isa::Load(x + i), cap));
+    } else {
+      StorePart<Isa>(x + i, Capped<Isa>(LoadPart<Isa>(x + i, lanes, 0.0F), cap), lanes);
+    }
   });
 }
 

@@ -1,4 +1,4 @@
-// exp() of 16 lanes.
+// exp() and tanh() of 16 lanes.
 #pragma once
 
 #include "compute/kernels/generic/unroll.h"
@@ -28,6 +28,15 @@ LLMRUN_INLINE typename Isa::F Exp(typename Isa::F x) {
   p = Isa::Fma(Isa::Mul(p, r), r, r);
   p = Isa::Add(p, Isa::Set(1.0F));
   return Isa::ScaleByPowerOfTwo(p, shifted);
+}
+
+// cap * tanh(x / cap), within 2^-22 of cap: tanh(y) = 1 - 2 / (1 + exp(2 y)).
+template <class Isa>
+LLMRUN_INLINE typename Isa::F Capped(typename Isa::F x, float cap) {
+  using F = typename Isa::F;
+  const F one = Isa::Set(1.0F);
+  const F power = Exp<Isa>(Isa::Mul(x, Isa::Set(2.0F / cap)));
+  return Isa::Mul(Isa::Set(cap), Isa::Sub(one, Isa::Div(Isa::Set(2.0F), Isa::Add(one, power))));
 }
 
 }  // namespace llmrun::generic
