@@ -12,6 +12,12 @@ namespace llmrun {
 enum class Activation : uint8_t {
   kSilu,         // g / (1 + exp(-g))
   kSquaredRelu,  // max(g, 0)^2
+  kGelu,         // g / 2 (1 + tanh(...)): see gelu_mul in compute/kernels.h
+};
+
+enum class NormKind : uint8_t {
+  kRms,
+  kLayer,  // of attn_norm, ffn_norm and output_norm, which have a ".bias" then
 };
 
 // Of what only some files of an architecture have.
@@ -27,9 +33,10 @@ enum class QkNorm : uint8_t {
 struct Architecture {
   std::string_view name;         // general.architecture
   bool rope_interleaved = true;  // pairs (2i, 2i + 1), else (i, i + n_rot / 2)
-  bool pre_norms = true;         // what goes into attention and feed-forward is normalized
-  bool post_norms = false;       // what comes out of them, before it is added; not of experts
-  bool sub_norms = false;        // what goes into attn_output and ffn_down
+  NormKind norm = NormKind::kRms;
+  bool pre_norms = true;    // what goes into attention and feed-forward is normalized
+  bool post_norms = false;  // what comes out of them, before it is added; not of experts
+  bool sub_norms = false;   // what goes into attn_output and ffn_down
   QkNorm qk_norm = QkNorm::kNone;
   Presence qkv_bias = Presence::kNever;
   Activation activation = Activation::kSilu;
@@ -38,6 +45,7 @@ struct Architecture {
   bool fused = false;              // q, k and v are one tensor attn_qkv; gate and up are ffn_up
   bool scaled_embeddings = false;  // by sqrt(d_model)
   bool multipliers = false;        // of embeddings, blocks and logits, as metadata has them
+  bool soft_caps = false;          // scores and logits become cap * tanh(x / cap)
   // One layer in so many sees all positions, the last of each such run; the others see the last
   // attention.sliding_window of them. 0: no layer sees all.
   int64_t full_attention_every = 1;

@@ -216,6 +216,9 @@ void ForwardMember::Activate(int64_t at, int64_t n, bool quantize) const {
     case Activation::kSquaredRelu:
       kernels_.relu2_mul(gate, scratch_.up + at, n);
       break;
+    case Activation::kGelu:
+      kernels_.gelu_mul(gate, scratch_.up + at, n);
+      break;
   }
   if (!quantize) return;
   const QuantizedBuffer out = scratch_.activation.From(at);
@@ -266,17 +269,19 @@ void ForwardMember::Logits() {
   Step(plans_.output, [&](Range piece) {
     strips.ForEach(piece, [&](size_t, Range rows) {
       Multiply(output, input.Get(), rows, batch_.logits);
-      ScaleLogits(rows);
+      ScaleAndCapLogits(rows);
     });
   });
 }
 
-void ForwardMember::ScaleLogits(Range rows) const {
-  if (config_.logit_scale == 1) return;
+void ForwardMember::ScaleAndCapLogits(Range rows) const {
+  if (config_.logit_scale == 1 && config_.logit_cap == 0) return;
   const auto scale = static_cast<float>(config_.logit_scale);
   for (int64_t t = 0; t < batch_.n_logits; ++t) {
     float* logits = batch_.logits + t * config_.n_vocab + rows.begin;
     for (int64_t i = 0; i < rows.size(); ++i) logits[i] *= scale;
+    if (config_.logit_cap == 0) continue;
+    kernels_.soft_cap(logits, static_cast<float>(config_.logit_cap), rows.size());
   }
 }
 

@@ -164,6 +164,7 @@ AttentionArgs ForwardMember::ArgsOf(int64_t layer_index, int64_t kv_head, Range 
           .keys = {parts_.kv.Keys(layer_index, kv_head), types.keys},
           .values = {parts_.kv.Values(layer_index, kv_head), types.values},
           .scale = static_cast<float>(config_.attention_scale),
+          .soft_cap = static_cast<float>(config_.attention_cap),
           .scratch = scratch_.attending + index_ * scratch_.attending_stride,
           .out = scratch_.attention + at};
 }

@@ -68,7 +68,7 @@ class ForwardMember {
   void Embed();
   void FeedForward(int64_t layer_index);
   void Logits();
-  void ScaleLogits(Range rows) const;
+  void ScaleAndCapLogits(Range rows) const;
 
   void FeedExperts(int64_t layer_index);
   void FeedExpertsOfOne(const LlamaLayer& layer);
@@ -129,7 +129,11 @@ class ForwardMember {
   Prepared Prepare(const StepPlan& plan, const Wish& wish);
   ForwardInput PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
   void Normalize(const NormWeights& norm, const float* x, int64_t n, float* out) const {
-    kernels_.rms_norm(x, norm.weight, n, config_.norm_eps, out);
+    if (norm.bias != nullptr) {
+      kernels_.layer_norm(x, norm.weight, norm.bias, n, config_.norm_eps, out);
+    } else {
+      kernels_.rms_norm(x, norm.weight, n, config_.norm_eps, out);
+    }
   }
   // gate = activation(gate) * up, of n elements from `at` on; as int8 too, if `quantize`.
   void Activate(int64_t at, int64_t n, bool quantize) const;

@@ -126,12 +126,19 @@ class LayerBinder {
     ASSIGN_OR_RETURN(norm->weight, binder_.Vector(Name(part), n));
     return {};
   }
+  // One that is a LayerNorm where the architecture has these.
+  Status BindPreNorm(const char* part, NormWeights* norm) {
+    RETURN_IF_ERROR(BindNorm(part, config_.d_model, norm));
+    if (config_.kind.norm != NormKind::kLayer) return {};
+    ASSIGN_OR_RETURN(norm->bias, binder_.Vector(Name(part, "bias"), config_.d_model));
+    return {};
+  }
 
   Status BindNorms(LlamaLayer* layer) {
     const int64_t d = config_.d_model;
     if (config_.kind.pre_norms) {
-      RETURN_IF_ERROR(BindNorm("attn_norm", d, &layer->attn_norm));
-      RETURN_IF_ERROR(BindNorm("ffn_norm", d, &layer->ffn_norm));
+      RETURN_IF_ERROR(BindPreNorm("attn_norm", &layer->attn_norm));
+      RETURN_IF_ERROR(BindPreNorm("ffn_norm", &layer->ffn_norm));
     }
     if (config_.kind.post_norms) {
       RETURN_IF_ERROR(BindNorm("post_attention_norm", d, &layer->attn_post_norm));
@@ -179,6 +186,9 @@ Result<LlamaWeights> BindLlama(const ModelConfig& config, const Weights& weights
     llama.layers.push_back(layer);
   }
   ASSIGN_OR_RETURN(llama.output_norm.weight, binder.Vector("output_norm.weight", config.d_model));
+  if (config.kind.norm == NormKind::kLayer) {
+    ASSIGN_OR_RETURN(llama.output_norm.bias, binder.Vector("output_norm.bias", config.d_model));
+  }
   if (binder.Has("output.weight")) {
     ASSIGN_OR_RETURN(llama.output, binder.Matrix("output.weight", config.n_vocab, config.d_model));
   }

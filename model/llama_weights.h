@@ -22,9 +22,10 @@
 
 namespace llmrun {
 
-// Weights of an RMSNorm.
+// Weights of an RMSNorm, or with a bias those of a LayerNorm.
 struct NormWeights {
   const float* weight = nullptr;  // null: there is no norm
+  const float* bias = nullptr;
 
   explicit operator bool() const { return weight != nullptr; }
 };

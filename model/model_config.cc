@@ -21,7 +21,10 @@ Status ReadSizes(const ConfigReader& reader, ModelConfig* config) {
   ASSIGN_OR_RETURN(config->d_ff, reader.UniformUint("feed_forward_length", {1, kMaxFeedForward}));
   ASSIGN_OR_RETURN(config->n_ctx_train, reader.Uint("context_length", {1, kMaxContext}));
   // Below 1e-30 the float32 sum under the root could vanish for a row of zeros.
-  ASSIGN_OR_RETURN(const double eps, reader.Float("attention.layer_norm_rms_epsilon", 1e-30, 1));
+  const bool rms = config->kind.norm == NormKind::kRms;
+  ASSIGN_OR_RETURN(const double eps, reader.Float(rms ? "attention.layer_norm_rms_epsilon"
+                                                      : "attention.layer_norm_epsilon",
+                                                  1e-30, 1));
   config->norm_eps = static_cast<float>(eps);
   return {};
 }
@@ -140,6 +143,16 @@ Status ReadAttention(const ConfigReader& reader, ModelConfig* config) {
                                      window, config->n_ctx_train, config->architecture));
     }
   }
+
+  const auto read_cap = [&](const char* key) -> Result<double> {
+    if (config->kind.soft_caps) return reader.Float(key, 1e-3, 1e6);
+    ASSIGN_OR_RETURN(const double cap, reader.FloatOr(key, 0, 0, 1e9));
+    if (cap == 0) return cap;
+    return reader.Fail(ErrorCode::kUnavailable, key,
+                       fmt::format("soft caps are not supported for {}", config->architecture));
+  };
+  ASSIGN_OR_RETURN(config->attention_cap, read_cap("attn_logit_softcapping"));
+  ASSIGN_OR_RETURN(config->logit_cap, read_cap("final_logit_softcapping"));
   return {};
 }
 

@@ -52,6 +52,8 @@ struct ModelConfig {
   int64_t rope_short_context = 0;    // up to here the RoPE factors for short contexts hold
   int64_t window = 0;                // the last positions that a local layer sees; 0: all
   double attention_scale = 1.0;      // of scores, 1 / sqrt(head_dim) as a rule
+  double attention_cap = 0;          // soft caps of scores and logits; 0: none
+  double logit_cap = 0;
   double embedding_scale = 1.0;
   double residual_scale = 1.0;  // of what a block adds
   double logit_scale = 1.0;

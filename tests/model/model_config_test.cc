@@ -154,7 +154,51 @@ Header HeaderOf(const char* architecture) {
   return header;
 }
 
+TEST(ModelConfig, ReadsWindowsOfLayers) {
+  const auto windows = [](const char* architecture) {
+    Header header = HeaderOf(architecture);
+    const std::string prefix = architecture;
+    header.SetUint(prefix + ".attention.sliding_window", 99);
+    header.SetFloat(prefix + ".attn_logit_softcapping", 50);
+    header.SetFloat(prefix + ".final_logit_softcapping", 30);
+    if (prefix != "gemma2") header.Remove(prefix + ".attn_logit_softcapping");
+    if (prefix != "gemma2") header.Remove(prefix + ".final_logit_softcapping");
+    const ModelConfig config = header.Read().value();
+    std::vector<int64_t> of_layers;
+    for (int64_t i = 0; i < 12; ++i) of_layers.push_back(config.WindowOf(i));
+    return of_layers;
+  };
+  EXPECT_THAT(windows("phi3"), ::testing::Each(99));
+  EXPECT_THAT(windows("gemma2"), ::testing::ElementsAre(99, 0, 99, 0, 99, 0, 99, 0, 99, 0, 99, 0));
+  EXPECT_THAT(windows("gemma3"),
+              ::testing::ElementsAre(99, 99, 99, 99, 99, 0, 99, 99, 99, 99, 99, 0));
+}
+
 TEST(ModelConfig, ReadsWhatOnlySomeArchitecturesHave) {
+  Header gemma2 = HeaderOf("gemma2");
+  gemma2.SetUint("gemma2.attention.sliding_window", 4096);
+  gemma2.SetFloat("gemma2.attn_logit_softcapping", 50);
+  gemma2.SetFloat("gemma2.final_logit_softcapping", 30);
+  EXPECT_EQ(gemma2.Read()->attention_cap, 50);
+  EXPECT_EQ(gemma2.Read()->logit_cap, 30);
+  EXPECT_EQ(gemma2.Read()->embedding_scale, 8);
+  EXPECT_EQ(gemma2.Read()->attention_scale, 0.25);
+  // Of the largest one the scale does not follow from the heads' length.
+  gemma2.SetUint("gemma2.attention.key_length", 64);
+  gemma2.SetUint("gemma2.block_count", 46);
+  for (int i = 2; i < 46; ++i) {
+    gemma2.AddTensor("blk." + std::to_string(i) + ".attn_norm.weight", {64, 1, 1, 1});
+  }
+  EXPECT_EQ(gemma2.Read()->attention_scale, 0.25);
+
+  Header gemma3 = HeaderOf("gemma3");
+  gemma3.SetUint("gemma3.attention.sliding_window", 512);
+  gemma3.SetFloat("gemma3.rope.freq_base", 1e6F);
+  EXPECT_EQ(gemma3.Read()->rope_base, 1e6);
+  EXPECT_EQ(gemma3.Read()->local_rope_base, 10000);
+  gemma3.SetFloat("gemma3.rope.freq_base_swa", 20000);
+  EXPECT_EQ(gemma3.Read()->local_rope_base, 20000);
+
   Header phi3 = HeaderOf("phi3");
   phi3.SetUint("phi3.attention.sliding_window", 0);
   EXPECT_EQ(phi3.Read()->rope_short_context, 2048);
@@ -184,6 +228,12 @@ TEST(ModelConfig, ReadsWhatOnlySomeArchitecturesHave) {
   Header smollm3 = HeaderOf("smollm3");
   EXPECT_TRUE(smollm3.Read()->HasRope(2));
   EXPECT_FALSE(smollm3.Read()->HasRope(3));
+
+  Header stablelm = HeaderOf("stablelm");
+  EXPECT_THAT(stablelm.Read().error().OneLine(),
+              HasSubstr("'stablelm.attention.layer_norm_epsilon'"));
+  stablelm.SetFloat("stablelm.attention.layer_norm_epsilon", 1e-6F);
+  EXPECT_EQ(stablelm.Read()->norm_eps, 1e-6F);
 }
 
 TEST(ModelConfig, ReadsExperts) {
@@ -478,6 +528,17 @@ const BadHeader kBadHeaders[] = {
      [](Header& h) { h.SetArchitecture("phi3"); },
      kBad,
      {"'phi3.attention.sliding_window'", "missing"}},
+    {"CapsWhereThereAreNone",
+     [](Header& h) { h.SetFloat("llama.final_logit_softcapping", 30); },
+     kNo,
+     {"'llama.final_logit_softcapping'", "soft caps are not supported for llama"}},
+    {"NoCapsWhereThereAreSome",
+     [](Header& h) {
+       h.SetArchitecture("gemma2");
+       h.SetUint("gemma2.attention.sliding_window", 1024);
+     },
+     kBad,
+     {"'gemma2.attn_logit_softcapping'", "missing"}},
     {"MagnitudeOfRope",
      [](Header& h) { h.SetFloat("llama.rope.scaling.attn_factor", 1.5F); },
      kNo,

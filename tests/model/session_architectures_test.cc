@@ -44,7 +44,10 @@ const Kind kKinds[] = {
     {"Qwen3", {.n_heads = 2, .architecture = "qwen3"}},
     {"Qwen3Experts3Of8", {.architecture = "qwen3moe", .n_experts = 8, .n_experts_used = 3}},
     {"Olmo2", {.architecture = "olmo2"}},
+    {"StableLm", {.architecture = "stablelm"}},
     {"Phi3", {.architecture = "phi3"}},
+    {"Gemma2", {.tied = true, .architecture = "gemma2"}},
+    {"Gemma3", {.n_layers = 6, .n_heads = 2, .tied = true, .architecture = "gemma3"}},
     {"Granite", {.architecture = "granite"}},
     {"SmolLm3", {.n_layers = 4, .tied = true, .architecture = "smollm3"}},
     {"Experts2Of4", {.n_experts = 4, .n_experts_used = 2}},
@@ -240,6 +243,8 @@ TEST(SessionArchitectures, RefuseTensorsThatAreMissingOrOfOtherShapes) {
               HasSubstr("expected shape [32], found [16]"));
   EXPECT_THAT(refusal("olmo2", "blk.0.post_ffw_norm.weight", rename),
               HasSubstr("'blk.0.post_ffw_norm.weight' is missing"));
+  EXPECT_THAT(refusal("stablelm", "output_norm.bias", rename),
+              HasSubstr("'output_norm.bias' is missing"));
   EXPECT_THAT(refusal("phi3", "blk.0.attn_qkv.weight", [](TensorInfo& t) { t.dims[1] = 120; }),
               HasSubstr("expected shape [64, 128], found [64, 120]"));
   EXPECT_THAT(RefusalOf({.d_ff = 40, .architecture = "phi3"}, "", rename),
