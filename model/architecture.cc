@@ -1,5 +1,7 @@
 #include "model/architecture.h"
 
+#include <algorithm>
+
 namespace llmrun {
 
 // Sources: Touvron et al. 2023 (LLaMA); Jiang et al. 2024 (Mixtral, which names itself llama); Ma
@@ -56,6 +58,10 @@ std::span<const Architecture> Architectures() {
       {.name = "granite", .multipliers = true},
       {.name = "smollm3", .unrotated_every = 4},
   };
+  // What no kind of block does so far.
+  static_assert(std::ranges::none_of(kArchitectures, [](const Architecture& a) {
+    return a.post_norms && a.experts != Presence::kNever;
+  }));
   return kArchitectures;
 }
 
