@@ -1,5 +1,6 @@
 // The matrix product per type and instruction set.
 //   decode/TYPE/ISA/threads:N   one token, weights larger than any cache: GB/s of weights, %read
+//   few/TYPE/ISA/threads:N      four tokens, the same weights: GB/s of weights, %read
 //   prompt/TYPE/ISA/threads:N   256 tokens, 4096 columns: GMAC/s, %peak
 //   decode-raw/..., prompt-raw/...  the same of types that are packed, from rows as in the file
 //   read/threads:N              the roof of decode alone, GB/s
@@ -29,6 +30,7 @@ constexpr int64_t kCols = 4096;
 constexpr uint64_t kDecodeBytes = 512 * kMiB;
 constexpr int64_t kPromptRows = 512;
 constexpr int64_t kPromptTokens = 256;
+constexpr int64_t kFewTokens = 4;
 constexpr uint16_t kHalfScale = 0x1400;  // 2^-10
 
 constexpr DType kTypes[] = {
@@ -106,7 +108,7 @@ void RunMatmul(benchmark::State& state, const Product& product) {
       CHECK(kernels.matmul(part));
     });
   };
-  if (tokens == 1) {
+  if (tokens <= kFewTokens) {
     RunBesideRead(state, *pool, {Weights(), static_cast<uint64_t>(rows) * args.row_bytes}, work);
   } else {
     RunBesidePeak(state, *pool, kernels, PeakOfType(type),
@@ -161,6 +163,9 @@ void Register() {
           const std::string raw = packs && !packed ? "-raw" : "";
           add("decode" + raw + name, [=](benchmark::State& state) {
             RunMatmul(state, {type, level, threads, rows, 1, packed});
+          });
+          add("few" + raw + name, [=](benchmark::State& state) {
+            RunMatmul(state, {type, level, threads, rows, kFewTokens, packed});
           });
           add("prompt" + raw + name, [=](benchmark::State& state) {
             RunMatmul(state, {type, level, threads, kPromptRows, kPromptTokens, packed});
