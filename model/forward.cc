@@ -31,6 +31,11 @@ float ScaleOf(const WeightMatrix& matrix, const TensorPiece& last) {
   return TensorScale(matrix.dtype, last.view.data + last.view.rows() * matrix.row_bytes);
 }
 
+void Scale(float* x, int64_t n, float factor) {
+  if (factor == 1) return;
+  for (int64_t i = 0; i < n; ++i) x[i] *= factor;
+}
+
 }  // namespace
 
 void ForwardMember::Run() {
@@ -91,7 +96,7 @@ void ForwardMember::Embed() {
       const std::byte* row = scratch_.embd + static_cast<uint64_t>(t) * row_bytes;
       float* x = scratch_.x + t * d;
       CHECK(DequantizeRow(embd.dtype, row, d, x).has_value());
-      for (int64_t i = 0; i < d && scale != 1; ++i) x[i] *= scale;
+      Scale(x, d, scale);
     }
   });
 }
@@ -166,13 +171,10 @@ void ForwardMember::ScaleAndAddBias(const WeightMatrix& matrix, Range block, Ran
                                     int64_t n_tokens, float* out) const {
   if (matrix.scale == nullptr && matrix.bias == nullptr) return;
   for (int64_t t = 0; t < n_tokens; ++t) {
-    float* of_token = out + t * block.size();
-    if (matrix.scale != nullptr) {
-      for (int64_t r = rows.begin; r < rows.end; ++r) of_token[r] *= *matrix.scale;
-    }
+    float* y = out + t * block.size() + rows.begin;
+    if (matrix.scale != nullptr) Scale(y, rows.size(), *matrix.scale);
     if (matrix.bias != nullptr) {
-      kernels_.add(of_token + rows.begin,
-                   matrix.bias + (block.begin - matrix.first_row) + rows.begin, rows.size());
+      kernels_.add(y, matrix.bias + (block.begin - matrix.first_row) + rows.begin, rows.size());
     }
   }
 }
@@ -275,11 +277,9 @@ void ForwardMember::Logits() {
 }
 
 void ForwardMember::ScaleAndCapLogits(Range rows) const {
-  if (config_.logit_scale == 1 && config_.logit_cap == 0) return;
-  const auto scale = static_cast<float>(config_.logit_scale);
   for (int64_t t = 0; t < batch_.n_logits; ++t) {
     float* logits = batch_.logits + t * config_.n_vocab + rows.begin;
-    for (int64_t i = 0; i < rows.size(); ++i) logits[i] *= scale;
+    Scale(logits, rows.size(), static_cast<float>(config_.logit_scale));
     if (config_.logit_cap == 0) continue;
     kernels_.soft_cap(logits, static_cast<float>(config_.logit_cap), rows.size());
   }

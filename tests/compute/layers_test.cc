@@ -20,6 +20,23 @@ using testing::RandomFloats;
 
 constexpr int64_t kLengths[] = {1, 7, 15, 16, 17, 64, 100, 2048};
 
+// What run(kernels, values) makes of x in place is, on every level, within tolerance(want) of
+// want(i), and the same bits.
+void ExpectCloseOnEveryLevel(const std::vector<float>& x, const auto& run, const auto& want,
+                             const auto& tolerance) {
+  std::vector<float> first;
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    Guarded<float> out(x, Guard::kAfter);
+    run(*kernels, out.data());
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double expected = want(i);
+      EXPECT_NEAR(out.data()[i], expected, tolerance(expected)) << x[i];
+    }
+    if (first.empty()) first.assign(out.span().begin(), out.span().end());
+    EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << x.size();
+  }
+}
+
 float PortableExp(float x) {
   using portable::Isa;
   return generic::Exp<Isa>(Isa::Set(x)).v[0];
@@ -149,18 +166,13 @@ TEST(SiluMul, IsCloseToFloat64AndEqualOnEveryLevel) {
       gate[2] = 200.0F;
     }
     const std::vector<float> up = RandomFloats(n, random);
-    std::vector<float> first;
-    for (const Kernels* kernels : testing::SupportedKernels()) {
-      Guarded<float> out(gate, Guard::kAfter);
-      kernels->silu_mul(out.data(), up.data(), n);
-      for (size_t i = 0; i < gate.size(); ++i) {
-        const double g = gate[i];
-        const double want = g / (1 + std::exp(-g)) * up[i];
-        EXPECT_NEAR(out.data()[i], want, 5e-7 * std::abs(want) + 1e-35) << g;
-      }
-      if (first.empty()) first.assign(out.span().begin(), out.span().end());
-      EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << n;
-    }
+    ExpectCloseOnEveryLevel(
+        gate, [&](const Kernels& kernels, float* out) { kernels.silu_mul(out, up.data(), n); },
+        [&](size_t i) {
+          const double g = gate[i];
+          return g / (1 + std::exp(-g)) * up[i];
+        },
+        [](double want) { return 5e-7 * std::abs(want) + 1e-35; });
   }
   for (const Kernels* kernels : testing::SupportedKernels()) {
     float gate[3] = {NAN, 1.0F, INFINITY};
@@ -235,19 +247,14 @@ TEST(GeluMul, IsCloseToFloat64AndEqualOnEveryLevel) {
       gate[2] = 1e25F;
     }
     const std::vector<float> up = RandomFloats(n, random);
-    std::vector<float> first;
-    for (const Kernels* kernels : testing::SupportedKernels()) {
-      Guarded<float> out(gate, Guard::kAfter);
-      kernels->gelu_mul(out.data(), up.data(), n);
-      for (size_t i = 0; i < gate.size(); ++i) {
-        const double g = gate[i];
-        const double u = std::sqrt(2 / std::acos(-1.0)) * (g + 0.044715 * g * g * g);
-        const double want = g / 2 * (1 + std::tanh(u)) * up[i];
-        EXPECT_NEAR(out.data()[i], want, 2e-6 * std::abs(want) + 2e-7) << g;
-      }
-      if (first.empty()) first.assign(out.span().begin(), out.span().end());
-      EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << n;
-    }
+    ExpectCloseOnEveryLevel(
+        gate, [&](const Kernels& kernels, float* out) { kernels.gelu_mul(out, up.data(), n); },
+        [&](size_t i) {
+          const double g = gate[i];
+          const double u = std::sqrt(2 / std::acos(-1.0)) * (g + 0.044715 * g * g * g);
+          return g / 2 * (1 + std::tanh(u)) * up[i];
+        },
+        [](double want) { return 2e-6 * std::abs(want) + 2e-7; });
   }
 }
 
@@ -261,17 +268,10 @@ TEST(SoftCap, IsCloseToFloat64AndEqualOnEveryLevel) {
       x[1] = 1e20F;
       x[2] = -INFINITY;
     }
-    std::vector<float> first;
-    for (const Kernels* kernels : testing::SupportedKernels()) {
-      Guarded<float> out(x, Guard::kAfter);
-      kernels->soft_cap(out.data(), kCap, n);
-      for (size_t i = 0; i < x.size(); ++i) {
-        const double want = kCap * std::tanh(static_cast<double>(x[i]) / kCap);
-        EXPECT_NEAR(out.data()[i], want, kCap * 0x1p-22) << x[i];
-      }
-      if (first.empty()) first.assign(out.span().begin(), out.span().end());
-      EXPECT_EQ(Bits(out.span()), Bits(first)) << NameOf(kernels->isa) << ' ' << n;
-    }
+    ExpectCloseOnEveryLevel(
+        x, [&](const Kernels& kernels, float* out) { kernels.soft_cap(out, kCap, n); },
+        [&](size_t i) { return kCap * std::tanh(static_cast<double>(x[i]) / kCap); },
+        [](double) { return kCap * 0x1p-22; });
   }
 }
 
