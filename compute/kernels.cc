@@ -41,6 +41,11 @@ bool UsesQuantizedActivations(DType type) {
   return std::ranges::find(kQuantized, type) != std::end(kQuantized);
 }
 
+bool CanLookUp(DType type) {
+  return type == DType::kTQ2_0 || type == DType::kI2_S || type == DType::kIQ2_BN ||
+         type == DType::kQ2_K;
+}
+
 bool HasMatmul(DType type) {
   return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
          UsesQuantizedActivations(type);

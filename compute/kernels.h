@@ -48,7 +48,15 @@ struct QuantizedRows {
   const int8_t* q = nullptr;      // [n_tokens][n_cols], in -127..127
   const float* scale = nullptr;   // [n_tokens][n_cols / kQuantBlock]; value = q * scale
   const int16_t* sums = nullptr;  // [n_tokens][n_cols / kSumBlock], sums of q
+  // Of one token what make_tables gave for q: packed rows of types that CanLookUp() are looked up
+  // in them instead of multiplied, with the same bits. Null: none.
+  const int8_t* tables = nullptr;
 };
+// What make_tables writes for one token: tables, then sums of 16 columns.
+inline constexpr int64_t kTableBytesPerColumn = 16;
+constexpr int64_t TableBytes(int64_t n_cols) {
+  return n_cols * kTableBytesPerColumn + n_cols / kSumBlock * 2;
+}
 
 // out[t * out_stride + r] = dot(row r, token t) for r in [row_begin, row_end), t in [0, n_tokens).
 struct MatmulArgs {
@@ -114,6 +122,9 @@ struct Kernels {
   // an infinity has scale NaN and q 0. Requires: n_cols % kQuantBlock == 0.
   void (*quantize_rows)(const float* x, int64_t n_tokens, int64_t n_cols, int8_t* q, float* scale,
                         int16_t* sums);
+  // tables: [TableBytes(n_cols)] for QuantizedRows::tables, of one token. Requires: n_cols %
+  // kQuantBlock == 0.
+  void (*make_tables)(const int8_t* q, int64_t n_cols, int8_t* tables);
   // False, with nothing written, when it declines: a type without kernel or n_cols not a multiple
   // of MatmulColumns(dtype).
   bool (*matmul)(const MatmulArgs& args);
@@ -169,5 +180,8 @@ bool HasMatmul(DType type);
 int64_t MatmulColumns(DType type);
 // Whether it takes its activations from MatmulArgs::xq rather than x. Requires: HasMatmul(type).
 bool UsesQuantizedActivations(DType type);
+// Whether packed rows can be looked up in tables: types of two bits a weight (TQ2_0, I2_S, IQ2_BN,
+// Q2_K).
+bool CanLookUp(DType type);
 
 }  // namespace llmrun

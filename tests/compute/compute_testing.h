@@ -54,6 +54,7 @@ class Guarded {
   Guarded& operator=(const Guarded&) = delete;
 
   T* data() { return data_; }
+  const T* data() const { return data_; }
   std::span<T> span() { return {data_, count_}; }
 
  private:
@@ -100,6 +101,20 @@ inline Activations Quantize(std::vector<float> x, int64_t n_tokens, int64_t n_co
   a.x = std::move(x);
   return a;
 }
+
+// The tables of one token, behind whose last byte nothing may be touched.
+class OwnTables {
+ public:
+  OwnTables(const Kernels& kernels, const Activations& a, int64_t n_cols, int64_t token = 0)
+      : tables_(static_cast<size_t>(n_cols % kQuantBlock == 0 ? TableBytes(n_cols) : 0)) {
+    if (n_cols % kQuantBlock != 0) return;
+    kernels.make_tables(a.q.data() + token * n_cols, n_cols, tables_.data());
+  }
+  const int8_t* data() const { return tables_.data(); }
+
+ private:
+  Guarded<int8_t> tables_;
+};
 
 inline MatmulArgs ArgsFor(DType type, const std::byte* weights, int64_t rows, int64_t cols,
                           const Activations& activations, int64_t n_tokens, float* out) {

@@ -18,27 +18,12 @@ using testing::Bits;
 using testing::Decode;
 using testing::Guard;
 using testing::Guarded;
+using testing::IntegerActivations;
 using testing::Truth;
-
-constexpr uint16_t kHalfOne = 0x3C00;
-
-// int8 activations of scale 1, so that every partial sum is an integer that a float holds exactly.
-Activations IntegerActivations(int64_t tokens, int64_t cols, auto value) {
-  Activations a;
-  const auto n = static_cast<size_t>(tokens * cols);
-  a.q.resize(n);
-  for (size_t i = 0; i < n; ++i) a.q[i] = static_cast<int8_t>(value(static_cast<int64_t>(i)));
-  a.scale.assign(n / kQuantBlock, 1.0F);
-  a.sums.resize(n / kSumBlock);
-  for (size_t i = 0; i < n; ++i) {
-    a.sums[i / kSumBlock] = static_cast<int16_t>(a.sums[i / kSumBlock] + a.q[i]);
-  }
-  return a;
-}
 
 void ExpectExact(DType type, std::vector<std::byte> weights, int64_t rows, int64_t cols,
                  const Activations& a, int64_t tokens) {
-  testing::SetBlockScales(type, weights, kHalfOne, static_cast<uint64_t>(cols));
+  testing::SetBlockScales(type, weights, testing::kHalfOne, static_cast<uint64_t>(cols));
   const std::vector<float> values = Decode(type, weights, rows, cols);
   for (const Kernels* kernels : testing::SupportedKernels()) {
     std::vector<float> out(static_cast<size_t>(rows * tokens));

@@ -45,4 +45,20 @@ inline double Truth(DType type, const std::vector<float>& weights, const Activat
   return sum;
 }
 
+inline constexpr uint16_t kHalfOne = 0x3C00;
+
+// int8 activations of scale 1, so that every partial sum is an integer that a float holds exactly.
+inline Activations IntegerActivations(int64_t tokens, int64_t cols, auto value) {
+  Activations a;
+  const auto n = static_cast<size_t>(tokens * cols);
+  a.q.resize(n);
+  for (size_t i = 0; i < n; ++i) a.q[i] = static_cast<int8_t>(value(static_cast<int64_t>(i)));
+  a.scale.assign(n / kQuantBlock, 1.0F);
+  a.sums.resize(n / kSumBlock);
+  for (size_t i = 0; i < n; ++i) {
+    a.sums[i / kSumBlock] = static_cast<int16_t>(a.sums[i / kSumBlock] + a.q[i]);
+  }
+  return a;
+}
+
 }  // namespace llmrun::testing

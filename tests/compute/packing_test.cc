@@ -103,18 +103,23 @@ TEST_P(PackedMatmul, GivesTheBitsOfUnpackedRows) {
       ASSERT_TRUE(KernelsFor(IsaLevel::kPortable)
                       .matmul(ArgsFor(type, rows.data(), kRows, cols, a, tokens, expected.data())));
       for (const Kernels* kernels : testing::SupportedKernels()) {
-        std::vector<float> out(expected.size(), -1.0F);
-        int64_t begin = 0;
-        for (int64_t end : {5, 11, 16, 40, 48, 70, 73}) {  // of each, those before it are done
-          MatmulArgs args = ArgsFor(type, guarded.data(), kRows, cols, a, tokens, out.data());
-          args.packed_rows = PackedRowsOf(kRows);
-          args.row_begin = begin;
-          args.row_end = end;
-          ASSERT_TRUE(kernels->matmul(args));
-          begin = end;
+        for (const bool look_up : {false, true}) {  // which several tokens and other types ignore
+          const testing::OwnTables tables(*kernels, a, cols);
+          std::vector<float> out(expected.size(), -1.0F);
+          int64_t begin = 0;
+          for (int64_t end : {5, 11, 16, 40, 48, 70, 73}) {  // of each, those before it are done
+            MatmulArgs args = ArgsFor(type, guarded.data(), kRows, cols, a, tokens, out.data());
+            args.packed_rows = PackedRowsOf(kRows);
+            args.row_begin = begin;
+            args.row_end = end;
+            if (look_up) args.xq.tables = tables.data();
+            ASSERT_TRUE(kernels->matmul(args));
+            begin = end;
+          }
+          ASSERT_EQ(Bits(out), Bits(expected))
+              << NameOf(kernels->isa) << ' ' << cols << " columns " << tokens << " tokens"
+              << (look_up ? ", looked up" : "");
         }
-        ASSERT_EQ(Bits(out), Bits(expected))
-            << NameOf(kernels->isa) << ' ' << cols << " columns " << tokens << " tokens";
       }
     }
   }

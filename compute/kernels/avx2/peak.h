@@ -4,11 +4,11 @@
 
 #include <immintrin.h>
 
-#include "compute/kernels/avx2/ints.h"
+#include "compute/kernels/avx2/lookup.h"
 
 namespace llmrun::avx2 {
 
-struct Peak : Ints {
+struct Peak : Lookup {
   static constexpr int kPeakSums = 5;
   static constexpr int kPeakDots = 8;
 

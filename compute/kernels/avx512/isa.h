@@ -6,10 +6,12 @@
 namespace llmrun::avx512 {
 
 struct Isa : Peak {
+  static constexpr bool kHasTables = false;
   static constexpr int kFloatRows = 4;
   static constexpr int kFloatTokens = 6;
   static constexpr int kPanels = 2;
   static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 4 : 6; }
+  static constexpr int kFewTokens = 4;
   static constexpr int kQueryRows = 8;
   static constexpr int QueryVectors(int rows) { return rows == 8 ? 2 : 4; }
 };

@@ -13,6 +13,7 @@
 namespace llmrun::avxvnni {
 
 struct Isa : avx2::Isa {
+  static constexpr bool kHasTables = false;
   template <int kOffset>
   static constexpr bool HasStart() {
     return kOffset != 0;

@@ -8,6 +8,14 @@
 
 namespace llmrun::generic {
 
+// Bytes of pairs of columns (generic/table_lookup.h): in the low nibbles of `even` the first two
+// bits of both, in its high nibbles the third; in `odd` the second and the fourth.
+template <class Bytes>
+struct ColumnPairs {
+  Bytes even;
+  Bytes odd;
+};
+
 template <class Isa>
 struct ByteOps {
   using B = typename Isa::B;
@@ -60,6 +68,13 @@ struct ByteOps {
     emit(1, TwoBits<1>(held));
     emit(2, TwoBits<2>(held));
     emit(3, TwoBits<3>(held));
+  }
+  template <class Bytes, class Emit>
+  LLMRUN_INLINE static void EachTwoBits(const ColumnPairs<Bytes>& x, Emit emit) {
+    emit(0, LowNibbles(x.even));
+    emit(1, LowNibbles(x.odd));
+    emit(2, HighNibbles(x.even));
+    emit(3, HighNibbles(x.odd));
   }
   // Of 128 columns 32 bytes, from byte `from` on: four quarters, the first in the lowest bits.
   template <class In, class Emit>

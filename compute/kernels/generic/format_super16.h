@@ -60,6 +60,7 @@ struct Q6_K : OfSuperblocks<Isa, 208> {
 // columns, four bits each, in a byte.
 template <class Isa>
 struct Q2_K : OfSuperblocks<Isa, 80> {
+  static constexpr bool kTwoBits = true;
   using Ops = ByteOps<Isa>;
   static constexpr bool kHasMin = true;
   static constexpr int kBytes = 84;

@@ -21,6 +21,7 @@ struct TernaryBlocks : OfSuperblocks<Isa, kScaleAt> {
 // Two bits: of 128 columns 32 bytes, four quarters in each.
 template <class Isa>
 struct TQ2_0 : TernaryBlocks<Isa, 64> {
+  static constexpr bool kTwoBits = true;
   using Ops = ByteOps<Isa>;
   static constexpr int kBytes = 66;
 
@@ -81,6 +82,7 @@ struct TernaryRows : TernaryBlocks<Isa, 0> {
 // 16 bytes hold 64 columns, 16 in the lowest bits of all bytes, then 16 in the next (ik_llama.cpp).
 template <class Isa>
 struct IQ2_BN : TernaryRows<Isa> {
+  static constexpr bool kTwoBits = true;
   using Ops = ByteOps<Isa>;
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
@@ -95,6 +97,7 @@ struct IQ2_BN : TernaryRows<Isa> {
 // layout of BitNet's models).
 template <class Isa>
 struct I2_S : TernaryRows<Isa> {
+  static constexpr bool kTwoBits = true;
   using Ops = ByteOps<Isa>;
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {

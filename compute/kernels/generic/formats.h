@@ -4,7 +4,8 @@
 //
 // Types of blocks (kSuper false) have a Scale, and some a Min, which is added to a weight times its
 // scale. Types of superblocks have them for 256 columns; besides, some (kHasSubs) have integers to
-// multiply them with for every kSubCols: Subs, four of a superblock in each Ints.
+// multiply them with for every kSubCols: Subs, four of a superblock in each Ints. kTwoBits: pieces
+// of weights are nothing but two bits in all bytes (generic/table_lookup.h).
 #pragma once
 
 #include "compute/kernels/generic/format_blocks.h"

@@ -7,6 +7,7 @@
 #include "compute/kernels/generic/packed_matmul.h"
 #include "compute/kernels/generic/panel_matmul.h"
 #include "compute/kernels/generic/row_matmul.h"
+#include "compute/kernels/tables.h"
 
 namespace llmrun::generic {
 
@@ -67,6 +68,9 @@ void ScaleRows(const MatmulArgs& args) {
 
 template <class Isa>
 bool Matmul(const MatmulArgs& args) {
+  if constexpr (!Isa::kHasTables) {
+    if (args.n_tokens == 1 && args.xq.tables != nullptr) return avx2::kKernels.matmul(args);
+  }
   switch (args.dtype) {
     case DType::kF32:
       return FloatProduct<Isa, F32<Isa>>(args);

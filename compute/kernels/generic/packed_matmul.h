@@ -37,7 +37,9 @@ struct PackedMatmul {
   }
 
  private:
+  static constexpr bool kCanLookUp = Isa::kHasTables && requires { Format::kTwoBits; };
   // Whose weights are not unpacked first. In tiles of nearly the same size: five are three and two.
+  static constexpr int kFewTokens = Isa::kFewTokens;
   static constexpr int kTiles = 2;
   static constexpr int kMostTokens = kTiles * kFewTokens;
   // Sections that are prepared at once; longer rows come in several passes.
@@ -46,6 +48,7 @@ struct PackedMatmul {
     TokenSource x;
     TokenSums<Format, kFewTokens> sums;
     int blocks;
+    LookupTables<Isa> tables;
   };
   struct Tile {
     int64_t begin;  // of its tokens
@@ -56,7 +59,7 @@ struct PackedMatmul {
   static void FewTokens(const MatmulArgs& args) {
     constexpr int64_t kCols = kSections * kSectionCols;
     Tile tiles[kTiles];
-    const int n = args.n_tokens <= kFewTokens ? 1 : 2;
+    const int n = args.n_tokens <= kFewTokens ? 1 : kTiles;
     for (int i = 0; i < n; ++i) {
       tiles[i].begin = args.n_tokens * i / n;
       tiles[i].tokens = static_cast<int>(args.n_tokens * (i + 1) / n - tiles[i].begin);
@@ -69,6 +72,10 @@ struct PackedMatmul {
         }
       }
       for (int64_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
+        if (LooksUp(args)) {
+          LookUpPanel(args, row, col, end, tiles[0]);
+          continue;
+        }
         for (int i = 0; i < n; ++i) OnePanel<kFewTokens>(args, row, col, end, tiles[i]);
       }
     }
@@ -80,10 +87,21 @@ struct PackedMatmul {
         static_cast<int>(rest < kSectionCols ? rest : kSectionCols) / BlockOf<Format>::kCols;
     section->x = {args.xq.q + at, args.n_cols, args.xq.scale + at / kQuantBlock,
                   args.n_cols / kQuantBlock};
-    SumsOfTokens<Isa, Format>::Put(args.xq.sums + at / kSumBlock, section->x, section->blocks,
-                                   tile.tokens, &section->sums);
+    const int16_t* sums = args.xq.sums + at / kSumBlock;
+    SumsOfTokens<Isa, Format>::Put(sums, section->x, section->blocks, tile.tokens, &section->sums);
+    if (!LooksUp(args)) return;
+    section->tables = LookupTables<Isa>(args.xq, args.n_cols, col);
+    section->tables.template PutStarts<Format>(sums, section->blocks * BlockOf<Format>::kCols,
+                                               section->sums.start[0]);
   }
-  template <int T>
+  static bool LooksUp(const MatmulArgs& args) {
+    return kCanLookUp && args.n_tokens == 1 && args.xq.tables != nullptr;
+  }
+  static void LookUpPanel(const MatmulArgs& args, int64_t row, int64_t col, int64_t end,
+                          const Tile& tile) {
+    if constexpr (kCanLookUp) OnePanel<1, true>(args, row, col, end, tile);
+  }
+  template <int T, bool kLooksUp = false>
   static void OnePanel(const MatmulArgs& args, int64_t row, int64_t col, int64_t end,
                        const Tile& tile) {
     if constexpr (T > 1) {
@@ -98,8 +116,9 @@ struct PackedMatmul {
     }
     const Section* section = tile.sections;
     for (int64_t at = col; at < end; at += kSectionCols, ++section) {
-      const PackedTile<Isa, Format, T> product{Panels::At(w, row_bytes, at), section->x,
-                                               section->sums, section->blocks};
+      const PackedTile<Isa, Format, T, kLooksUp> product{Panels::At(w, row_bytes, at), section->x,
+                                                         section->sums, section->blocks,
+                                                         section->tables};
       product.Add(total);
     }
     LLMRUN_UNROLL for (int t = 0; t < T; ++t) Isa::Store(out + t * args.out_stride, total[t]);
@@ -118,6 +137,7 @@ struct PackedMatmul {
       one.xq.q += t * args.n_cols;
       one.xq.scale += t * (args.n_cols / kQuantBlock);
       one.xq.sums += t * (args.n_cols / kSumBlock);
+      if (args.n_tokens > 1) one.xq.tables = nullptr;
       one.out = results;
       FewTokens(one);
       for (int64_t row = begin; row < end; ++row) {

@@ -9,14 +9,15 @@
 #include "compute/kernels/generic/panel_tile.h"
 #include "compute/kernels/generic/pieces.h"
 #include "compute/kernels/generic/strip_unpack.h"
+#include "compute/kernels/generic/table_lookup.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::generic {
 
-inline constexpr int kFewTokens = 4;  // at most
-
-template <class Isa, class Format, int T>
+// kLooksUp: of a single token, sums are looked up in tables, not multiplied.
+template <class Isa, class Format, int T, bool kLooksUp = false>
 struct PackedTile {
+  static_assert(T == 1 || !kLooksUp);
   using F = typename Isa::F;
   using I = typename Isa::I;
   using In = typename PackedPanels<Isa, Format>::In;
@@ -25,8 +26,9 @@ struct PackedTile {
 
   const PackedPanels<Isa, Format> source;
   const TokenSource& x;
-  const TokenSums<Format, kFewTokens>& tokens;
+  const TokenSums<Format, Isa::kFewTokens>& tokens;
   int blocks;  // of memory, in the section
+  LookupTables<Isa> tables = {};
 
   LLMRUN_INLINE void Add(F (&total)[T]) const {
     int place = 0;
@@ -52,7 +54,11 @@ struct PackedTile {
   }
   LLMRUN_INLINE void AddBlock(const In& in, int i, F (&acc)[T]) const {
     I dots[Block::kSubs][T];
-    Dots(in, i, dots);
+    if constexpr (kLooksUp) {
+      LookUpDots(in, i, dots);
+    } else {
+      Dots(in, i, dots);
+    }
     if constexpr (Format::kSuper) {
       AddSuperblock(in, i, dots, acc);
     } else {
@@ -84,6 +90,18 @@ struct PackedTile {
           dot = AddProducts<kChain>(dot, groups.v + g, from + g * kGroupCols);
         }
       }
+    });
+  }
+  LLMRUN_INLINE void LookUpDots(const In& in, int i, I (&dots)[Block::kSubs][T]) const {
+    constexpr int kPieces = Format::kSubCols / kPieceColumns;
+    using Pairs = PairedRows<Isa, typename Format::Order>;
+    const int8_t* from = tables.tables + int64_t{i} * Block::kCols * kTableBytesPerColumn;
+    const int32_t* start = &tokens.start[0][i * Block::kSubs];
+    Format::Quants(Pairs{in.at}, [&](int piece, const typename Pairs::Pieces& places) {
+      Prefetch(in.at + kAheadBytes, piece);
+      I& dot = dots[piece / kPieces][0];
+      if (piece % kPieces == 0) dot = Isa::SpreadInt(start + piece / kPieces);
+      dot = Isa::AddInts(dot, LookUpPiece<Isa>(from + piece * kPieceTableBytes, places));
     });
   }
   // Of n groups of weights.

@@ -2,11 +2,11 @@
 // of the operations of the kernels.
 #pragma once
 
-#include "compute/kernels/portable/ints.h"
+#include "compute/kernels/portable/lookup.h"
 
 namespace llmrun::portable {
 
-struct Peak : Ints {
+struct Peak : Lookup {
   static constexpr int kPeakSums = 4;  // independent of each other
   static constexpr int kPeakDots = 1;  // products of 64 bytes for each sum
 
