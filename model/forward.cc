@@ -148,6 +148,8 @@ void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
     if (here.empty()) continue;
     const auto before = static_cast<uint64_t>(begin - first);
     const int64_t packed_rows = matrix.packed ? PackedRowsOf(all_rows) - (begin - first) : 0;
+    QuantizedRows xq = input.xq;
+    if (!matrix.looked_up) xq.tables = nullptr;
     const bool done = kernels_.matmul({.dtype = matrix.dtype,
                                        .weights = piece.view.data + before * matrix.row_bytes,
                                        .row_bytes = matrix.row_bytes,
@@ -157,7 +159,7 @@ void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
                                        .row_end = here.end,
                                        .n_tokens = input.n_tokens,
                                        .x = input.x,
-                                       .xq = input.xq,
+                                       .xq = xq,
                                        .out = out + (begin - block.begin),
                                        .out_stride = block.size(),
                                        .tensor_scale = ScaleOf(matrix, pieces.back())});
@@ -236,7 +238,8 @@ void ForwardMember::FeedForward(int64_t layer_index) {
                             .n_tokens = n_,
                             .n_cols = config_.d_model,
                             .norm = layer.ffn_norm,
-                            .quantize = layer.gate.quantized_input || layer.up.quantized_input});
+                            .quantize = layer.gate.quantized_input || layer.up.quantized_input,
+                            .look_up = layer.gate.looked_up || layer.up.looked_up});
   // The same rows of gate and up, so that their product, and its int8 form, are of the same step;
   // unless all of a row is normalized before.
   const bool normalizes = bool{layer.ffn_sub_norm};
@@ -251,12 +254,13 @@ void ForwardMember::FeedForward(int64_t layer_index) {
                   .n_tokens = n_,
                   .n_cols = config_.d_ff,
                   .norm = layer.ffn_sub_norm,
-                  .quantize = layer.down.quantized_input};
+                  .quantize = layer.down.quantized_input,
+                  .look_up = layer.down.looked_up};
   MultiplyAndAdd(
       plans.down, strips.down, layer.down, layer.ffn_post_norm,
       normalizes
           ? Prepare(batch_plans_.prepare, wish)
-          : Prepared{*this, {}, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});
+          : Prepared{*this, wish, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});
 }
 
 void ForwardMember::Logits() {
@@ -267,7 +271,8 @@ void ForwardMember::Logits() {
                                                          .n_tokens = batch_.n_logits,
                                                          .n_cols = config_.d_model,
                                                          .norm = parts_.llama.output_norm,
-                                                         .quantize = output.quantized_input});
+                                                         .quantize = output.quantized_input,
+                                                         .look_up = output.looked_up});
   Step(plans_.output, [&](Range piece) {
     strips.ForEach(piece, [&](size_t, Range rows) {
       Multiply(output, input.Get(), rows, batch_.logits);
@@ -285,16 +290,12 @@ void ForwardMember::ScaleAndCapLogits(Range rows) const {
   }
 }
 
-namespace {
-
-bool AllArrived(const ForwardParts& parts) {
-  for (int64_t group = 0; group <= parts.config.n_layers; ++group) {
-    if (!parts.weights.GroupReady(LayerGroup(group))) return false;
+bool AllArrived(const Weights& weights, const ModelConfig& config) {
+  for (int64_t group = 0; group <= config.n_layers; ++group) {
+    if (!weights.GroupReady(LayerGroup(group))) return false;
   }
   return true;
 }
-
-}  // namespace
 
 Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
   CHECK(parts.plans.team == parts.pool.team());
@@ -302,7 +303,7 @@ Status RunForward(const ForwardParts& parts, const ForwardBatch& batch) {
   ForwardPass pass{
       .plans = PlansOfBatch(*parts.plans.team, parts.kv, parts.config,
                             {n_tokens, batch.n_logits, batch.position}),
-      .proceeds_at_once = n_tokens == 1 && AllArrived(parts),
+      .proceeds_at_once = n_tokens == 1 && AllArrived(parts.weights, parts.config),
       .heads = std::vector<HeadProgress>(static_cast<size_t>(parts.config.n_kv_heads))};
   parts.pool.RunSteps([&](int index) {
     const FlushDenormals flush;

@@ -58,6 +58,9 @@ struct ForwardBatch {
   float* logits = nullptr;          // [n_logits][n_vocab]
 };
 
+// Whether no pass will wait for weights any more.
+bool AllArrived(const Weights& weights, const ModelConfig& config);
+
 // Failure: that of the load when weights do not arrive; kUsage "interrupted". The cache holds
 // nothing new then that counts.
 Status RunForward(const ForwardParts& parts, const ForwardBatch& batch);

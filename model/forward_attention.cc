@@ -11,11 +11,13 @@ void ForwardMember::Attention(int64_t layer_index) {
   const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
   const bool quantize =
       layer.q.quantized_input || layer.k.quantized_input || layer.v.quantized_input;
+  const bool look_up = layer.q.looked_up || layer.k.looked_up || layer.v.looked_up;
   Prepared input = Prepare(batch_plans_.prepare, {.x = scratch_.x,
                                                   .n_tokens = n_,
                                                   .n_cols = config_.d_model,
                                                   .norm = layer.attn_norm,
-                                                  .quantize = quantize});
+                                                  .quantize = quantize,
+                                                  .look_up = look_up});
   const auto project = [&](Range piece) {
     strips.qkv.ForEach(piece, [&](size_t matrix, Range rows) {
       ProjectRows(layer_index, matrix, input.Get(), rows);
@@ -32,11 +34,12 @@ void ForwardMember::Attention(int64_t layer_index) {
                   .n_tokens = n_,
                   .n_cols = config_.q_dim(),
                   .norm = layer.attn_sub_norm,
-                  .quantize = layer.attn_output.quantized_input};
+                  .quantize = layer.attn_output.quantized_input,
+                  .look_up = layer.attn_output.looked_up};
   MultiplyAndAdd(
       plans.attn_output, strips.attn_output, layer.attn_output, layer.attn_post_norm,
       QuantizesHeads(layer)
-          ? Prepared{*this, {}, ForwardInput{n_, scratch_.attention, scratch_.activation.Rows()}}
+          ? Prepared{*this, wish, ForwardInput{n_, scratch_.attention, scratch_.activation.Rows()}}
           : Prepare(batch_plans_.prepare, wish));
 }
 

@@ -43,6 +43,7 @@ struct WeightMatrix {
   const float* bias = nullptr;   // [rows], is added to y; null: none
   bool packed = false;           // each piece for itself (compute/packing.h)
   bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
+  bool looked_up = false;        // of one token: in tables (model/kernel_tuner.h)
 
   // Each piece is a copy of the whole on a node of its own.
   bool mirrored() const { return AreCopies(pieces); }

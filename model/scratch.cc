@@ -64,6 +64,12 @@ ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver
   if (config.kind.sub_norms) normed = std::max({normed, config.q_dim(), config.d_ff});
   arrays.normed = carver.Take<float>(rows * normed);
   arrays.input = carver.TakeQuantized(rows * std::max(normed, config.q_dim()));
+  if (shape.tables) {
+    const int64_t longest = std::max({config.d_model, config.q_dim(), config.d_ff});
+    arrays.tables_stride =
+        static_cast<int64_t>(AlignUp(static_cast<uint64_t>(TableBytes(longest)), kArrayAlignment));
+    arrays.tables = carver.Take<int8_t>(shape.members * arrays.tables_stride);
+  }
   arrays.q = carver.Take<float>(n * config.q_dim());
   arrays.k = carver.Take<float>(n * config.kv_dim());
   arrays.v = carver.Take<float>(n * config.kv_dim());

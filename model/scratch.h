@@ -22,6 +22,7 @@ struct ScratchShape {
   int members = 1;      // of the thread pool
   int64_t n_ctx = 1;
   uint64_t embd_row_bytes = 0;  // of one token's embedding, as the model stores it
+  bool tables = false;          // products may be looked up
   NodeSet nodes = {};           // where it lies
 };
 
@@ -55,11 +56,13 @@ struct ScratchArrays {
   float* x = nullptr;         // [n_batch][d_model] the residual stream
   float* delta = nullptr;     // [n_batch][d_model] what a block adds to it
   // Inputs of a matrix, one row a token; a batch of one token has one row a member instead.
-  float* normed = nullptr;  // [max(n_batch, members)][longest row that is normalized]
-  QuantizedBuffer input;    // [max(n_batch, members)][max(d_model, q_dim), or longer if normed is]
-  float* q = nullptr;       // [n_batch][q_dim]
-  float* k = nullptr;       // [n_batch][kv_dim]
-  float* v = nullptr;       // [n_batch][kv_dim]
+  float* normed = nullptr;   // [max(n_batch, members)][longest row that is normalized]
+  QuantizedBuffer input;     // [max(n_batch, members)][max(d_model, q_dim), or longer if normed is]
+  int8_t* tables = nullptr;  // [members][tables_stride], of what they look up (kernels.h)
+  int64_t tables_stride = 0;
+  float* q = nullptr;          // [n_batch][q_dim]
+  float* k = nullptr;          // [n_batch][kv_dim]
+  float* v = nullptr;          // [n_batch][kv_dim]
   float* attention = nullptr;  // [n_batch][q_dim]
   // Rows of tokens; of a mixture, those of the experts.
   float* gate = nullptr;       // [rows][d_ff]

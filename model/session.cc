@@ -9,6 +9,7 @@
 #include "base/stopwatch.h"
 #include "model/forward.h"
 #include "model/forward_plans.h"
+#include "model/kernel_tuner.h"
 #include "model/kv_cache.h"
 #include "model/llama_weights.h"
 #include "model/rope.h"
@@ -124,8 +125,9 @@ struct Session::Impl {
   std::function<void(int64_t)> before_batch;
   std::function<void(int64_t, double)> after_batch;
 
-  std::optional<LayerRopes> rope;   // made when its factors have arrived
-  std::optional<Arena> all_logits;  // grown on demand
+  std::optional<KernelTuner> tuner;  // of llama
+  std::optional<LayerRopes> rope;    // made when its factors have arrived
+  std::optional<Arena> all_logits;   // grown on demand
   int64_t position = 0;
   bool was_interrupted = false;
   TraceLog* trace = nullptr;
@@ -200,6 +202,9 @@ Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which
     if (before_batch) before_batch(n);
     const ForwardParts parts = {config,  llama, weights, kernels,          pool,        strips,
                                 Plans(), kv,    *rope,   scratch.arrays(), interrupted, trace};
+    if (n == 1 && tuner->pending() && AllArrived(weights, config)) {
+      tuner->Measure(pool, scratch.arrays());
+    }
     const Stopwatch watch;
     RETURN_IF_ERROR(RunForward(parts, batch));
     if (after_batch) after_batch(n, watch.Seconds());
@@ -227,6 +232,8 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                .members = pool.size(),
                                .n_ctx = n_ctx,
                                .embd_row_bytes = EmbeddingRowBytes(weights, llama.token_embd),
+                               .tables = options.kernels.mode != KernelTuning::Mode::kMultiply &&
+                                         CanLookUpAny(llama),
                                .nodes = weights.plan().nodes}));
   std::unique_ptr<Impl> impl(new Impl{.config = config,
                                       .llama = std::move(llama),
@@ -242,9 +249,11 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .interrupted = {},
                                       .before_batch = options.before_batch,
                                       .after_batch = options.after_batch,
+                                      .tuner = {},
                                       .rope = {},
                                       .all_logits = {}});
   impl->strips = StripsOf(impl->llama, impl->config);
+  impl->tuner.emplace(impl->llama, impl->kernels, options.kernels);
   impl->trace = options.trace;
   if (options.interrupted) {
     impl->interrupted = [state = impl.get(), ask = options.interrupted] {
@@ -275,6 +284,7 @@ int64_t Session::position() const { return impl_->position; }
 int64_t Session::n_ctx() const { return impl_->n_ctx; }
 int64_t Session::n_vocab() const { return impl_->config.n_vocab; }
 bool Session::interrupted() const { return impl_->was_interrupted; }
+const KernelTuned& Session::tuned() const { return impl_->tuner->tuned(); }
 uint64_t Session::kv_bytes() const { return impl_->kv.size_bytes(); }
 uint64_t Session::scratch_bytes() const { return impl_->scratch.size_bytes(); }
 

@@ -21,6 +21,7 @@
 #include "compute/kernels.h"
 #include "loader/weights.h"
 #include "memory/dtype.h"
+#include "model/kernel_tuning.h"
 #include "model/model_config.h"
 #include "sched/thread_pool.h"
 #include "text/token_id.h"
@@ -36,6 +37,7 @@ struct SessionOptions {
   DType kv_type = DType::kF16;                 // of the KV cache: see IsKvType()
   std::optional<DType> v_type = std::nullopt;  // of the values, where not kv_type
   IsaLevel isa = IsaLevel::kPortable;
+  KernelTuning kernels = {};  // measures, if asked to, before the first single token
   // Asked between layers of several tokens, between single tokens; true ends Forward() with kUsage
   // "interrupted". May be empty.
   std::function<bool()> interrupted = {};
@@ -69,6 +71,7 @@ class Session {
   // Forgets everything from `position` on. Requires: 0 <= position <= position().
   void Truncate(int64_t position);
   bool interrupted() const;  // whether that is why the last Forward() failed
+  const KernelTuned& tuned() const;
   uint64_t kv_bytes() const;
   uint64_t scratch_bytes() const;
 

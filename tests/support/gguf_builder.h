@@ -61,14 +61,15 @@ Result<GgufFile> ParseBytes(std::span<const std::byte> bytes, const GgufLimits& 
 // machine. Weights are multiples of one power of two per tensor, at most 127 of them: F32, F16 and
 // Q8_0 hold exactly the same values.
 struct TinyLlamaSpec {
-  uint32_t d_model = 64;  // a multiple of 32 for Q8_0, and of 2 * n_heads
+  uint32_t d_model =
+      64;  // a multiple of 32 for Q8_0, of 256 for TQ2_0 and Q2_K, and of 2 * n_heads
   uint32_t n_layers = 2;
   uint32_t n_heads = 4;
   uint32_t n_kv_heads = 2;
-  uint32_t d_ff = 128;     // a multiple of 32 for Q8_0
+  uint32_t d_ff = 128;     // the same
   uint32_t n_vocab = 320;  // at least 259: <unk>, <s>, </s>, 256 bytes; then letters and words
   uint32_t n_context = 128;
-  DType dtype = DType::kF32;                // of the matrices: kF32, kF16 or kQ8_0
+  DType dtype = DType::kF32;                // of the matrices: kF32, kF16, kQ8_0, kTQ2_0 or kQ2_K
   bool tied = false;                        // no output.weight
   std::string_view architecture = "llama";  // or another of those that run
   bool scales = false;                      // a factor beside each matrix of a layer

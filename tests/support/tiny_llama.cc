@@ -229,6 +229,15 @@ void FillMatrix(DType dtype, int shift, std::mt19937_64* random, std::span<std::
         put(HalfOf(1, shift));
         for (int i = 0; i < 32; ++i) put(static_cast<int8_t>(draw()));
         break;
+      case DType::kTQ2_0:
+        for (int i = 0; i < 64; ++i) put(static_cast<uint8_t>((*random)() & (*random)()));
+        put(HalfOf(64, shift));
+        break;
+      case DType::kQ2_K:
+        for (int i = 0; i < 80; ++i) put(static_cast<uint8_t>((*random)()));
+        put(HalfOf(3, shift));
+        put(HalfOf(4, shift));
+        break;
       default:
         CHECK(false);
     }
