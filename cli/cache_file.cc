@@ -1,5 +1,9 @@
 #include "cli/cache_file.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -21,21 +25,29 @@ std::string CacheFile(std::string_view name) {
   return fmt::format("{}/.cache/llm-run/{}", home, name);
 }
 
-Status SaveCacheFile(const Json& json, const std::string& path) {
+Status SaveCacheText(std::string_view text, const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (error) return OsError(error.value(), "making the folder of " + path);
-  return WriteJsonTo(json, path);
+  const std::string temporary = fmt::format("{}.{}", path, ::getpid());
+  Status written = WriteTextTo(text, temporary);
+  if (written && std::rename(temporary.c_str(), path.c_str()) != 0) written = OsError(errno, path);
+  if (!written) ::unlink(temporary.c_str());
+  return written;
+}
+
+Status SaveCacheFile(const Json& json, const std::string& path) {
+  return SaveCacheText(JsonText(json), path);
+}
+
+std::string LoadCacheText(const std::string& path) {
+  std::error_code error;
+  if (path.empty() || std::filesystem::file_size(path, error) > kMostFileBytes || error) return "";
+  return SmallFileOrEmpty(path);
 }
 
 Json LoadCacheFile(const std::string& path) {
-  std::error_code error;
-  if (path.empty() || std::filesystem::file_size(path, error) > kMostFileBytes || error) {
-    return Json::object();
-  }
-  const Result<std::string> text = ReadSmallFile(path);
-  if (!text) return Json::object();
-  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(LoadCacheText(path), nullptr, /*allow_exceptions=*/false);
   return json.is_object() ? json : Json::object();
 }
 

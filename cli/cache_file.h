@@ -14,9 +14,11 @@ namespace llmrun {
 
 // Where a file of this name is kept; empty where there is no home.
 std::string CacheFile(std::string_view name);
-// Makes the folder, too. Failure: kOs.
+// Makes the folder, too; others see the file as it was or as it is, whole. Failure: kOs.
+Status SaveCacheText(std::string_view text, const std::string& path);
 Status SaveCacheFile(const Json& json, const std::string& path);
-// What was saved; an empty object when that is damaged or not there.
+// What was saved; nothing, or an empty object, when that is damaged or not there.
+std::string LoadCacheText(const std::string& path);
 Json LoadCacheFile(const std::string& path);
 
 }  // namespace llmrun

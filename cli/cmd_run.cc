@@ -13,6 +13,7 @@
 #include "cli/common_options.h"
 #include "cli/engine.h"
 #include "cli/interrupt.h"
+#include "cli/kernel_cache.h"
 #include "cli/load_watcher.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -140,6 +141,7 @@ void ShowTimes(const GenerateResult& result, const Engine& engine, const Session
   Note("with   isa {}  threads {}{}  context {}", NameOf(engine.isa), threads,
        prompt_threads == threads ? "" : fmt::format(" (prompt {})", prompt_threads),
        session.n_ctx());
+  NoteTuned(session.tuned());
   if (result.stop == StopReason::kContextFull) {
     Note("note   stopped: the context of {} tokens is full; fix: -c {}", session.n_ctx(),
          2 * session.n_ctx());

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "cli/kernel_cache.h"
 #include "cli/model_source.h"
 #include "cli/node_bandwidth.h"
 #include "cli/output.h"
@@ -55,6 +56,7 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
 
 Result<std::unique_ptr<Session>> Engine::NewSession(SessionOptions options) {
   options.isa = isa;
+  UseKernelCache(machine, &options.kernels);
   const auto use_of = [](int64_t n_tokens) {
     return n_tokens > 1 ? TeamUse::kPrompt : TeamUse::kDecode;
   };

@@ -30,10 +30,6 @@ std::string OneLineOnly(std::string text) {
   return text;
 }
 
-std::string Dump(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 // Bytes of the UTF-8 character at the front, 0 when there is none. Overlong forms and surrogates
 // pass: this is for display, and terminals cope with them.
 size_t Utf8Length(std::string_view text) {
@@ -73,13 +69,20 @@ Status WriteStdout(std::string_view text) {
   return {};
 }
 
-Status WriteJson(const Json& json) { return WriteStdout(Dump(json)); }
+std::string JsonText(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Status WriteJson(const Json& json) { return WriteStdout(JsonText(json)); }
 
 Status WriteJsonTo(const Json& json, const std::string& path) {
-  if (path == "-") return WriteJson(json);
+  return path == "-" ? WriteJson(json) : WriteTextTo(JsonText(json), path);
+}
+
+Status WriteTextTo(std::string_view text, const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!file.valid()) return OsError(errno, path);
-  const int error = WriteAll(file.get(), Dump(json));
+  const int error = WriteAll(file.get(), text);
   if (error != 0) return OsError(error, path);
   return {};
 }

@@ -27,7 +27,10 @@ int Finish(const Status& status);
 // Writes all of it, unbuffered. EPIPE gives the silent error described above; ENOSPC, EBADF and the
 // like kOs.
 Status WriteStdout(std::string_view text);
+// To a new file, or over an old one. Failure: kOs.
+Status WriteTextTo(std::string_view text, const std::string& path);
 // Indented, with a newline; bytes that are not UTF-8 are shown as U+FFFD.
+std::string JsonText(const Json& json);
 Status WriteJson(const Json& json);
 // To a file, or to stdout for "-".
 Status WriteJsonTo(const Json& json, const std::string& path);

@@ -23,6 +23,14 @@ Result<DType> ParseKvType(const std::string& name) {
   return *type;
 }
 
+Result<KernelTuning::Mode> ParseKernels(const std::string& name) {
+  if (name == "auto") return KernelTuning::Mode::kMeasure;
+  if (name == "multiply") return KernelTuning::Mode::kMultiply;
+  if (name == "lookup") return KernelTuning::Mode::kLookUp;
+  return MakeFixableError(ErrorCode::kUsage, "auto, multiply or lookup",
+                          "--kernels={}: there are no such kernels", name);
+}
+
 }  // namespace
 
 void AddSessionFlags(CLI::App& command, SessionFlags& flags) {
@@ -36,6 +44,11 @@ void AddSessionFlags(CLI::App& command, SessionFlags& flags) {
   command.add_option("--cache-type-k", flags.kv_type,
                      fmt::format("type of the KV cache (-ctk): {}", kKvTypeNames));
   command.add_option("--cache-type-v", flags.kv_type_v, "the same for V (-ctv); as K when absent");
+  FromEnvironment(command.add_option(
+                      "--kernels", flags.kernels,
+                      "single tokens and weights of two bits: multiply, lookup (tables of sums),\n"
+                      "auto (the faster one, measured once; default)"),
+                  {"LLMRUN_KERNELS"});
 }
 
 Result<SessionOptions> MakeSessionOptions(const SessionFlags& flags) {
@@ -47,6 +60,7 @@ Result<SessionOptions> MakeSessionOptions(const SessionFlags& flags) {
   options.n_ctx = flags.ctx_size;
   options.n_batch = flags.batch_size;
   if (flags.ubatch_size > 0) options.n_batch = std::min(options.n_batch, flags.ubatch_size);
+  ASSIGN_OR_RETURN(options.kernels.mode, ParseKernels(flags.kernels));
   ASSIGN_OR_RETURN(options.kv_type, ParseKvType(flags.kv_type));
   if (!flags.kv_type_v.empty()) {
     ASSIGN_OR_RETURN(options.v_type, ParseKvType(flags.kv_type_v));

@@ -17,10 +17,11 @@ struct SessionFlags {
   int64_t ubatch_size = 0;      // llama.cpp's physical batch; 0: as batch_size
   std::string kv_type = "f16";  // -ctk
   std::string kv_type_v;        // -ctv; empty: as kv_type
+  std::string kernels = "auto";
 };
 
 void AddSessionFlags(CLI::App& command, SessionFlags& flags);
-// kUsage for sizes that mean nothing and names of no type, kUnavailable for types that keys and
+// kUsage for sizes that mean nothing and names of nothing, kUnavailable for types that keys and
 // values cannot have.
 Result<SessionOptions> MakeSessionOptions(const SessionFlags& flags);
 
