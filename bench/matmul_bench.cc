@@ -1,5 +1,6 @@
 // The matrix product per type and instruction set.
 //   decode/TYPE/ISA/threads:N   one token, weights larger than any cache: GB/s of weights, %read
+//   decode-lookup/...           the same by looking sums up in tables, the making of these included
 //   few/TYPE/ISA/threads:N      four tokens, the same weights: GB/s of weights, %read
 //   prompt/TYPE/ISA/threads:N   256 tokens, 4096 columns: GMAC/s, %peak
 //   decode-raw/..., prompt-raw/...  the same of types that are packed, from rows as in the file
@@ -33,10 +34,11 @@ constexpr int64_t kPromptTokens = 256;
 constexpr int64_t kFewTokens = 4;
 constexpr uint16_t kHalfScale = 0x1400;  // 2^-10
 
-constexpr DType kTypes[] = {
-    DType::kF32,  DType::kF16,    DType::kBF16,   DType::kQ8_0,  DType::kQ4_0,  DType::kQ4_1,
-    DType::kQ5_0, DType::kQ5_1,   DType::kQ2_K,   DType::kQ3_K,  DType::kQ4_K,  DType::kQ5_K,
-    DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4};
+constexpr DType kTypes[] = {DType::kF32,   DType::kF16,    DType::kBF16,   DType::kQ8_0,
+                            DType::kQ4_0,  DType::kQ4_1,   DType::kQ5_0,   DType::kQ5_1,
+                            DType::kQ2_K,  DType::kQ3_K,   DType::kQ4_K,   DType::kQ5_K,
+                            DType::kQ6_K,  DType::kIQ4_NL, DType::kIQ4_XS, DType::kTQ1_0,
+                            DType::kTQ2_0, DType::kMXFP4,  DType::kI2_S,   DType::kIQ2_BN};
 
 // One region for all weights, never freed, on huge pages where the kernel gives them. Every two
 // bytes are 2^-10 as a half: a harmless scale or value in every type, packed or not.
@@ -80,10 +82,11 @@ struct Product {
   int64_t rows;
   int64_t tokens;
   bool packed;
+  bool look_up = false;
 };
 
 void RunMatmul(benchmark::State& state, const Product& product) {
-  const auto& [type, level, threads, rows, tokens, packed] = product;
+  const auto& [type, level, threads, rows, tokens, packed, look_up] = product;
   const Kernels& kernels = KernelsFor(level);
   const Activations a = MakeActivations(kernels, tokens);
   std::vector<float> out(static_cast<size_t>(rows * tokens));
@@ -99,12 +102,19 @@ void RunMatmul(benchmark::State& state, const Product& product) {
   args.out = out.data();
   args.out_stride = rows;
   const auto pool = PinnedPool(threads);
+  std::vector<std::vector<int8_t>> tables(static_cast<size_t>(threads));
+  for (std::vector<int8_t>& own : tables) own.resize(static_cast<size_t>(TableBytes(kCols)));
   const auto work = [&] {
     pool->Run([&](int member) {
       const Range range = StaticRange(rows, threads, member, 16);
       MatmulArgs part = args;
       part.row_begin = range.begin;
       part.row_end = range.end;
+      if (look_up) {  // by each for itself, as models do
+        int8_t* own = tables[static_cast<size_t>(member)].data();
+        kernels.make_tables(args.xq.q, kCols, own);
+        part.xq.tables = own;
+      }
       CHECK(kernels.matmul(part));
     });
   };
@@ -170,6 +180,11 @@ void Register() {
           add("prompt" + raw + name, [=](benchmark::State& state) {
             RunMatmul(state, {type, level, threads, kPromptRows, kPromptTokens, packed});
           });
+          if (packed && CanLookUp(type)) {
+            add("decode-lookup" + name, [=](benchmark::State& state) {
+              RunMatmul(state, {type, level, threads, rows, 1, packed, true});
+            });
+          }
           if (!packs) break;
         }
       }
