@@ -14,7 +14,15 @@ constexpr std::pair<std::string_view, std::string_view> kLongNames[] = {
 };
 
 // Options whose value may be any text, also one that looks like an option.
-constexpr std::string_view kTextOptions[] = {"-p", "--prompt", "-f", "--file", "-m", "--model"};
+constexpr std::string_view kTextOptions[] = {"-p",
+                                             "--prompt",
+                                             "-f",
+                                             "--file",
+                                             "-m",
+                                             "--model",
+                                             "-r",
+                                             "--reverse-prompt",
+                                             "--dry-sequence-breaker"};
 
 bool IsTextOption(std::string_view arg) {
   return std::ranges::find(kTextOptions, arg) != std::end(kTextOptions);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/stopwatch.h"
 #include "cli/command.h"
@@ -34,6 +35,7 @@ struct RunOptions {
   SessionFlags session;
   PromptOptions prompt;
   SamplerFlags sampler;
+  std::vector<std::string> stop;  // texts that end the answer
   std::string positional_model;
   std::string positional_prompt;
   bool has_seed = false;
@@ -148,6 +150,17 @@ Result<EngineOptions> MakeEngineOptions(const RunOptions& options) {
   return engine;
 }
 
+GenerateOptions MakeGenerateOptions(const RunOptions& options) {
+  GenerateOptions generate;
+  generate.max_tokens = options.n_predict;
+  generate.ignore_eos = options.sampler.ignore_eos;
+  generate.show_special = options.special;
+  for (const std::string& stop : options.stop) {
+    generate.stop.push_back(options.prompt.escape ? Unescape(stop) : stop);
+  }
+  return generate;
+}
+
 Result<int> Run(RunOptions& options) {
   CatchInterrupts();
   TraceLog trace;
@@ -182,10 +195,7 @@ Result<int> Run(RunOptions& options) {
   const std::vector<TokenId> ids =
       engine->tokenizer->Encode(prompt, {.add_special = true, .parse_special = true});
   RunOutput output(options, watcher, bar, prompt);
-  GenerateOptions generate;
-  generate.max_tokens = options.n_predict;
-  generate.ignore_eos = options.sampler.ignore_eos;
-  generate.show_special = options.special;
+  GenerateOptions generate = MakeGenerateOptions(options);
   ProfileMarks marks;
   ThreadPool& pool = *engine->workers.pool;
   if (options.profile) marks.begin = StepProfile::Of(pool);
@@ -229,10 +239,16 @@ void AddPromptFlags(CLI::App& command, RunOptions& options) {
       "the prompt; without it -f, or standard input");
   command.add_option("-f,--file", options.prompt.file, "file with the prompt, - for stdin");
   command.add_flag("-e,--escape", options.prompt.escape,
-                   "\\n, \\t, \\xHH ... in -p mean what they do in C");
+                   "\\n, \\t, \\xHH ... in -p and -r mean what they do in C");
   FromEnvironment(command.add_option("-n,--predict,--n-predict", options.n_predict,
                                      "tokens to generate; -1 until the end, 0 only the prompt"),
                   {"LLMRUN_N_PREDICT", "LLAMA_ARG_N_PREDICT"});
+  command
+      .add_option("-r,--reverse-prompt", options.stop,
+                  "stop at this text, which is not shown; may be repeated")
+      ->type_name("TEXT")
+      ->expected(1)
+      ->take_all();
   command.add_flag("--special", options.special, "show control tokens");
   command.add_flag("--no-display-prompt", options.hide_prompt, "do not repeat the prompt");
   command.add_flag("-q,--quiet", options.quiet, "nothing but text (and errors)");
