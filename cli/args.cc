@@ -9,8 +9,9 @@ namespace llmrun {
 namespace {
 
 constexpr std::pair<std::string_view, std::string_view> kLongNames[] = {
-    {"-tb", "--threads-batch"}, {"-ub", "--ubatch-size"}, {"-ctk", "--cache-type-k"},
-    {"-ctv", "--cache-type-v"}, {"-dio", "--direct-io"},  {"-lm", "--load-mode"},
+    {"-tb", "--threads-batch"},    {"-ub", "--ubatch-size"}, {"-ctk", "--cache-type-k"},
+    {"-ctv", "--cache-type-v"},    {"-dio", "--direct-io"},  {"-lm", "--load-mode"},
+    {"-jf", "--json-schema-file"},
 };
 
 // Options whose value may be any text, also one that looks like an option.
@@ -22,7 +23,10 @@ constexpr std::string_view kTextOptions[] = {"-p",
                                              "--model",
                                              "-r",
                                              "--reverse-prompt",
-                                             "--dry-sequence-breaker"};
+                                             "--dry-sequence-breaker",
+                                             "--grammar",
+                                             "-j",
+                                             "--json-schema"};
 
 bool IsTextOption(std::string_view arg) {
   return std::ranges::find(kTextOptions, arg) != std::end(kTextOptions);

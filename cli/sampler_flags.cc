@@ -5,8 +5,13 @@
 
 #include <charconv>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "cli/prompt.h"
+#include "text/grammar/constraint.h"
+#include "text/grammar/grammar.h"
+#include "text/grammar/json_schema.h"
 
 namespace llmrun {
 namespace {
@@ -78,6 +83,41 @@ void AddTruncationFlags(CLI::App& command, SamplerFlags& flags) {
   add("--mirostat-ent", s.mirostat.target_surprise, "Mirostat's surprise to hold, bits (tau)");
 }
 
+void AddGrammarFlags(CLI::App& command, SamplerFlags& flags) {
+  const auto add = [&](const char* name, std::string& value, const char* type, const char* what) {
+    command.add_option(name, value, what)->type_name(type)->group(kGroupSampling);
+  };
+  add("--grammar", flags.grammar, "GBNF", "the answer is a text of this grammar");
+  add("--grammar-file", flags.grammar_file, "FILE", "the same, from a file");
+  add("-j,--json-schema", flags.json_schema, "JSON", "the answer is JSON that this schema accepts");
+  add("--json-schema-file", flags.json_schema_file, "FILE", "the same, from a file (-jf)");
+}
+
+// The grammar that the answer is held to, if any.
+Result<std::optional<Grammar>> ReadGrammar(const SamplerFlags& flags) {
+  const int given = !flags.grammar.empty() + !flags.grammar_file.empty() +
+                    !flags.json_schema.empty() + !flags.json_schema_file.empty();
+  if (given == 0) return std::optional<Grammar>();
+  if (given > 1) {
+    return MakeError(ErrorCode::kUsage,
+                     "of --grammar, --grammar-file, --json-schema and --json-schema-file only one "
+                     "can hold");
+  }
+  std::string gbnf = flags.grammar;
+  if (!flags.grammar_file.empty()) {
+    ASSIGN_OR_RETURN(gbnf, ReadWholeFile(flags.grammar_file));
+  }
+  std::string schema = flags.json_schema;
+  if (!flags.json_schema_file.empty()) {
+    ASSIGN_OR_RETURN(schema, ReadWholeFile(flags.json_schema_file));
+  }
+  if (flags.grammar.empty() && flags.grammar_file.empty()) {
+    ASSIGN_OR_RETURN(gbnf, JsonSchemaToGbnf(schema));
+  }
+  ASSIGN_OR_RETURN(Grammar grammar, CompileGrammar(gbnf));
+  return std::optional<Grammar>(std::move(grammar));
+}
+
 }  // namespace
 
 void AddSamplerFlags(CLI::App& command, SamplerFlags& flags) {
@@ -108,6 +148,7 @@ void AddSamplerFlags(CLI::App& command, SamplerFlags& flags) {
       ->expected(1)
       ->take_all()
       ->group(kGroupSampling);
+  AddGrammarFlags(command, flags);
   command.add_flag("--ignore-eos", flags.ignore_eos, "never end the text: go on to the limit")
       ->group(kGroupSampling);
 }
@@ -129,6 +170,7 @@ Result<SamplerOptions> MakeSamplerOptions(const SamplerFlags& flags) {
     if (breaker != "none") options.dry.breakers.push_back(Unescape(breaker));
   }
   RETURN_IF_ERROR(Sampler::Create(options));
+  RETURN_IF_ERROR(ReadGrammar(flags));
   return options;
 }
 
@@ -141,7 +183,16 @@ Result<Sampler> MakeSampler(const SamplerFlags& flags, const Tokenizer& tokenize
       options.logit_bias[id] = -std::numeric_limits<float>::infinity();
     }
   }
-  return Sampler::Create(options, [&tokenizer](TokenId id) { return tokenizer.Decode(id); });
+  ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(options, [&tokenizer](TokenId id) {
+                     return tokenizer.Decode(id);
+                   }));
+  ASSIGN_OR_RETURN(std::optional<Grammar> grammar, ReadGrammar(flags));
+  if (grammar) {
+    ASSIGN_OR_RETURN(GrammarConstraint constraint,
+                     GrammarConstraint::Create(*std::move(grammar), tokenizer));
+    sampler.Constrain(std::move(constraint));
+  }
+  return sampler;
 }
 
 }  // namespace llmrun

@@ -49,6 +49,7 @@ class Decoder {
       const bool go_on = Show(TextOf(id));
       if (stopped_) return Stop(StopReason::kStopString, result);
       if (!go_on) return Stop(StopReason::kInterrupted, result);
+      if (sampler_.AtEnd()) return Stop(StopReason::kEndOfText, result);
       if (result->generated_tokens == options_.max_tokens) break;
       if (session_.position() == session_.n_ctx()) return Stop(StopReason::kContextFull, result);
       Result<std::span<const float>> next = session_.Forward(std::span(&id, 1), LogitsOf::kLast);
@@ -105,7 +106,7 @@ Result<GenerateResult> Generate(Session& session, const Tokenizer& tokenizer, Sa
   }
   RETURN_IF_ERROR(logits);
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
-  for (const TokenId id : prompt) sampler.Accept(id);
+  for (const TokenId id : prompt) sampler.AcceptPrompt(id);
   Decoder decoder(session, tokenizer, sampler, options, since_call);
   RETURN_IF_ERROR(decoder.Run(*logits, &result));
   return result;

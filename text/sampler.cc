@@ -74,6 +74,11 @@ Sampler::Sampler(const SamplerOptions& options, TextOf text_of)
       mirostat_(options.mirostat) {}
 
 void Sampler::Accept(TokenId id) {
+  AcceptPrompt(id);
+  if (constraint_ && accepted_) accepted_ = constraint_->Accept(id);
+}
+
+void Sampler::AcceptPrompt(TokenId id) {
   penalties_.Accept(id);
   dry_.Accept(id);
 }
@@ -104,6 +109,19 @@ void Sampler::Run(SamplerStep step) {
   }
 }
 
+Status Sampler::ApplyConstraint(size_t n_vocab) {
+  if (!constraint_) return {};
+  RETURN_IF_ERROR(accepted_);
+  ASSIGN_OR_RETURN(const std::vector<bool>* allowed, constraint_->Allowed());
+  if (!candidates_.KeepAllowed(*allowed)) {
+    return MakeError(ErrorCode::kBadData,
+                     "sampling: the grammar allows none of {} tokens (or all that it allows have "
+                     "no number)",
+                     n_vocab);
+  }
+  return {};
+}
+
 // Whether the best candidate comes out whatever is cut away: then nothing need be.
 bool Sampler::GreedyOnly() const {
   const auto has = [&](SamplerStep step) {
@@ -115,6 +133,7 @@ bool Sampler::GreedyOnly() const {
 
 Result<TokenId> Sampler::Sample(std::span<const float> logits) {
   candidates_.Fill(logits);
+  RETURN_IF_ERROR(ApplyConstraint(logits.size()));
   if (!options_.logit_bias.empty()) {
     candidates_.AdjustThose(options_.logit_bias,
                             [](float logit, float bias) { return logit + bias; });

@@ -1,20 +1,25 @@
-// Choosing the next token from logits: biases first, then the steps of the chain in their order,
-// then a draw. With mirostat only biases and the temperature come before it.
+// Choosing the next token from logits: what a grammar does not allow is left out first; then
+// biases, then the steps of the chain in their order, then a draw. With mirostat only biases and
+// the temperature come before it.
 //
 // Temperature 0 (and no dynamic range) is greedy: the first of the largest logits.
 // Threads: Thread-compatible. The same seed, logits and history give the same tokens on every
 // machine (own generator and float64 sums, no std:: distribution).
-// Failure: Sample() returns kBadData when every logit is NaN or -infinity.
+// Failure: Sample() returns kBadData when every logit is NaN or -infinity, or when the grammar
+// allows no token of the vocabulary; kResource when the grammar is over its limits.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "text/grammar/constraint.h"
 #include "text/sampling/candidates.h"
 #include "text/sampling/dry.h"
 #include "text/sampling/mirostat.h"
@@ -56,12 +61,21 @@ class Sampler {
   // kUsage for values outside their range (negative temperature, penalty <= 0, NaN, ...).
   static Result<Sampler> Create(const SamplerOptions& options, TextOf text_of = {});
 
+  // From now on only what the grammar allows.
+  void Constrain(GrammarConstraint constraint) { constraint_ = std::move(constraint); }
+
   Result<TokenId> Sample(std::span<const float> logits);  // [n_vocab]
-  void Accept(TokenId id);                                // adds to the history of the penalties
+  // A token that was drawn: adds to the history of the penalties, and to the grammar's text.
+  void Accept(TokenId id);
+  // A token of the prompt: adds to the history only.
+  void AcceptPrompt(TokenId id);
+  // The grammar's text is complete, and nothing may follow.
+  bool AtEnd() const { return constraint_ && constraint_->AtEnd(); }
   const SamplerOptions& options() const { return options_; }
 
  private:
   Sampler(const SamplerOptions& options, TextOf text_of);
+  Status ApplyConstraint(size_t n_vocab);
   bool GreedyOnly() const;
   void Run(SamplerStep step);
   TokenId Draw();
@@ -71,6 +85,8 @@ class Sampler {
   Penalties penalties_;
   Dry dry_;
   Mirostat mirostat_;
+  std::optional<GrammarConstraint> constraint_;
+  Status accepted_;        // what the grammar said of the last tokens
   Candidates candidates_;  // kept between calls for its memory only
 };
 

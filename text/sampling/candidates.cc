@@ -25,6 +25,15 @@ void Candidates::Fill(std::span<const float> logits) {
   sorted_ = false;
 }
 
+bool Candidates::KeepAllowed(const std::vector<bool>& allowed) {
+  for (Candidate& c : list_) {
+    const auto id = static_cast<size_t>(c.id);
+    if (id >= allowed.size() || !allowed[id]) c.logit = -std::numeric_limits<float>::infinity();
+  }
+  sorted_ = false;
+  return Best() != nullptr;
+}
+
 void Candidates::SetLogit(float logit, Candidate* candidate) {
   candidate->logit = Sane(logit);
   sorted_ = false;

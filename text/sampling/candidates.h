@@ -24,6 +24,9 @@ class Candidates {
   // logits stay numbers.
   void Fill(std::span<const float> logits);
 
+  // Makes the others impossible; false when nothing possible is left.
+  bool KeepAllowed(const std::vector<bool>& allowed);  // [token]
+
   // adjust(float logit, const Value&) -> float, for every candidate that has an entry.
   template <typename Value, typename Adjust>
   void AdjustThose(const std::unordered_map<TokenId, Value>& entries, Adjust&& adjust) {
