@@ -10,6 +10,7 @@ struct Isa : Peak {
   static constexpr int kFloatTokens = 3;
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 3; }
+  static constexpr int kFewTokens = 4;
   static constexpr int kQueryRows = 4;
   static constexpr int QueryVectors(int rows) { return 4 / rows; }
 };

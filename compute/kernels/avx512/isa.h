@@ -10,6 +10,7 @@ struct Isa : Peak {
   static constexpr int kFloatTokens = 6;
   static constexpr int kPanels = 2;
   static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 4 : 6; }
+  static constexpr int kFewTokens = 4;
   static constexpr int kQueryRows = 8;
   static constexpr int QueryVectors(int rows) { return rows == 8 ? 2 : 4; }
 };

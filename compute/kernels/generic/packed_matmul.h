@@ -38,6 +38,7 @@ struct PackedMatmul {
 
  private:
   // Whose weights are not unpacked first. In tiles of nearly the same size: five are three and two.
+  static constexpr int kFewTokens = Isa::kFewTokens;
   static constexpr int kTiles = 2;
   static constexpr int kMostTokens = kTiles * kFewTokens;
   // Sections that are prepared at once; longer rows come in several passes.
@@ -56,7 +57,7 @@ struct PackedMatmul {
   static void FewTokens(const MatmulArgs& args) {
     constexpr int64_t kCols = kSections * kSectionCols;
     Tile tiles[kTiles];
-    const int n = args.n_tokens <= kFewTokens ? 1 : 2;
+    const int n = args.n_tokens <= kFewTokens ? 1 : kTiles;
     for (int i = 0; i < n; ++i) {
       tiles[i].begin = args.n_tokens * i / n;
       tiles[i].tokens = static_cast<int>(args.n_tokens * (i + 1) / n - tiles[i].begin);

@@ -13,8 +13,6 @@
 
 namespace llmrun::generic {
 
-inline constexpr int kFewTokens = 4;  // at most
-
 template <class Isa, class Format, int T>
 struct PackedTile {
   using F = typename Isa::F;
@@ -25,7 +23,7 @@ struct PackedTile {
 
   const PackedPanels<Isa, Format> source;
   const TokenSource& x;
-  const TokenSums<Format, kFewTokens>& tokens;
+  const TokenSums<Format, Isa::kFewTokens>& tokens;
   int blocks;  // of memory, in the section
 
   LLMRUN_INLINE void Add(F (&total)[T]) const {

@@ -87,7 +87,7 @@ struct Floats : Vectors {
     return Each([&](int i) { return a.v[i] / b.v[i]; });
   }
   // a * b + c, rounded once.
-  static F Fma(F a, F b, F c) {
+  [[gnu::noinline]] static F Fma(const F& a, const F& b, const F& c) {
     return Each([&](int i) { return FusedMultiplyAdd(a.v[i], b.v[i], c.v[i]); });
   }
   // The second operand when either is NaN.

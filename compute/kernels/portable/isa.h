@@ -14,6 +14,9 @@ struct Isa : Peak {
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 4; }
 
+  // Packed rows (generic/packed_matmul.h): the most tokens of a tile.
+  static constexpr int kFewTokens = 1;
+
   // Attention: the most queries of a tile, and the vectors of positions or elements beside so many.
   static constexpr int kQueryRows = 1;
   static constexpr int QueryVectors(int /*rows*/) { return 1; }
