@@ -13,10 +13,27 @@ namespace llmrun::generic {
 
 template <class Isa>
 constexpr Kernels TableOf(IsaLevel level) {
-  return {level,          QuantizeRows<Isa>, Matmul<Isa>,    RmsNorm<Isa>,        LayerNorm<Isa>,
-          SiluMul<Isa>,   Relu2Mul<Isa>,     GeluMul<Isa>,   SoftCap<Isa>,        Add<Isa>,
-          AddScaled<Isa>, Rope<Isa>,         Attention<Isa>, AttendOneChunk<Isa>, MergeChunks<Isa>,
-          StoreKey<Isa>,  StoreValue<Isa>,   PeakInt8<Isa>,  PeakF32<Isa>,        PeakBf16<Isa>};
+  return {level,
+          QuantizeRows<Isa>,
+          Matmul<Isa>,
+          RmsNorm<Isa>,
+          LayerNorm<Isa>,
+          SiluMul<Isa>,
+          Relu2Mul<Isa>,
+          GeluMul<Isa>,
+          ClampedSwiglu<Isa>,
+          SoftCap<Isa>,
+          Add<Isa>,
+          AddScaled<Isa>,
+          Rope<Isa>,
+          Attention<Isa>,
+          AttendOneChunk<Isa>,
+          MergeChunks<Isa>,
+          StoreKey<Isa>,
+          StoreValue<Isa>,
+          PeakInt8<Isa>,
+          PeakF32<Isa>,
+          PeakBf16<Isa>};
 }
 
 }  // namespace llmrun::generic
