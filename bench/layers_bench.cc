@@ -68,6 +68,10 @@ constexpr Layer kLayers[] = {
      [](const Kernels& kernels, Values& v) {
        kernels.gelu_mul(v.x.data(), v.ones.data(), kValues);
      }},
+    {"clamped_swiglu", 2,
+     [](const Kernels& kernels, Values& v) {
+       kernels.clamped_swiglu(v.x.data(), v.zeros.data(), kValues);
+     }},
     {"soft_cap", 1,
      [](const Kernels& kernels, Values& v) { kernels.soft_cap(v.x.data(), 1e6F, kValues); }},
     {"add_scaled", 2,

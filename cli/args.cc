@@ -9,12 +9,24 @@ namespace llmrun {
 namespace {
 
 constexpr std::pair<std::string_view, std::string_view> kLongNames[] = {
-    {"-tb", "--threads-batch"}, {"-ub", "--ubatch-size"}, {"-ctk", "--cache-type-k"},
-    {"-ctv", "--cache-type-v"}, {"-dio", "--direct-io"},  {"-lm", "--load-mode"},
+    {"-tb", "--threads-batch"},    {"-ub", "--ubatch-size"}, {"-ctk", "--cache-type-k"},
+    {"-ctv", "--cache-type-v"},    {"-dio", "--direct-io"},  {"-lm", "--load-mode"},
+    {"-jf", "--json-schema-file"},
 };
 
 // Options whose value may be any text, also one that looks like an option.
-constexpr std::string_view kTextOptions[] = {"-p", "--prompt", "-f", "--file", "-m", "--model"};
+constexpr std::string_view kTextOptions[] = {"-p",
+                                             "--prompt",
+                                             "-f",
+                                             "--file",
+                                             "-m",
+                                             "--model",
+                                             "-r",
+                                             "--reverse-prompt",
+                                             "--dry-sequence-breaker",
+                                             "--grammar",
+                                             "-j",
+                                             "--json-schema"};
 
 bool IsTextOption(std::string_view arg) {
   return std::ranges::find(kTextOptions, arg) != std::end(kTextOptions);

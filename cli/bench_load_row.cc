@@ -98,6 +98,11 @@ void AddCosts(const std::vector<LoadSample>& samples, Json* row) {
   };
   (*row)["cpu_s_per_gib"] =
       MedianOf(samples, [](const auto& s) { return s.report.cpu_seconds; }) / gib;
+  (*row)["stolen_cpu_s_per_gib"] = nullptr;
+  if (last.stolen_seconds) {
+    (*row)["stolen_cpu_s_per_gib"] =
+        MedianOf(samples, [](const auto& s) { return s.report.stolen_seconds.value_or(0); }) / gib;
+  }
   (*row)["minor_faults"] =
       MedianOf(samples, [](const auto& s) { return static_cast<double>(s.report.minor_faults); });
   (*row)["major_faults"] =
@@ -115,8 +120,8 @@ void AddCosts(const std::vector<LoadSample>& samples, Json* row) {
 }
 
 void AddTokens(const TokenTimes& tokens, Json* row) {
-  for (const char* name :
-       {"first_token_s", "tenth_token_s", "read_alone_s", "compute_alone_s", "streaming_ratio"}) {
+  for (const char* name : {"first_token_s", "tenth_token_s", "read_alone_s", "compute_alone_s",
+                           "streaming_ratio", "busy_share_while_loading"}) {
     (*row)[name] = nullptr;
   }
   if (tokens.first.empty()) return;
@@ -128,6 +133,7 @@ void AddTokens(const TokenTimes& tokens, Json* row) {
   (*row)["read_alone_s"] = read_alone;
   (*row)["compute_alone_s"] = compute_alone;
   (*row)["streaming_ratio"] = first / std::max(read_alone, compute_alone);
+  (*row)["busy_share_while_loading"] = Summarize(tokens.busy_share).median;
 }
 
 // The worst of the rounds: most for cold loads, least for warm ones.

@@ -38,7 +38,7 @@ Status MeasureTokens(const Combination& combination, const std::string& model_pa
   const double before_seconds = engine->since_load.Seconds();
   ASSIGN_OR_RETURN(const GenerateResult streamed, TimedGenerate(*engine, *session, prompt));
   if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
-  RETURN_IF_ERROR(engine->weights->Finish());
+  ASSIGN_OR_RETURN(const LoadReport report, engine->weights->Finish());
   session->Truncate(0);
   ASSIGN_OR_RETURN(const GenerateResult again, TimedGenerate(*engine, *session, prompt));
   if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
@@ -46,6 +46,8 @@ Status MeasureTokens(const Combination& combination, const std::string& model_pa
   times->first.push_back(first_seconds);
   times->tenth.push_back(first_seconds + streamed.generate_seconds);
   times->compute_alone.push_back(again.first_token_seconds);
+  times->busy_share.push_back((report.cpu_seconds + report.stolen_seconds.value_or(0)) /
+                              (report.seconds * machine.effective_cpus));
   return {};
 }
 

@@ -18,6 +18,9 @@ struct TokenTimes {
   std::vector<double> first;          // since the load began
   std::vector<double> tenth;          // since the load began
   std::vector<double> compute_alone;  // the prompt, without waiting for weights
+  // Of the processor time that there was while the load and the prompt ran side by side: the share
+  // that the process used or a hypervisor took. At 1 nothing more could be hidden behind the reads.
+  std::vector<double> busy_share;
 };
 
 // Adds a sample. Fails (kUsage) for a model that is not run here or a prompt that it has no room

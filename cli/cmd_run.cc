@@ -1,5 +1,4 @@
 // llm-run run: prompt in, text out. The default command.
-#include <sys/random.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -7,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/stopwatch.h"
 #include "cli/command.h"
@@ -19,6 +19,7 @@
 #include "cli/progress.h"
 #include "cli/prompt.h"
 #include "cli/report.h"
+#include "cli/sampler_flags.h"
 #include "cli/session_flags.h"
 #include "cli/step_profile.h"
 #include "cli/thread_options.h"
@@ -34,12 +35,12 @@ struct RunOptions {
   ThreadFlags threads;
   SessionFlags session;
   PromptOptions prompt;
-  SamplerOptions sampler;
+  SamplerFlags sampler;
+  std::vector<std::string> stop;  // texts that end the answer
   std::string positional_model;
   std::string positional_prompt;
   bool has_seed = false;
   int64_t n_predict = -1;
-  bool ignore_eos = false;
   bool special = false;
   bool hide_prompt = false;
   bool check_tensors = false;
@@ -47,13 +48,6 @@ struct RunOptions {
   std::string trace;  // path of the timeline, empty for none
   bool quiet = false;
 };
-
-uint64_t RandomSeed() {
-  uint32_t seed = 0;
-  // Short on purpose: people type it back. A failure leaves 0, which is a seed as good as any.
-  (void)::getrandom(&seed, sizeof seed, 0);
-  return seed;
-}
 
 double PerSecond(int64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
@@ -158,6 +152,17 @@ Result<EngineOptions> MakeEngineOptions(const RunOptions& options) {
   return engine;
 }
 
+GenerateOptions MakeGenerateOptions(const RunOptions& options) {
+  GenerateOptions generate;
+  generate.max_tokens = options.n_predict;
+  generate.ignore_eos = options.sampler.ignore_eos;
+  generate.show_special = options.special;
+  for (const std::string& stop : options.stop) {
+    generate.stop.push_back(options.prompt.escape ? Unescape(stop) : stop);
+  }
+  return generate;
+}
+
 Result<int> Run(RunOptions& options) {
   CatchInterrupts();
   TraceLog trace;
@@ -172,7 +177,7 @@ Result<int> Run(RunOptions& options) {
   }
   ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
   const Stopwatch since_start;  // who types a prompt does not wait for us
-  ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(options.sampler));
+  RETURN_IF_ERROR(MakeSamplerOptions(options.sampler));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
   ASSIGN_OR_RETURN(EngineOptions engine_options, MakeEngineOptions(options));
   if (!options.trace.empty()) engine_options.load.trace = &trace;
@@ -187,14 +192,12 @@ Result<int> Run(RunOptions& options) {
   session_options.interrupted = Interrupted;
   session_options.trace = engine_options.load.trace;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
+  ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(options.sampler, *engine->tokenizer));
 
   const std::vector<TokenId> ids =
       engine->tokenizer->Encode(prompt, {.add_special = true, .parse_special = true});
   RunOutput output(options, watcher, bar, prompt);
-  GenerateOptions generate;
-  generate.max_tokens = options.n_predict;
-  generate.ignore_eos = options.ignore_eos;
-  generate.show_special = options.special;
+  GenerateOptions generate = MakeGenerateOptions(options);
   ProfileMarks marks;
   ThreadPool& pool = *engine->workers.pool;
   if (options.profile) marks.begin = StepProfile::Of(pool);
@@ -203,8 +206,8 @@ Result<int> Run(RunOptions& options) {
     return output.Show(text);
   };
   if (!options.quiet) {
-    if (!options.has_seed && options.sampler.temperature > 0) {
-      Note("seed   {}", options.sampler.seed);
+    if (!options.has_seed && options.sampler.options.temperature > 0) {
+      Note("seed   {}", options.sampler.options.seed);
     }
   }
   const double before_generate_seconds = since_start.Seconds();
@@ -226,23 +229,6 @@ Result<int> Run(RunOptions& options) {
   return 0;
 }
 
-void AddSamplerFlags(CLI::App& command, RunOptions& options) {
-  SamplerOptions& s = options.sampler;
-  command.add_option("--temp", s.temperature, "temperature, 0 = always the likeliest token")
-      ->capture_default_str();
-  command.add_option("--top-k", s.top_k, "of the K likeliest tokens, 0 = all")
-      ->capture_default_str();
-  command.add_option("--top-p", s.top_p, "of the likeliest tokens that make up P")
-      ->capture_default_str();
-  command.add_option("--min-p", s.min_p, "at least P times as likely as the likeliest")
-      ->capture_default_str();
-  command.add_option("--repeat-penalty", s.repeat_penalty, "make repetition less likely, 1 = off")
-      ->capture_default_str();
-  command.add_option("--repeat-last-n", s.repeat_last_n, "tokens the penalty looks back")
-      ->capture_default_str();
-  command.add_option("-s,--seed", s.seed, "seed of the sampler, random when absent");
-}
-
 void AddPromptFlags(CLI::App& command, RunOptions& options) {
   command.add_option("model_file", options.positional_model, "the model, instead of -m");
   command.add_option("prompt_text", options.positional_prompt, "the prompt, instead of -p");
@@ -255,11 +241,16 @@ void AddPromptFlags(CLI::App& command, RunOptions& options) {
       "the prompt; without it -f, or standard input");
   command.add_option("-f,--file", options.prompt.file, "file with the prompt, - for stdin");
   command.add_flag("-e,--escape", options.prompt.escape,
-                   "\\n, \\t, \\xHH ... in -p mean what they do in C");
+                   "\\n, \\t, \\xHH ... in -p and -r mean what they do in C");
   FromEnvironment(command.add_option("-n,--predict,--n-predict", options.n_predict,
                                      "tokens to generate; -1 until the end, 0 only the prompt"),
                   {"LLMRUN_N_PREDICT", "LLAMA_ARG_N_PREDICT"});
-  command.add_flag("--ignore-eos", options.ignore_eos, "go on after the end of the text");
+  command
+      .add_option("-r,--reverse-prompt", options.stop,
+                  "stop at this text, which is not shown; may be repeated")
+      ->type_name("TEXT")
+      ->expected(1)
+      ->take_all();
   command.add_flag("--special", options.special, "show control tokens");
   command.add_flag("--no-display-prompt", options.hide_prompt, "do not repeat the prompt");
   command.add_flag("-q,--quiet", options.quiet, "nothing but text (and errors)");
@@ -280,7 +271,7 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
       "  echo \"Hello\" | llm-run -m model.gguf --temp 0");
   AddPromptFlags(*command, *options);
   AddModelOptions(*command, options->model);
-  AddSamplerFlags(*command, *options);
+  AddSamplerFlags(*command, options->sampler);
   AddSessionFlags(*command, options->session);
   AddThreadFlags(*command, options->threads);
   command->get_option("--threads")
@@ -303,7 +294,6 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
   command->callback([options, command, &context] {
     context.action = [options, command] {
       options->has_seed = command->count("--seed") > 0;
-      if (!options->has_seed) options->sampler.seed = RandomSeed();
       const Result<int> exit_code = Run(*options);
       return exit_code ? *exit_code : ReportError(exit_code.error());
     };

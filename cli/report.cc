@@ -101,6 +101,7 @@ Json ReportJson(const LoadReport& report) {
       {"pack_s", report.pack_seconds},
       {"time_to_first_layer_s", report.time_to_first_layer_seconds},
       {"cpu_seconds", report.cpu_seconds},
+      {"stolen_cpu_seconds", report.stolen_seconds ? Json(*report.stolen_seconds) : Json(nullptr)},
       {"copies", report.copies},
       {"pages", got},
       {"pages_wanted", report.wanted_pages.empty() ? Json(nullptr) : wanted},

@@ -63,10 +63,12 @@ uint64_t KvRowBytes(DType type, int64_t head_dim) {
   return RowBytes(type, (dim + kKvGroup - 1) / kKvGroup * kKvGroup);
 }
 
-int64_t AttentionSumsFloats(int64_t head_dim) { return generic::QuerySums<void>::Stride(head_dim); }
+int64_t AttentionSumsFloats(int64_t value_dim) {
+  return generic::QuerySums<void>::Stride(value_dim);
+}
 
-int64_t AttentionScratchFloats(int64_t head_dim) {
-  return generic::AttentionScratch<void>::Floats(head_dim);
+int64_t AttentionScratchFloats(int64_t head_dim, int64_t value_dim) {
+  return generic::AttentionScratch<void>::Floats(head_dim, value_dim);
 }
 
 }  // namespace llmrun

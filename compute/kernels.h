@@ -94,26 +94,29 @@ bool IsKvType(DType type);
 // w[p] * values[p]. Keys and values count as the floats they stand for: the bits are those of an
 // F32 cache of these floats. Positions are worked on in chunks of kAttentionChunk.
 struct AttentionArgs {
-  const float* q =
-      nullptr;  // [n_tokens][n_heads][head_dim], token_stride floats from token to token
-  int64_t token_stride = 0;
+  const float* q = nullptr;  // [n_tokens][n_heads][head_dim]
+  int64_t q_stride = 0;      // floats from token to token
   int64_t n_tokens = 0;
   int64_t n_heads = 0;
-  int64_t head_dim = 0;
-  int64_t n_pos = 0;         // that the first token sees, at least 1; each later one sees one more
-  int64_t window = 0;        // but only the last so many of them; 0: all
-  KvRows keys;               // as store_key left them
-  KvRows values;             // as store_value left them
-  float scale = 1;           // above 0
-  float soft_cap = 0;        // scale * q . k becomes cap * tanh(that / cap); 0: as it is
-  float* scratch = nullptr;  // [AttentionScratchFloats(head_dim)]
-  float* out = nullptr;      // as q
+  int64_t head_dim = 0;   // of queries and keys
+  int64_t value_dim = 0;  // of values
+  int64_t n_pos = 0;      // that the first token sees, at least 1; each later one sees one more
+  int64_t window = 0;     // but only the last so many of them; 0: all
+  KvRows keys;            // as store_key left them
+  KvRows values;          // as store_value left them
+  float scale = 1;        // above 0
+  float soft_cap = 0;     // scale * q . k becomes cap * tanh(that / cap); 0: as it is
+  // [n_heads] of each head a further score, whose value is zero (attention sinks); null: none.
+  const float* sinks = nullptr;
+  float* scratch = nullptr;  // [AttentionScratchFloats(head_dim, value_dim)]
+  float* out = nullptr;      // [n_tokens][n_heads][value_dim]
+  int64_t out_stride = 0;    // floats from token to token
 };
 inline constexpr int64_t kAttentionChunk = 256;
 inline constexpr int64_t kAttentionRows = 32;  // pairs of token and head that read them together
-int64_t AttentionScratchFloats(int64_t head_dim);
+int64_t AttentionScratchFloats(int64_t head_dim, int64_t value_dim);
 // What a chunk is for one head, in `sums` of attend_chunk and merge_chunks.
-int64_t AttentionSumsFloats(int64_t head_dim);
+int64_t AttentionSumsFloats(int64_t value_dim);
 
 struct Kernels {
   IsaLevel isa;
@@ -141,6 +144,9 @@ struct Kernels {
   // gate[i] = gate[i] / 2 * (1 + tanh(sqrt(2 / pi) * (g + 0.044715 g^3))) * up[i], g = gate[i]
   // (Hendrycks & Gimpel 2016, the approximation).
   void (*gelu_mul)(float* gate, const float* up, int64_t n);
+  // gate[i] = g / (1 + exp(-1.702 g)) * (u + 1), g = min(gate[i], 7), u = up[i] in -7..7 (OpenAI
+  // 2025, gpt-oss).
+  void (*clamped_swiglu)(float* gate, const float* up, int64_t n);
   void (*soft_cap)(float* x, float cap, int64_t n);  // x = cap * tanh(x / cap); cap > 0
   void (*add)(float* x, const float* y, int64_t n);  // x += y
   void (*add_scaled)(float* x, const float* y, float scale,

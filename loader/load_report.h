@@ -35,6 +35,8 @@ struct LoadReport {
   double read_seconds = 0;                 // of that: first request to last completion
   double time_to_first_layer_seconds = 0;  // until groups 0 and 1 were usable
   double cpu_seconds = 0;                  // user + system of this process during the load
+  // That a hypervisor took from all CPUs of the machine meanwhile; unset where it is not told.
+  std::optional<double> stolen_seconds;
   double hash_seconds = 0;    // verification that was not done when the last byte was in place
   uint64_t packed_bytes = 0;  // rearranged in place for the kernels, or so when they were attached
   double pack_seconds = 0;    // that took, summed over threads, beside the reads

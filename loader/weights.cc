@@ -1,7 +1,5 @@
 #include "loader/weights.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <atomic>
 #include <iterator>
@@ -15,6 +13,7 @@
 #include "loader/io/start_thread.h"
 #include "loader/io/stream_backend.h"
 #include "loader/weights_impl.h"
+#include "memory/cpu_time.h"
 #include "memory/lock_memory.h"
 
 namespace llmrun {
@@ -26,15 +25,6 @@ static_assert(kMaxDirectAlignment <= kImageAlignment);
 // More readers than this do not help any device we know; fewer CPUs than this starve it.
 constexpr int kMaxChosenThreads = 8;
 constexpr int kPopulateThreads = 2;
-
-double ProcessCpuSeconds() {
-  rusage usage = {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 // The CPUs of the node that weights are bound to; empty when they may lie on several.
 std::vector<unsigned> CpusOfNode(const Machine& machine, const NodeSet& nodes) {
@@ -126,6 +116,7 @@ Status Weights::Impl::ReserveMemory() {
 
 Status Weights::Impl::Prepare() {
   start_cpu_seconds = ProcessCpuSeconds();
+  start_stolen_seconds = StolenCpuSeconds();
   RETURN_IF_ERROR(Validate(options));
   report.requested = NameOf(options.loader);
   report.hugepages_requested = NameOf(options.hugepages);
@@ -284,6 +275,8 @@ void Weights::Impl::Load() {
   report.io_poll = filled->io_poll;
   report.time_to_first_layer_seconds = given.seconds_before + gate->first_layer_seconds();
   report.cpu_seconds = ProcessCpuSeconds() - start_cpu_seconds;
+  const std::optional<double> stolen = StolenCpuSeconds();
+  if (stolen && start_stolen_seconds) report.stolen_seconds = *stolen - *start_stolen_seconds;
   const FaultCounts faults = ProcessFaults();
   report.minor_faults = faults.minor - start_faults.minor;
   report.major_faults = faults.major - start_faults.major;

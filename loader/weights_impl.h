@@ -84,7 +84,8 @@ struct Weights::Impl {
   const Stopwatch since_start;
   const FaultCounts start_faults;
   double start_cpu_seconds = 0;  // set by Prepare()
-  GivenMemory given;             // set before Prepare()
+  std::optional<double> start_stolen_seconds;
+  GivenMemory given;  // set before Prepare()
 
   std::vector<ModelFile> files;
   PlacementPlan plan;

@@ -9,7 +9,8 @@ namespace llmrun {
 // one of BitNet b1.58 2B4T (2025); Yang et al. 2024 (Qwen2, and 2.5) and 2025 (Qwen3); OLMo team
 // 2024 (OLMo 2); Bellagente et al. 2024 (Stable LM 2); Abdin et al. 2024 (Phi-3); Gemma team 2024
 // (Gemma 2) and 2025 (Gemma 3); Granite team 2024 (Granite 3); Bakouch et al. 2025 (SmolLM3; layers
-// without RoPE: Yang et al. 2025, "RoPE to NoPE and back again").
+// without RoPE: Yang et al. 2025, "RoPE to NoPE and back again"); OpenAI 2025 (gpt-oss; sinks: Xiao
+// et al. 2023, learned here); DeepSeek-AI 2024 (DeepSeek-V2 and V3, both called deepseek2).
 std::span<const Architecture> Architectures() {
   static constexpr Architecture kArchitectures[] = {
       {.name = "llama", .experts = Presence::kMaybe},
@@ -57,6 +58,19 @@ std::span<const Architecture> Architectures() {
        .layers_scaled_by_model = 62},
       {.name = "granite", .multipliers = true},
       {.name = "smollm3", .unrotated_every = 4},
+      {.name = "gpt-oss",
+       .rope_interleaved = false,
+       .ffn_norm = "post_attention_norm",
+       .qkv_bias = Presence::kAlways,
+       .other_biases = true,
+       .sinks = true,
+       .activation = Activation::kClampedSwiglu,
+       .experts = Presence::kAlways,
+       .full_attention_every = 2},
+      {.name = "deepseek2",
+       .experts = Presence::kAlways,
+       .deepseek_experts = true,
+       .latent_attention = true},
   };
   // What no kind of block does so far.
   static_assert(std::ranges::none_of(kArchitectures, [](const Architecture& a) {

@@ -13,6 +13,8 @@ enum class Activation : uint8_t {
   kSilu,         // g / (1 + exp(-g))
   kSquaredRelu,  // max(g, 0)^2
   kGelu,         // g / 2 (1 + tanh(...)): see gelu_mul in compute/kernels.h
+  // With another term beside `up`, both within limits: see clamped_swiglu there.
+  kClampedSwiglu,
 };
 
 enum class NormKind : uint8_t {
@@ -34,13 +36,20 @@ struct Architecture {
   std::string_view name;         // general.architecture
   bool rope_interleaved = true;  // pairs (2i, 2i + 1), else (i, i + n_rot / 2)
   NormKind norm = NormKind::kRms;
-  bool pre_norms = true;    // what goes into attention and feed-forward is normalized
+  bool pre_norms = true;  // what goes into attention and feed-forward is normalized
+  std::string_view ffn_norm = "ffn_norm";  // the tensor for feed-forward
   bool post_norms = false;  // what comes out of them, before it is added; not of experts
   bool sub_norms = false;   // what goes into attn_output and ffn_down
   QkNorm qk_norm = QkNorm::kNone;
   Presence qkv_bias = Presence::kNever;
+  bool other_biases = false;  // of attn_output, of the router, of the experts' matrices
+  bool sinks = false;         // a score beside those of all positions, whose value is zero
   Activation activation = Activation::kSilu;
   Presence experts = Presence::kNever;
+  // Of the experts: the first layers have none, some are for all tokens, and the router is as
+  // metadata says.
+  bool deepseek_experts = false;
+  bool latent_attention = false;   // keys and values are made from one short vector
   bool may_have_scales = false;    // tensors ".scale" beside ".weight": factors of what it gives
   bool fused = false;              // q, k and v are one tensor attn_qkv; gate and up are ffn_up
   bool scaled_embeddings = false;  // by sqrt(d_model)

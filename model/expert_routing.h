@@ -2,7 +2,8 @@
 // them works on. A row is a token at one of its experts; rows stand expert by expert.
 //
 // Source: Shazeer et al. 2017 (the k best of all experts); Jiang et al. 2024 (Mixtral, whose
-// weights are the softmax over these k). Threads: pure functions.
+// weights are the softmax over these k); DeepSeek-AI 2024 (groups, sigmoids, a bias that only
+// chooses). Threads: pure functions.
 #pragma once
 
 #include <algorithm>
@@ -13,15 +14,28 @@
 
 namespace llmrun {
 
+struct ExpertRouter {
+  bool sigmoid = false;      // an expert's score is 1 / (1 + exp(-logit)), else the softmax of all
+  bool renormalizes = true;  // weights are scores divided by their sum over the chosen
+  double scale = 1;          // of weights
+  // Only the experts of so many groups are chosen from, groups being runs of as many experts.
+  int64_t n_groups = 1;
+  int64_t n_groups_used = 1;
+};
+
 struct ExpertChoice {
   int32_t expert = 0;
   float weight = 0;
 };
 
-// The experts of the largest logits, the largest first, of equal ones the lower number. Weights are
-// their softmax, which is that over all experts divided by its sum over the chosen. Whatever the
-// logits, the numbers are valid and distinct. Requires: 1 <= chosen.size() <= logits.size().
-void ChooseExperts(std::span<const float> logits, std::span<ExpertChoice> chosen);
+// The experts of the largest scores, the largest first, of equal ones the lower number. With a
+// `bias` [n_experts] (else null) the sum of score and bias chooses; weights do not know it. Of
+// groups those count that have the largest best expert, with a bias the largest two best together.
+// Whatever the logits, the numbers are valid and distinct. Requires: 1 <= chosen.size() <=
+// logits.size() <= kMaxRoutedExperts; of the groups used there are as many experts.
+inline constexpr size_t kMaxRoutedExperts = 512;
+void ChooseExperts(const ExpertRouter& router, std::span<const float> logits, const float* bias,
+                   std::span<ExpertChoice> chosen);
 
 struct ExpertRows {
   int64_t* first = nullptr;      // [n_experts + 1] rows of expert e: [first[e], first[e + 1])

@@ -45,7 +45,7 @@ void ForwardMember::Run() {
   for (int64_t i = 0; i < n_layers; ++i) {
     const double begin_s = TraceNow();
     Attention(i);
-    config_.has_experts() ? FeedExperts(i) : FeedForward(i);
+    config_.HasExperts(i) ? FeedExperts(i) : FeedForward(i);
     if (Traces()) parts_.trace->Add("compute", fmt::format("layer {}", i), begin_s);
     // After the last layer comes the group of the output, for those who need it.
     const bool wants_next = i + 1 < n_layers || batch_.n_logits > 0;
@@ -121,7 +121,7 @@ ForwardInput ForwardMember::PrepareRows(const Wish& wish, Range tokens, int64_t 
   if (wish.norm) {
     float* normed = scratch_.normed + first_row * n_cols;
     for (int64_t t = tokens.begin; t < tokens.end; ++t) {
-      Normalize(wish.norm, x + t * n_cols, n_cols, normed + t * n_cols);
+      Normalize(wish.norm, x + t * wish.stride, n_cols, normed + t * n_cols);
     }
     x = normed;
   }
@@ -135,7 +135,7 @@ ForwardInput ForwardMember::PrepareRows(const Wish& wish, Range tokens, int64_t 
 }
 
 void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
-                                  const ForwardInput& input, Range rows, float* out) const {
+                                  const ForwardInput& input, Range rows, StridedRows out) const {
   const std::span<const TensorPiece> pieces =
       matrix.mirrored() ? std::span(&Nearest(matrix.pieces, node_), 1) : matrix.pieces;
   for (const TensorPiece& piece : pieces) {
@@ -160,8 +160,8 @@ void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
                                        .n_tokens = input.n_tokens,
                                        .x = input.x,
                                        .xq = xq,
-                                       .out = out + (begin - block.begin),
-                                       .out_stride = block.size(),
+                                       .out = out.data + (begin - block.begin),
+                                       .out_stride = out.stride,
                                        .tensor_scale = ScaleOf(matrix, pieces.back())});
     CHECK(done);  // binding checked type and shape
   }
@@ -170,10 +170,10 @@ void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
 
 // What stands beside the rows of a matrix; arguments as those of MultiplyBlock().
 void ForwardMember::ScaleAndAddBias(const WeightMatrix& matrix, Range block, Range rows,
-                                    int64_t n_tokens, float* out) const {
+                                    int64_t n_tokens, StridedRows out) const {
   if (matrix.scale == nullptr && matrix.bias == nullptr) return;
   for (int64_t t = 0; t < n_tokens; ++t) {
-    float* y = out + t * block.size() + rows.begin;
+    float* y = out.data + t * out.stride + rows.begin;
     if (matrix.scale != nullptr) Scale(y, rows.size(), *matrix.scale);
     if (matrix.bias != nullptr) {
       kernels_.add(y, matrix.bias + (block.begin - matrix.first_row) + rows.begin, rows.size());
@@ -181,17 +181,22 @@ void ForwardMember::ScaleAndAddBias(const WeightMatrix& matrix, Range block, Ran
   }
 }
 
-void ForwardMember::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
-                                   const WeightMatrix& matrix, const NormWeights& post_norm,
-                                   Prepared input) {
+void ForwardMember::MultiplyToDelta(const StepPlan& plan, const RowStrips& strips,
+                                    const WeightMatrix& matrix, Prepared input, bool add) {
   Step(plan, [&](Range piece) {
     strips.ForEach(piece, [&](size_t, Range rows) {
       const ForwardInput& in = input.Get();
       Multiply(matrix, in, rows, scratch_.delta);
-      if (post_norm) return;
+      if (!add) return;
       for (int64_t t = 0; t < in.n_tokens; ++t) AddDelta(t * matrix.rows + rows.begin, rows.size());
     });
   });
+}
+
+void ForwardMember::MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips,
+                                   const WeightMatrix& matrix, const NormWeights& post_norm,
+                                   Prepared input) {
+  MultiplyToDelta(plan, strips, matrix, std::move(input), !post_norm);
   if (!post_norm) return;
   // Only a whole row can be normalized.
   Step(batch_plans_.prepare, [&](Range tokens) {
@@ -223,6 +228,9 @@ void ForwardMember::Activate(int64_t at, int64_t n, bool quantize) const {
     case Activation::kGelu:
       kernels_.gelu_mul(gate, scratch_.up + at, n);
       break;
+    case Activation::kClampedSwiglu:
+      kernels_.clamped_swiglu(gate, scratch_.up + at, n);
+      break;
   }
   if (!quantize) return;
   const QuantizedBuffer out = scratch_.activation.From(at);
@@ -233,34 +241,47 @@ void ForwardMember::FeedForward(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
   const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
-  Prepared input = Prepare(batch_plans_.prepare,
-                           {.x = scratch_.x,
-                            .n_tokens = n_,
-                            .n_cols = config_.d_model,
-                            .norm = layer.ffn_norm,
-                            .quantize = layer.gate.quantized_input || layer.up.quantized_input,
-                            .look_up = layer.gate.looked_up || layer.up.looked_up});
+  MultiplyAndAdd(plans.down, strips.down, layer.ffn.down, layer.ffn_post_norm,
+                 GateAndUp(layer_index, layer.ffn));
+}
+
+// What goes into `down`.
+ForwardMember::Prepared ForwardMember::GateAndUp(int64_t layer_index,
+                                                 const GatedMatrices& matrices) {
+  const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
+  const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
+  const WeightMatrix& gate = matrices.gate;
+  const WeightMatrix& up = matrices.up;
+  const WeightMatrix& down = matrices.down;
+  const int64_t d_ff = gate.rows;
+  Prepared input =
+      Prepare(batch_plans_.prepare, {.x = scratch_.x,
+                                     .n_tokens = n_,
+                                     .n_cols = config_.d_model,
+                                     .norm = layer.ffn_norm,
+                                     .quantize = gate.quantized_input || up.quantized_input,
+                                     .look_up = gate.looked_up || up.looked_up});
   // The same rows of gate and up, so that their product, and its int8 form, are of the same step;
   // unless all of a row is normalized before.
   const bool normalizes = bool{layer.ffn_sub_norm};
-  const bool quantize = layer.down.quantized_input && !normalizes;
+  const bool quantize = down.quantized_input && !normalizes;
   const auto work = [&](size_t, Range rows) {
-    Multiply(layer.gate, input.Get(), rows, scratch_.gate);
-    Multiply(layer.up, input.Get(), rows, scratch_.up);
-    for (int64_t t = 0; t < n_; ++t) Activate(t * config_.d_ff + rows.begin, rows.size(), quantize);
+    Multiply(gate, input.Get(), rows, scratch_.gate);
+    Multiply(up, input.Get(), rows, scratch_.up);
+    for (int64_t t = 0; t < n_; ++t) Activate(t * d_ff + rows.begin, rows.size(), quantize);
   };
-  Step(plans.gate, [&](Range piece) { strips.gate.ForEach(piece, work); });
+  Step(plans_.layers[static_cast<size_t>(layer_index)].gate,
+       [&](Range piece) { strips.gate.ForEach(piece, work); });
   const Wish wish{.x = scratch_.gate,
                   .n_tokens = n_,
-                  .n_cols = config_.d_ff,
+                  .n_cols = d_ff,
                   .norm = layer.ffn_sub_norm,
-                  .quantize = layer.down.quantized_input,
-                  .look_up = layer.down.looked_up};
-  MultiplyAndAdd(
-      plans.down, strips.down, layer.down, layer.ffn_post_norm,
-      normalizes
-          ? Prepare(batch_plans_.prepare, wish)
-          : Prepared{*this, wish, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}});
+                  .quantize = down.quantized_input,
+                  .look_up = down.looked_up};
+  if (!normalizes) {
+    return {*this, wish, ForwardInput{n_, scratch_.gate, scratch_.activation.Rows()}};
+  }
+  return Prepare(batch_plans_.prepare, wish);
 }
 
 void ForwardMember::Logits() {

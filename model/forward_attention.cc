@@ -1,11 +1,36 @@
 // The attention block of a layer. Its heads do not wait for each other: each goes on from rows of
 // q, k and v to the cache, and from there to attention, when what it needs is there.
+#include <algorithm>
 #include <cstdint>
 
+#include "model/forward_attention.h"
 #include "model/forward_member.h"
 
 namespace llmrun {
+
 void ForwardMember::Attention(int64_t layer_index) {
+  const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
+  const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
+  const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
+  if (config_.latent.cached) {
+    AttendByLatents(layer_index);
+  } else {
+    config_.has_latent() ? AttendToLatents(layer_index) : ProjectAndAttend(layer_index);
+  }
+  const Wish wish{.x = config_.latent.cached ? scratch_.latent.out : scratch_.attention,
+                  .n_tokens = n_,
+                  .n_cols = config_.output_dim(),
+                  .norm = layer.attn_sub_norm,
+                  .quantize = layer.attn_output.quantized_input,
+                  .look_up = layer.attn_output.looked_up};
+  MultiplyAndAdd(
+      plans.attn_output, strips.attn_output, layer.attn_output, layer.attn_post_norm,
+      QuantizesHeads(layer)
+          ? Prepared{*this, wish, ForwardInput{n_, scratch_.attention, scratch_.activation.Rows()}}
+          : Prepare(batch_plans_.prepare, wish));
+}
+
+void ForwardMember::ProjectAndAttend(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
   const LayerStrips& strips = parts_.strips.layers[static_cast<size_t>(layer_index)];
   const LayerPlans& plans = plans_.layers[static_cast<size_t>(layer_index)];
@@ -30,34 +55,6 @@ void ForwardMember::Attention(int64_t layer_index) {
   } else {
     AttendInStages(layer_index, Stage{plans.qkv, project});
   }
-  const Wish wish{.x = scratch_.attention,
-                  .n_tokens = n_,
-                  .n_cols = config_.q_dim(),
-                  .norm = layer.attn_sub_norm,
-                  .quantize = layer.attn_output.quantized_input,
-                  .look_up = layer.attn_output.looked_up};
-  MultiplyAndAdd(
-      plans.attn_output, strips.attn_output, layer.attn_output, layer.attn_post_norm,
-      QuantizesHeads(layer)
-          ? Prepared{*this, wish, ForwardInput{n_, scratch_.attention, scratch_.activation.Rows()}}
-          : Prepare(batch_plans_.prepare, wish));
-}
-
-// From q, k and v to attention, behind a stage that computes them, or alone.
-template <typename... Works>
-void ForwardMember::AttendInStages(int64_t layer_index, const Stage<Works>&... before) {
-  if (batch_plans_.attend_by_kv_head.total > 0) {
-    const auto attend = [&](Range kv_heads) { StoreAndAttend(layer_index, kv_heads); };
-    StepInStages(before..., Stage{batch_plans_.attend_by_kv_head, attend});
-    return;
-  }
-  const bool by_chunk = batch_plans_.attend_chunks.total > 0;
-  const auto store = [&](Range pairs) { StorePairs(layer_index, pairs); };
-  const auto attend = [&](Range pairs) {
-    by_chunk ? AttendChunks(layer_index, pairs) : AttendRuns(layer_index, pairs);
-  };
-  StepInStages(before..., Stage{batch_plans_.store_kv, store},
-               Stage{by_chunk ? batch_plans_.attend_chunks : batch_plans_.attend, attend});
 }
 
 // Rows of one head; the first matrix has those of all heads that look at one of the cache.
@@ -117,9 +114,9 @@ void ForwardMember::AttendChunks(int64_t layer_index, Range chunks) {
 void ForwardMember::NormalizeQkRows(const LlamaLayer& layer, Range tokens) const {
   for (int64_t t = tokens.begin; t < tokens.end; ++t) {
     float* q = scratch_.q + t * config_.q_dim();
-    float* k = scratch_.k + t * config_.kv_dim();
+    float* k = scratch_.k + t * config_.k_dim();
     Normalize(layer.q_norm, q, config_.q_dim(), q);
-    Normalize(layer.k_norm, k, config_.kv_dim(), k);
+    Normalize(layer.k_norm, k, config_.k_dim(), k);
   }
 }
 
@@ -139,37 +136,43 @@ void ForwardMember::Store(int64_t layer_index, int64_t kv_head, Range tokens) co
     const auto prepare = [&](float* head, const NormWeights& norm) {
       if (normalizes) Normalize(norm, head, head_dim, head);
       if (!rotates) return;
-      kernels_.rope(head, rope.Cos(position), rope.Sin(position), config_.n_rot,
-                    config_.kind.rope_interleaved);
+      kernels_.rope(head + config_.rot_begin(), rope.Cos(position), rope.Sin(position),
+                    config_.n_rot, config_.kind.rope_interleaved);
     };
     for (int64_t i = 0; i < HeadsPerKv(); ++i) {
       prepare(scratch_.q + t * config_.q_dim() + (kv_head * HeadsPerKv() + i) * head_dim,
               layer.q_norm);
     }
-    const int64_t at = t * config_.kv_dim() + kv_head * head_dim;
-    prepare(scratch_.k + at, layer.k_norm);
-    kernels_.store_key(scratch_.k + at, head_dim, types.keys, keys, position);
-    kernels_.store_value(scratch_.v + at, head_dim, types.values, values, position);
+    const auto [key, value] = RowsToStore(layer, kv_head, t);
+    prepare(key, layer.k_norm);
+    kernels_.store_key(key, head_dim, types.keys, keys, position);
+    kernels_.store_value(value, config_.value_dim, types.values, values, position);
   }
 }
 
 AttentionArgs ForwardMember::ArgsOf(int64_t layer_index, int64_t kv_head, Range tokens) const {
   const int64_t head_dim = config_.head_dim;
-  const int64_t at = tokens.begin * config_.q_dim() + kv_head * HeadsPerKv() * head_dim;
+  const int64_t value_dim = config_.value_dim;
+  const int64_t first_head = kv_head * HeadsPerKv();
   const KvTypes types = parts_.kv.types();
-  return {.q = scratch_.q + at,
-          .token_stride = config_.q_dim(),
-          .n_tokens = tokens.size(),
-          .n_heads = HeadsPerKv(),
-          .head_dim = head_dim,
-          .n_pos = batch_.position + tokens.begin + 1,
-          .window = config_.WindowOf(layer_index),
-          .keys = {parts_.kv.Keys(layer_index, kv_head), types.keys},
-          .values = {parts_.kv.Values(layer_index, kv_head), types.values},
-          .scale = static_cast<float>(config_.attention_scale),
-          .soft_cap = static_cast<float>(config_.attention_cap),
-          .scratch = scratch_.attending + index_ * scratch_.attending_stride,
-          .out = scratch_.attention + at};
+  const float* sinks = parts_.llama.layers[static_cast<size_t>(layer_index)].sinks;
+  return {
+      .q = scratch_.q + tokens.begin * config_.q_dim() + first_head * head_dim,
+      .q_stride = config_.q_dim(),
+      .n_tokens = tokens.size(),
+      .n_heads = HeadsPerKv(),
+      .head_dim = head_dim,
+      .value_dim = value_dim,
+      .n_pos = batch_.position + tokens.begin + 1,
+      .window = config_.WindowOf(layer_index),
+      .keys = {parts_.kv.Keys(layer_index, kv_head), types.keys},
+      .values = {parts_.kv.Values(layer_index, kv_head), types.values},
+      .scale = static_cast<float>(config_.attention_scale),
+      .soft_cap = static_cast<float>(config_.attention_cap),
+      .sinks = sinks == nullptr ? nullptr : sinks + first_head,
+      .scratch = scratch_.attending + index_ * scratch_.attending_stride,
+      .out = scratch_.attention + tokens.begin * config_.attention_dim() + first_head * value_dim,
+      .out_stride = config_.attention_dim()};
 }
 
 void ForwardMember::Attend(int64_t layer_index, int64_t kv_head, Range tokens) const {
@@ -179,9 +182,9 @@ void ForwardMember::Attend(int64_t layer_index, int64_t kv_head, Range tokens) c
 
 void ForwardMember::QuantizeAttention(int64_t layer_index, int64_t kv_head, Range tokens) const {
   if (!QuantizesHeads(parts_.llama.layers[static_cast<size_t>(layer_index)])) return;
-  const int64_t n_cols = HeadsPerKv() * config_.head_dim;
+  const int64_t n_cols = HeadsPerKv() * config_.value_dim;
   for (int64_t t = tokens.begin; t < tokens.end; ++t) {
-    const int64_t at = t * config_.q_dim() + kv_head * n_cols;
+    const int64_t at = t * config_.attention_dim() + kv_head * n_cols;
     const QuantizedBuffer out = scratch_.activation.From(at);
     kernels_.quantize_rows(scratch_.attention + at, 1, n_cols, out.q, out.scale, out.sums);
   }

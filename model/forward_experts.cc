@@ -26,29 +26,40 @@ Range RowsOfPanels(const WeightMatrix& matrix, Range panels) {
 
 void ForwardMember::FeedExperts(int64_t layer_index) {
   const LlamaLayer& layer = parts_.llama.layers[static_cast<size_t>(layer_index)];
+  FeedShared(layer_index);
   if (n_ == 1) return FeedExpertsOfOne(layer);
   const ExpertPlans& plans = batch_plans_.experts;
   const ExpertRows& all = scratch_.experts.rows;
   Step(plans.route, [&](Range tokens) { RouteTokens(layer_index, tokens); });
   Step(plans.gather, [&](Range rows) { GatherRows(layer, rows); });
   Step(plans.gate, [&](Range units) {
-    const int64_t panels = ExpertPanels(config_.d_ff);
+    const int64_t panels = ExpertPanels(config_.d_ff_expert);
     ForEachExpert(all.first, config_.n_experts, panels, units, [&](int64_t expert, Range some) {
       const int64_t first = all.first[expert];
       const ForwardInput input{all.first[expert + 1] - first,
                                scratch_.experts.x + first * config_.d_model,
                                scratch_.experts.xq.From(first * config_.d_model).Rows()};
-      GateExpert(layer, expert, input, first, RowsOfPanels(layer.gate, some));
+      GateExpert(layer, expert, input, first, RowsOfPanels(layer.ffn.gate, some));
     });
   });
   Step(plans.down, [&](Range units) {
     const int64_t panels = ExpertPanels(config_.d_model);
     ForEachExpert(all.first, config_.n_experts, panels, units, [&](int64_t expert, Range some) {
       DownExpert(layer, expert, {all.first[expert], all.first[expert + 1]},
-                 RowsOfPanels(layer.down, some));
+                 RowsOfPanels(layer.ffn.down, some));
     });
   });
-  Step(plans.add, [&](Range tokens) { AddExperts(tokens); });
+  Step(plans.add, [&](Range tokens) { AddExperts(layer, tokens); });
+}
+
+// The expert that all tokens go to. What it gives is added to x together with that of the others,
+// which are yet to read x.
+void ForwardMember::FeedShared(int64_t layer_index) {
+  const GatedMatrices& shared = parts_.llama.layers[static_cast<size_t>(layer_index)].shared;
+  if (shared.down.rows == 0) return;
+  MultiplyToDelta(plans_.layers[static_cast<size_t>(layer_index)].down,
+                  parts_.strips.layers[static_cast<size_t>(layer_index)].down, shared.down,
+                  GateAndUp(layer_index, shared), false);
 }
 
 // Each member that works on gate and up routes the token for itself. Whoever has the first unit
@@ -66,11 +77,12 @@ void ForwardMember::FeedExpertsOfOne(const LlamaLayer& layer) {
       Route(layer, *input, scratch_.experts.logits + index_ * config_.n_experts, own);
     }
     if (pairs.begin == 0) std::copy_n(own, n_used, scratch_.experts.choices);
-    ForEachPart(pairs, ExpertPanels(config_.d_ff), [&](int64_t row, Range panels) {
-      GateExpert(layer, own[row].expert, *input, row, RowsOfPanels(layer.gate, panels));
+    ForEachPart(pairs, ExpertPanels(config_.d_ff_expert), [&](int64_t row, Range panels) {
+      GateExpert(layer, own[row].expert, *input, row, RowsOfPanels(layer.ffn.gate, panels));
     });
   });
   Step(plans.down, [&](Range rows) {
+    if (layer.shared.down.rows > 0) AddDelta(rows.begin, rows.size());
     for (int64_t row = 0; row < n_used; ++row) {
       const ExpertChoice& choice = choices[static_cast<size_t>(row)];
       DownExpert(layer, choice.expert, {row, row + 1}, rows);
@@ -86,8 +98,8 @@ ForwardMember::Wish ForwardMember::WishOfExperts(const LlamaLayer& layer) const 
           .n_tokens = n_,
           .n_cols = config_.d_model,
           .norm = layer.ffn_norm,
-          .quantize = layer.router.quantized_input || layer.gate.quantized_input ||
-                      layer.up.quantized_input};
+          .quantize = layer.router.quantized_input || layer.ffn.gate.quantized_input ||
+                      layer.ffn.up.quantized_input};
 }
 
 // logits: [n_tokens][n_experts]; choices: [n_tokens][n_experts_used].
@@ -96,7 +108,8 @@ void ForwardMember::Route(const LlamaLayer& layer, const ForwardInput& input, fl
   Multiply(layer.router, input, {0, config_.n_experts}, logits);
   for (int64_t t = 0; t < input.n_tokens; ++t) {
     ChooseExperts(
-        {logits + t * config_.n_experts, static_cast<size_t>(config_.n_experts)},
+        config_.router, {logits + t * config_.n_experts, static_cast<size_t>(config_.n_experts)},
+        layer.router_bias,
         {choices + t * config_.n_experts_used, static_cast<size_t>(config_.n_experts_used)});
   }
 }
@@ -110,7 +123,7 @@ void ForwardMember::RouteTokens(int64_t layer_index, Range tokens) const {
   Route(layer, {tokens.size(), all.x + at, scratch_.input.From(at).Rows()},
         experts.logits + tokens.begin * config_.n_experts,
         experts.choices + tokens.begin * config_.n_experts_used);
-  const auto target = static_cast<uint64_t>((layer_index + 1) * n_);
+  const auto target = static_cast<uint64_t>((layer_index - config_.n_dense_layers + 1) * n_);
   if (pass_.routed.Add(static_cast<uint64_t>(tokens.size()), target) != target) return;
   SortByExpert({experts.choices, static_cast<size_t>(n_ * config_.n_experts_used)},
                config_.n_experts_used, config_.n_experts, experts.rows);
@@ -122,10 +135,10 @@ void ForwardMember::GatherRows(const LlamaLayer& layer, Range rows) const {
   const auto copy = [](auto* to, const auto* from, int64_t n) { std::copy_n(from, n, to); };
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     const int64_t token = scratch_.experts.rows.token[row];
-    if (!layer.gate.quantized_input || !layer.up.quantized_input) {
+    if (!layer.ffn.gate.quantized_input || !layer.ffn.up.quantized_input) {
       copy(scratch_.experts.x + row * d, scratch_.normed + token * d, d);
     }
-    if (layer.gate.quantized_input || layer.up.quantized_input) {
+    if (layer.ffn.gate.quantized_input || layer.ffn.up.quantized_input) {
       const QuantizedBuffer to = scratch_.experts.xq.From(row * d);
       const QuantizedRows from = scratch_.input.From(token * d).Rows();
       copy(to.q, from.q, d);
@@ -139,27 +152,31 @@ void ForwardMember::GatherRows(const LlamaLayer& layer, Range rows) const {
 // `first_row` on.
 void ForwardMember::GateExpert(const LlamaLayer& layer, int64_t expert, const ForwardInput& input,
                                int64_t first_row, Range rows) const {
-  const int64_t at = first_row * config_.d_ff;
-  MultiplyBlock(layer.gate, RowsOfExpert(layer.gate, expert), input, rows, scratch_.gate + at);
-  MultiplyBlock(layer.up, RowsOfExpert(layer.up, expert), input, rows, scratch_.up + at);
+  const int64_t at = first_row * config_.d_ff_expert;
+  MultiplyBlock(layer.ffn.gate, RowsOfExpert(layer.ffn.gate, expert), input, rows,
+                {scratch_.gate + at, config_.d_ff_expert});
+  MultiplyBlock(layer.ffn.up, RowsOfExpert(layer.ffn.up, expert), input, rows,
+                {scratch_.up + at, config_.d_ff_expert});
   for (int64_t t = 0; t < input.n_tokens; ++t) {
-    Activate(at + t * config_.d_ff + rows.begin, rows.size(), layer.down.quantized_input);
+    Activate(at + t * config_.d_ff_expert + rows.begin, rows.size(),
+             layer.ffn.down.quantized_input);
   }
 }
 
 void ForwardMember::DownExpert(const LlamaLayer& layer, int64_t expert, Range expert_rows,
                                Range rows) const {
-  const int64_t at = expert_rows.begin * config_.d_ff;
-  MultiplyBlock(layer.down, RowsOfExpert(layer.down, expert),
+  const int64_t at = expert_rows.begin * config_.d_ff_expert;
+  MultiplyBlock(layer.ffn.down, RowsOfExpert(layer.ffn.down, expert),
                 {expert_rows.size(), scratch_.gate + at, scratch_.activation.From(at).Rows()}, rows,
-                scratch_.experts.out + expert_rows.begin * config_.d_model);
+                {scratch_.experts.out + expert_rows.begin * config_.d_model, config_.d_model});
 }
 
 // In the order of a token's choices, whichever experts these are.
-void ForwardMember::AddExperts(Range tokens) const {
+void ForwardMember::AddExperts(const LlamaLayer& layer, Range tokens) const {
   const int64_t d = config_.d_model;
   const ExpertScratch& experts = scratch_.experts;
   for (int64_t t = tokens.begin; t < tokens.end; ++t) {
+    if (layer.shared.down.rows > 0) AddDelta(t * d, d);
     for (int64_t i = t * config_.n_experts_used; i < (t + 1) * config_.n_experts_used; ++i) {
       kernels_.add_scaled(scratch_.x + t * d, experts.out + experts.rows.of_choice[i] * d,
                           experts.choices[i].weight, d);

@@ -47,9 +47,12 @@ class ForwardMember {
     int64_t n_tokens = 0;
     int64_t n_cols = 0;
     NormWeights norm = {};
+    int64_t stride = n_cols;  // floats from row to row; only of what is normalized another
     bool quantize = false;
     bool look_up = false;
   };
+
+  class Prepared;
 
   template <typename Work>
   void Step(const StepPlan& plan, Work&& work) {
@@ -69,10 +72,12 @@ class ForwardMember {
 
   void Embed();
   void FeedForward(int64_t layer_index);
+  Prepared GateAndUp(int64_t layer_index, const GatedMatrices& matrices);
   void Logits();
   void ScaleAndCapLogits(Range rows) const;
 
   void FeedExperts(int64_t layer_index);
+  void FeedShared(int64_t layer_index);
   void FeedExpertsOfOne(const LlamaLayer& layer);
   Wish WishOfExperts(const LlamaLayer& layer) const;
   void Route(const LlamaLayer& layer, const ForwardInput& input, float* logits,
@@ -82,9 +87,17 @@ class ForwardMember {
   void GateExpert(const LlamaLayer& layer, int64_t expert, const ForwardInput& input,
                   int64_t first_row, Range rows) const;
   void DownExpert(const LlamaLayer& layer, int64_t expert, Range expert_rows, Range rows) const;
-  void AddExperts(Range tokens) const;
+  void AddExperts(const LlamaLayer& layer, Range tokens) const;
 
   void Attention(int64_t layer_index);
+  void ProjectAndAttend(int64_t layer_index);
+  void ProjectLatents(int64_t layer_index);
+  void AttendToLatents(int64_t layer_index);
+  void AttendByLatents(int64_t layer_index);
+  void GatherHead(int64_t head, Range tokens, const float* from, int64_t from_stride,
+                  const WeightMatrix& matrix) const;
+  void MultiplyHeads(const WeightMatrix& matrix, Range rows, StridedRows out,
+                     int64_t head_stride) const;
   template <typename... Works>
   void AttendInStages(int64_t layer_index, const Stage<Works>&... before);
   void NormalizeQkRows(const LlamaLayer& layer, Range tokens) const;
@@ -97,10 +110,15 @@ class ForwardMember {
   void Attend(int64_t layer_index, int64_t kv_head, Range tokens) const;
   AttentionArgs ArgsOf(int64_t layer_index, int64_t kv_head, Range tokens) const;
   void QuantizeAttention(int64_t layer_index, int64_t kv_head, Range tokens) const;
+  StoredRows RowsToStore(const LlamaLayer& layer, int64_t kv_head, int64_t token) const;
   int64_t HeadsPerKv() const { return config_.n_heads / config_.n_kv_heads; }
   HeadProgress& Head(int64_t kv_head) { return pass_.heads[static_cast<size_t>(kv_head)]; }
   uint64_t ProjectedTarget(int64_t layer_index) const {
-    return static_cast<uint64_t>((layer_index + 1) * (HeadsPerKv() + 2) * config_.head_dim);
+    const int64_t rows = config_.latent.cached ? config_.n_heads * config_.latent.kv_rank
+                         : config_.has_latent()
+                             ? config_.latent_rows()
+                             : (HeadsPerKv() + 1) * config_.head_dim + config_.value_dim;
+    return static_cast<uint64_t>((layer_index + 1) * rows);
   }
   uint64_t StoredTarget(int64_t layer_index) const {
     return static_cast<uint64_t>((layer_index + 1) * n_);
@@ -108,8 +126,8 @@ class ForwardMember {
   // Attention gives its rows as int8 too, unless a block would lie in two heads or all of a row is
   // normalized before.
   bool QuantizesHeads(const LlamaLayer& layer) const {
-    return layer.attn_output.quantized_input && !layer.attn_sub_norm &&
-           config_.head_dim % kQuantBlock == 0;
+    return layer.attn_output.quantized_input && !layer.attn_sub_norm && !config_.latent.cached &&
+           config_.value_dim % kQuantBlock == 0;
   }
 
   // How a member comes to it inside a step: known beforehand, or made at the first piece.
@@ -152,14 +170,18 @@ class ForwardMember {
   // out: [n_tokens][matrix.rows].
   void Multiply(const WeightMatrix& matrix, const ForwardInput& input, Range rows,
                 float* out) const {
-    MultiplyBlock(matrix, {matrix.first_row, matrix.first_row + matrix.rows}, input, rows, out);
+    MultiplyBlock(matrix, {matrix.first_row, matrix.first_row + matrix.rows}, input, rows,
+                  {out, matrix.rows});
   }
   // The same for a matrix that is made of some rows of another, an expert's say; `rows` are its
-  // own. out: [n_tokens][block.size()].
+  // own. out: block.size() floats a token.
   void MultiplyBlock(const WeightMatrix& matrix, Range block, const ForwardInput& input, Range rows,
-                     float* out) const;
+                     StridedRows out) const;
   void ScaleAndAddBias(const WeightMatrix& matrix, Range block, Range rows, int64_t n_tokens,
-                       float* out) const;
+                       StridedRows out) const;
+  // delta = matrix * input; x += delta, too, if `add`.
+  void MultiplyToDelta(const StepPlan& plan, const RowStrips& strips, const WeightMatrix& matrix,
+                       Prepared input, bool add);
   // x += matrix * input; normalized before, if `post_norm` is given.
   void MultiplyAndAdd(const StepPlan& plan, const RowStrips& strips, const WeightMatrix& matrix,
                       const NormWeights& post_norm, Prepared input);

@@ -23,6 +23,18 @@ struct ForwardInput {
   QuantizedRows xq;
 };
 
+// A row a token.
+struct StridedRows {
+  float* data = nullptr;
+  int64_t stride = 0;  // floats from token to token
+};
+
+// What a token has for a head of the cache.
+struct StoredRows {
+  float* key = nullptr;
+  const float* value = nullptr;
+};
+
 // How far a pass is with one head of the cache and the heads that look at it: counts that go on
 // from layer to layer.
 struct HeadProgress {

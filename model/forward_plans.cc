@@ -28,7 +28,7 @@ ExpertPlans PlansOfExperts(const Team& team, const ModelConfig& config, int64_t 
   ExpertPlans plans;
   if (!config.has_experts()) return plans;
   const int64_t rows = n_tokens * config.n_experts_used;
-  const int64_t gate_panels = ExpertPanels(config.d_ff);
+  const int64_t gate_panels = ExpertPanels(config.d_ff_expert);
   if (n_tokens == 1) {
     plans.gate = team.Deal(kZoneGateUp, rows * gate_panels, 1);
     plans.down = team.Deal(kZoneDown, config.d_model, kRowGrain);
@@ -48,8 +48,8 @@ ExpertPlans PlansOfExperts(const Team& team, const ModelConfig& config, int64_t 
 
 const std::array<std::string_view, kForwardZones>& ForwardZoneNames() {
   static constexpr std::array<std::string_view, kForwardZones> kNames = {
-      "embed",   "proceed", "prepare", "qkv",    "store_kv",    "attend", "attn_output",
-      "gate_up", "down",    "route",   "gather", "add_experts", "logits"};
+      "embed",       "proceed", "prepare", "latent", "qkv",    "store_kv",    "attend",
+      "attn_output", "gate_up", "down",    "route",  "gather", "add_experts", "logits"};
   return kNames;
 }
 
@@ -57,7 +57,10 @@ ForwardPlans PlansOf(const ModelStrips& strips, std::shared_ptr<const Team> team
   ForwardPlans plans;
   for (const LayerStrips& layer : strips.layers) {
     plans.layers.push_back(
-        {.qkv = layer.qkv.Deal(*team, kZoneQkv, kRowGrain),
+        {.latent = layer.latent.Deal(*team, kZoneLatent, kRowGrain),
+         .q = layer.q.Deal(*team, kZoneQkv, kRowGrain),
+         .qkv = layer.qkv.Deal(*team, kZoneQkv, kRowGrain),
+         .v = layer.v.Deal(*team, kZoneQkv, kRowGrain),
          .attn_output = layer.attn_output.Deal(*team, kZoneAttnOutput, kRowGrain),
          .gate = layer.gate.Deal(*team, kZoneGateUp, kActivationGrain),
          .down = layer.down.Deal(*team, kZoneDown, kRowGrain)});
@@ -70,11 +73,14 @@ ForwardPlans PlansOf(const ModelStrips& strips, std::shared_ptr<const Team> team
 
 BatchPlans PlansOfBatch(const Team& team, const KvCache& kv, const ModelConfig& config,
                         const BatchShape& batch) {
-  BatchPlans plans = {.embed = team.Deal(kZoneEmbed, batch.n_tokens, 1),
-                      .prepare = team.Deal(kZonePrepare, batch.n_tokens, 1),
-                      .prepare_logits = team.Deal(kZonePrepare, batch.n_logits, 1),
-                      .store_kv = DealPairs(team, kv, kZoneStoreKv, batch.n_tokens),
-                      .experts = PlansOfExperts(team, config, batch.n_tokens)};
+  BatchPlans plans = {
+      .embed = team.Deal(kZoneEmbed, batch.n_tokens, 1),
+      .prepare = team.Deal(kZonePrepare, batch.n_tokens, 1),
+      .prepare_logits = team.Deal(kZonePrepare, batch.n_logits, 1),
+      .store_kv = DealPairs(team, kv, kZoneStoreKv, batch.n_tokens),
+      .by_head =
+          team.Deal(kZonePrepare, config.latent.cached ? batch.n_tokens * config.n_heads : 0, 1),
+      .experts = PlansOfExperts(team, config, batch.n_tokens)};
   if (batch.n_tokens > 1) {
     plans.tokens_of_run = TokensOfRun(team, config, batch.n_tokens);
     plans.attend = DealPairs(team, kv, kZoneAttend, CeilDiv(batch.n_tokens, plans.tokens_of_run));

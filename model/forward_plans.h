@@ -25,6 +25,7 @@ enum ForwardZone : Zone {
   kZoneEmbed,
   kZoneProceed,  // waits for weights, asks for interrupts
   kZonePrepare,  // normalizes and quantizes several tokens
+  kZoneLatent,   // what keys and values are made from, and perhaps queries
   kZoneQkv,
   kZoneStoreKv,
   kZoneAttend,
@@ -41,7 +42,10 @@ enum ForwardZone : Zone {
 const std::array<std::string_view, kForwardZones>& ForwardZoneNames();
 
 struct LayerPlans {
+  StepPlan latent;
+  StepPlan q;
   StepPlan qkv;
+  StepPlan v;
   StepPlan attn_output;
   StepPlan gate;
   StepPlan down;
@@ -84,6 +88,7 @@ struct BatchPlans {
   StepPlan prepare;         // all tokens
   StepPlan prepare_logits;  // those whose logits are wanted
   StepPlan store_kv;        // (kv head, token)
+  StepPlan by_head;         // (head, token), of latents that are cached
   // Attention. Several tokens: (kv head, run of so many tokens).
   StepPlan attend = {};
   int64_t tokens_of_run = 1;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/stopwatch.h"
+#include "text/stop_matcher.h"
 
 namespace llmrun {
 namespace {
@@ -32,7 +33,8 @@ class Decoder {
         tokenizer_(tokenizer),
         sampler_(sampler),
         options_(options),
-        since_call_(since_call) {}
+        since_call_(since_call),
+        stops_(options.stop) {}
 
   Status Run(std::span<const float> logits, GenerateResult* result) {
     while (result->generated_tokens != options_.max_tokens) {
@@ -40,13 +42,14 @@ class Decoder {
       if (result->first_token_seconds == 0) result->first_token_seconds = since_call_.Seconds();
       sampler_.Accept(id);
       if (!options_.ignore_eos && tokenizer_.IsEndOfGeneration(id)) {
-        if (options_.show_special) Show(stream_.Push(TextOf(id)));
+        if (options_.show_special) (void)Show(TextOf(id));
         return Stop(StopReason::kEndOfText, result);
       }
       ++result->generated_tokens;
-      if (!Show(stream_.Push(TextOf(id)))) {
-        return Stop(StopReason::kInterrupted, result);
-      }
+      const bool go_on = Show(TextOf(id));
+      if (stopped_) return Stop(StopReason::kStopString, result);
+      if (!go_on) return Stop(StopReason::kInterrupted, result);
+      if (sampler_.AtEnd()) return Stop(StopReason::kEndOfText, result);
       if (result->generated_tokens == options_.max_tokens) break;
       if (session_.position() == session_.n_ctx()) return Stop(StopReason::kContextFull, result);
       Result<std::span<const float>> next = session_.Forward(std::span(&id, 1), LogitsOf::kLast);
@@ -59,7 +62,13 @@ class Decoder {
 
  private:
   std::string TextOf(TokenId id) const { return tokenizer_.Decode(id, options_.show_special); }
-  bool Show(const std::string& text) {
+  // Shows what can be: no beginning of a stop string, no part of a character.
+  bool Show(std::string_view bytes) {
+    StopMatcher::Output out = stops_.Push(bytes);
+    stopped_ = out.stopped;
+    return Pass(stream_.Push(out.text));
+  }
+  bool Pass(const std::string& text) {
     return text.empty() || !options_.on_text || options_.on_text(text);
   }
   Status Stop(StopReason reason, GenerateResult* result) {
@@ -67,7 +76,8 @@ class Decoder {
     if (result->generated_tokens > 0) {
       result->generate_seconds = since_call_.Seconds() - result->first_token_seconds;
     }
-    Show(stream_.Flush());
+    const std::string rest = stream_.Push(stops_.Flush());
+    Pass(rest + stream_.Flush());
     return {};
   }
 
@@ -76,7 +86,9 @@ class Decoder {
   Sampler& sampler_;
   const GenerateOptions& options_;
   const Stopwatch& since_call_;
+  StopMatcher stops_;
   Utf8Stream stream_;
+  bool stopped_ = false;  // a stop string came
 };
 
 }  // namespace
@@ -94,7 +106,7 @@ Result<GenerateResult> Generate(Session& session, const Tokenizer& tokenizer, Sa
   }
   RETURN_IF_ERROR(logits);
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
-  for (const TokenId id : prompt) sampler.Accept(id);
+  for (const TokenId id : prompt) sampler.AcceptPrompt(id);
   Decoder decoder(session, tokenizer, sampler, options, since_call);
   RETURN_IF_ERROR(decoder.Run(*logits, &result));
   return result;

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "model/session.h"
@@ -14,19 +16,20 @@
 
 namespace llmrun {
 
-enum class StopReason : uint8_t { kLimit, kEndOfText, kContextFull, kInterrupted };
+enum class StopReason : uint8_t { kLimit, kEndOfText, kStopString, kContextFull, kInterrupted };
 
 struct GenerateOptions {
   int64_t max_tokens = -1;  // < 0: until the end of text or of the context; 0: prompt only
   bool ignore_eos = false;
-  bool show_special = false;  // control tokens too
+  bool show_special = false;           // control tokens too
+  std::vector<std::string> stop = {};  // texts that end the answer; they are not shown
   // Shows text as it comes, whole UTF-8 characters only. Returns false to stop. May be empty.
   std::function<bool(std::string_view text)> on_text = {};
 };
 
 struct GenerateResult {
   int64_t prompt_tokens = 0;
-  int64_t generated_tokens = 0;    // without the token that ended the text
+  int64_t generated_tokens = 0;    // without the token that ended the text, with a stop string's
   double prompt_seconds = 0;       // until the logits of the last prompt token
   double generate_seconds = 0;     // all tokens after the first
   double first_token_seconds = 0;  // from the call to the first token; 0: there was none

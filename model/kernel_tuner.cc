@@ -25,7 +25,8 @@ template <typename Function>
 void ForEachMatrix(LlamaWeights& llama, Function function) {
   for (LlamaLayer& layer : llama.layers) {
     for (WeightMatrix* matrix :
-         {&layer.q, &layer.k, &layer.v, &layer.attn_output, &layer.gate, &layer.up, &layer.down}) {
+         {&layer.q, &layer.k, &layer.v, &layer.attn_output, &layer.ffn.gate, &layer.ffn.up,
+          &layer.ffn.down, &layer.shared.gate, &layer.shared.up, &layer.shared.down}) {
       if (matrix->rows > 0) function(*matrix);
     }
   }

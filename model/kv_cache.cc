@@ -26,19 +26,20 @@ uint64_t BytesOfHead(DType type, int64_t n_ctx, int64_t head_dim) {
 
 }  // namespace
 
-KvCache::KvCache(KvTypes types, int64_t n_ctx, int64_t head_dim)
+KvCache::KvCache(KvTypes types, int64_t n_ctx, const ModelConfig& config)
     : types_(types),
-      keys_bytes_(BytesOfHead(types.keys, n_ctx, head_dim)),
-      values_bytes_(BytesOfHead(types.values, n_ctx, head_dim)) {}
+      keys_bytes_(BytesOfHead(types.keys, n_ctx, config.head_dim)),
+      values_bytes_(BytesOfHead(types.values, n_ctx, config.value_dim)) {}
 
 Result<KvCache> KvCache::Create(const ModelConfig& config, int64_t n_ctx, KvTypes types,
                                 std::span<const NodeSet> homes) {
-  for (const DType type : {types.keys, types.values}) {
-    CHECK(IsKvType(type) && config.head_dim % TraitsOf(type).block_elems == 0);
-  }
+  const auto fits = [](DType type, int64_t dim) {
+    return IsKvType(type) && dim % TraitsOf(type).block_elems == 0;
+  };
+  CHECK(fits(types.keys, config.head_dim) && fits(types.values, config.value_dim));
   CHECK(n_ctx >= 1 && static_cast<uint64_t>(n_ctx) <= kMaxContext);
   CHECK(!homes.empty() && static_cast<int64_t>(homes.size()) <= config.n_kv_heads);
-  KvCache cache(types, n_ctx, config.head_dim);
+  KvCache cache(types, n_ctx, config);
   // At most 2^62 by the limits of ModelConfig.
   const uint64_t head_bytes =
       static_cast<uint64_t>(config.n_layers) * (cache.keys_bytes_ + cache.values_bytes_);

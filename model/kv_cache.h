@@ -69,7 +69,7 @@ class KvCache {
     int64_t heads = 0;          // that share it
     int64_t index = 0;          // among them
   };
-  KvCache(KvTypes types, int64_t n_ctx, int64_t head_dim);
+  KvCache(KvTypes types, int64_t n_ctx, const ModelConfig& config);
 
   std::byte* LayerOf(const HeadPlace& place, int64_t layer) const {
     return place.base + static_cast<uint64_t>(layer * place.heads) * (keys_bytes_ + values_bytes_);

@@ -40,7 +40,7 @@ struct WeightMatrix {
   int64_t cols = 0;
   int64_t n_experts = 1;         // whose rows stand one after the other, as many of each
   const float* scale = nullptr;  // factor of all of y; null: none
-  const float* bias = nullptr;   // [rows], is added to y; null: none
+  const float* bias = nullptr;   // [rows of the tensor], is added to y; null: none
   bool packed = false;           // each piece for itself (compute/packing.h)
   bool quantized_input = false;  // takes its x as int8 (compute/kernels.h)
   bool looked_up = false;        // of one token: in tables (model/kernel_tuner.h)
@@ -52,23 +52,44 @@ struct WeightMatrix {
   bool sharded() const { return pieces.size() > 1 && !mirrored(); }
 };
 
+// down * (activation(gate * x) * (up * x)).
+struct GatedMatrices {
+  WeightMatrix gate;  // [d_ff][d_model]
+  WeightMatrix up;    // [d_ff][d_model]
+  WeightMatrix down;  // [d_model][d_ff]
+};
+
+// What keys, values, and queries may be made from (LatentSizes).
+struct LatentMatrices {
+  WeightMatrix q_a;       // [q_rank][d_model]; no rows: there is none
+  NormWeights q_a_norm;   // [q_rank]
+  WeightMatrix kv_a;      // [kv_rank + n_rot][d_model] the latent, then what RoPE turns of keys
+  NormWeights kv_a_norm;  // [kv_rank]
+  WeightMatrix kv_b;      // [n_heads][latent_rows][kv_rank] of each head first the keys' rows
+  // Instead, where latents are cached: of keys, to be multiplied with queries, and of values.
+  WeightMatrix k_b;  // [n_heads][kv_rank][query_dim - n_rot]
+  WeightMatrix v_b;  // [n_heads][output_dim][kv_rank]
+};
+
 struct LlamaLayer {
-  NormWeights attn_norm;       // [d_model]; null: none
-  WeightMatrix q;              // [q_dim][d_model]
-  WeightMatrix k;              // [kv_dim][d_model]
-  WeightMatrix v;              // [kv_dim][d_model]
-  NormWeights attn_sub_norm;   // [q_dim]; null: none
-  NormWeights q_norm;          // [head_dim] or [q_dim], as QkNorm says; null: none
-  NormWeights k_norm;          // [head_dim] or [kv_dim]
-  WeightMatrix attn_output;    // [d_model][q_dim]
-  NormWeights attn_post_norm;  // [d_model]; null: none
-  NormWeights ffn_norm;        // [d_model]; null: none
-  WeightMatrix router;         // [n_experts][d_model]; no rows: there are no experts
-  WeightMatrix gate;           // [n_experts][d_ff][d_model]
-  WeightMatrix up;             // [n_experts][d_ff][d_model]
-  NormWeights ffn_sub_norm;    // [d_ff]; null: none
-  WeightMatrix down;           // [n_experts][d_model][d_ff]
-  NormWeights ffn_post_norm;   // [d_model]; null: none
+  NormWeights attn_norm;               // [d_model]; null: none
+  WeightMatrix q;                      // [q_dim][d_model], or [q_dim][q_rank]
+  WeightMatrix k;                      // [k_dim][d_model]; no rows where there are latents
+  WeightMatrix v;                      // [v_dim][d_model]; the same
+  LatentMatrices latent;               // empty where there are none
+  NormWeights attn_sub_norm;           // [attention_dim]; null: none
+  NormWeights q_norm;                  // [head_dim] or [q_dim], as QkNorm says; null: none
+  NormWeights k_norm;                  // [head_dim] or [k_dim]
+  const float* sinks = nullptr;        // [n_heads] scores beside those of positions; null: none
+  WeightMatrix attn_output;            // [d_model][attention_dim]
+  NormWeights attn_post_norm;          // [d_model]; null: none
+  NormWeights ffn_norm;                // [d_model]; null: none
+  WeightMatrix router;                 // [n_experts][d_model]; no rows: there are no experts
+  const float* router_bias = nullptr;  // [n_experts] only chooses; null: none
+  GatedMatrices ffn;                   // of all experts, one after the other, where there are any
+  GatedMatrices shared;       // of the expert that all tokens go to; no rows: there is none
+  NormWeights ffn_sub_norm;   // [d_ff]; null: none
+  NormWeights ffn_post_norm;  // [d_model]; null: none
 };
 
 struct LlamaWeights {

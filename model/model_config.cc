@@ -6,13 +6,13 @@
 #include <cmath>
 
 #include "loader/gguf/printable.h"
+#include "model/config_parts.h"
 #include "model/config_reader.h"
 
 namespace llmrun {
 namespace {
 
 constexpr UintRange kHeads = {1, kMaxHeads};
-constexpr UintRange kHeadDims = {1, kMaxHeadDim};
 
 // Sizes of the layers and of the vectors between them.
 Status ReadSizes(const ConfigReader& reader, ModelConfig* config) {
@@ -29,48 +29,6 @@ Status ReadSizes(const ConfigReader& reader, ModelConfig* config) {
   return {};
 }
 
-// What a mixture may say of its router beside the numbers: that it is as it is here.
-Status CheckRouter(const ConfigReader& reader) {
-  struct Known {
-    const char* key;
-    double value;
-  };
-  constexpr Known kKnown[] = {{"expert_shared_count", 0},
-                              {"expert_gating_func", 1},  // softmax
-                              {"expert_weights_scale", 1},
-                              {"expert_group_count", 1},
-                              {"leading_dense_block_count", 0}};
-  for (const auto& [key, value] : kKnown) {
-    ASSIGN_OR_RETURN(const double found, reader.FloatOr(key, value, -1e9, 1e9));
-    if (found != value) {
-      return reader.Fail(ErrorCode::kUnavailable, key,
-                         fmt::format("{:g} is not supported (only {:g} is)", found, value));
-    }
-  }
-  ASSIGN_OR_RETURN(const bool renormalized, reader.BoolOr("expert_weights_norm", true));
-  if (renormalized) return {};
-  return reader.Fail(ErrorCode::kUnavailable, "expert_weights_norm",
-                     "false is not supported (only true is)");
-}
-
-Status ReadExperts(const ConfigReader& reader, ModelConfig* config) {
-  const Presence experts = config->kind.experts;
-  ASSIGN_OR_RETURN(const int64_t count, reader.UintOr("expert_count", 0, {0, UINT32_MAX}));
-  if (count == 0 && experts != Presence::kAlways) return {};
-  if (experts == Presence::kNever) {
-    return reader.Fail(ErrorCode::kUnavailable, "expert_count",
-                       fmt::format("mixture-of-experts {} ({} experts) is not supported",
-                                   config->architecture, count));
-  }
-  ASSIGN_OR_RETURN(config->n_experts, reader.Uint("expert_count", {2, kMaxExperts}));
-  const uint64_t most_used = std::min(static_cast<uint64_t>(count), kMaxExpertsUsed);
-  ASSIGN_OR_RETURN(config->n_experts_used, reader.Uint("expert_used_count", {1, most_used}));
-  // Where it is not said, feed_forward_length is that of an expert.
-  ASSIGN_OR_RETURN(config->d_ff,
-                   reader.UintOr("expert_feed_forward_length", config->d_ff, {1, kMaxFeedForward}));
-  return CheckRouter(reader);
-}
-
 Status ReadHeads(const ConfigReader& reader, ModelConfig* config) {
   ASSIGN_OR_RETURN(config->n_heads, reader.UniformUint("attention.head_count", kHeads));
   ASSIGN_OR_RETURN(config->n_kv_heads,
@@ -80,6 +38,7 @@ Status ReadHeads(const ConfigReader& reader, ModelConfig* config) {
                        fmt::format("expected a divisor of attention.head_count {}, found {}",
                                    config->n_heads, config->n_kv_heads));
   }
+  if (config->kind.latent_attention) return ReadLatentHeads(reader, config);
   if (reader.Has("attention.key_length")) {
     ASSIGN_OR_RETURN(config->head_dim, reader.Uint("attention.key_length", kHeadDims));
   } else if (config->d_model % config->n_heads != 0) {
@@ -95,13 +54,13 @@ Status ReadHeads(const ConfigReader& reader, ModelConfig* config) {
                                      kMaxHeadDim, config->head_dim));
     }
   }
-  ASSIGN_OR_RETURN(const int64_t value_dim,
+  ASSIGN_OR_RETURN(config->value_dim,
                    reader.UintOr("attention.value_length", config->head_dim, kHeadDims));
-  if (value_dim != config->head_dim) {
+  if (config->value_dim != config->head_dim) {
     return reader.Fail(ErrorCode::kUnavailable, "attention.value_length",
                        fmt::format("{} beside keys of {}: heads with keys and values of different "
-                                   "lengths are not supported",
-                                   value_dim, config->head_dim));
+                                   "lengths are not supported for {}",
+                                   config->value_dim, config->head_dim, config->architecture));
   }
   return {};
 }
@@ -109,7 +68,8 @@ Status ReadHeads(const ConfigReader& reader, ModelConfig* config) {
 // The scales of what a model is made of; where they are not read they must be what they always are.
 Status ReadMultipliers(const ConfigReader& reader, ModelConfig* config) {
   const bool wide = config->n_layers == config->kind.layers_scaled_by_model;
-  const int64_t scaled_by = wide ? config->d_model / config->n_heads : config->head_dim;
+  const int64_t query_dim = config->latent.cached ? config->latent.query_dim : config->head_dim;
+  const int64_t scaled_by = wide ? config->d_model / config->n_heads : query_dim;
   config->attention_scale = 1 / std::sqrt(static_cast<double>(scaled_by));
   const auto read = [&](const char* key, double* value) -> Status {
     const double usual = *value;
@@ -154,66 +114,6 @@ Status ReadAttention(const ConfigReader& reader, ModelConfig* config) {
   ASSIGN_OR_RETURN(config->attention_cap, read_cap("attn_logit_softcapping"));
   ASSIGN_OR_RETURN(config->logit_cap, read_cap("final_logit_softcapping"));
   return {};
-}
-
-// LongRoPE (Ding et al. 2024): factors for each pair, one set for contexts up to the original
-// length and one beyond, and a magnitude.
-Status ReadLongRope(const ConfigReader& reader, ModelConfig* config) {
-  constexpr const char* kMagnitudeKey = "rope.scaling.attn_factor";
-  ASSIGN_OR_RETURN(config->rope_magnitude, reader.FloatOr(kMagnitudeKey, 1, 1e-3, 1e3));
-  if (config->kind.long_rope) {
-    ASSIGN_OR_RETURN(config->rope_short_context,
-                     reader.UintOr("rope.scaling.original_context_length", config->n_ctx_train,
-                                   {1, kMaxContext}));
-    return {};
-  }
-  if (config->rope_magnitude == 1) return {};
-  return reader.Fail(ErrorCode::kUnavailable, kMagnitudeKey,
-                     fmt::format("{:g} is not supported for {} (only 1 is)", config->rope_magnitude,
-                                 config->architecture));
-}
-
-Status ReadRopeScaling(const ConfigReader& reader, ModelConfig* config) {
-  ASSIGN_OR_RETURN(const std::string type, reader.StringOrEmpty("rope.scaling.type"));
-  if (type.empty() || type == "none") {
-    // Files from before rope.scaling.* had the linear factor here.
-    ASSIGN_OR_RETURN(const double factor, reader.FloatOr("rope.scale_linear", 1, 1e-6, 1e6));
-    config->rope_scale = type.empty() ? 1 / factor : 1;
-    return {};
-  }
-  if (type == "linear") {
-    ASSIGN_OR_RETURN(const double factor, reader.Float("rope.scaling.factor", 1e-6, 1e6));
-    config->rope_scale = 1 / factor;
-    return {};
-  }
-  if (config->kind.long_rope && type == "longrope") return {};
-  return reader.Fail(ErrorCode::kUnavailable, "rope.scaling.type",
-                     fmt::format("{} is not supported for {} (none and linear are)", Quoted(type),
-                                 config->architecture));
-}
-
-Status ReadRope(const ConfigReader& reader, ModelConfig* config) {
-  const uint64_t head_dim = static_cast<uint64_t>(config->head_dim);
-  ASSIGN_OR_RETURN(config->n_rot,
-                   reader.UintOr("rope.dimension_count", config->head_dim, {1, head_dim}));
-  if (config->n_rot % 2 != 0) {
-    return reader.Fail(ErrorCode::kBadData, "rope.dimension_count",
-                       fmt::format("expected an even number, found {}", config->n_rot));
-  }
-  ASSIGN_OR_RETURN(config->rope_base, reader.FloatOr("rope.freq_base", 10000, 1, 1e30));
-  config->local_rope_base = config->rope_base;
-  if (config->kind.local_rope_base > 0) {
-    ASSIGN_OR_RETURN(config->local_rope_base,
-                     reader.FloatOr("rope.freq_base_swa", config->kind.local_rope_base, 1, 1e30));
-  }
-  // Some write false for a model without RoPE.
-  ASSIGN_OR_RETURN(const bool finetuned, reader.BoolOr("rope.scaling.finetuned", true));
-  if (config->kind.multipliers && !finetuned) {
-    return reader.Fail(ErrorCode::kUnavailable, "rope.scaling.finetuned",
-                       fmt::format("false is not supported for {}", config->architecture));
-  }
-  RETURN_IF_ERROR(ReadLongRope(reader, config));
-  return ReadRopeScaling(reader, config);
 }
 
 Status ReadVocab(const TensorIndex& index, ModelConfig* config) {

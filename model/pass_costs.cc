@@ -18,9 +18,13 @@ double PassCosts::Seconds(const PerPeak<double>& per_second) const {
 std::vector<const WeightMatrix*> MatricesOf(const LlamaWeights& llama) {
   std::vector<const WeightMatrix*> matrices;
   for (const LlamaLayer& layer : llama.layers) {
-    matrices.insert(matrices.end(), {&layer.q, &layer.k, &layer.v, &layer.attn_output});
-    if (layer.router.rows > 0) matrices.push_back(&layer.router);
-    matrices.insert(matrices.end(), {&layer.gate, &layer.up, &layer.down});
+    for (const WeightMatrix* matrix :
+         {&layer.latent.q_a, &layer.q, &layer.latent.kv_a, &layer.latent.kv_b, &layer.latent.k_b,
+          &layer.latent.v_b, &layer.k, &layer.v, &layer.attn_output, &layer.router, &layer.ffn.gate,
+          &layer.ffn.up, &layer.ffn.down, &layer.shared.gate, &layer.shared.up,
+          &layer.shared.down}) {
+      if (matrix->rows > 0) matrices.push_back(matrix);
+    }
   }
   matrices.push_back(&llama.output);
   return matrices;

@@ -5,6 +5,10 @@
 // `magnitude` times as long. Source: Su et al. 2021 (RoFormer); the factors are those of
 // Llama 3.1's rope_freqs.weight, or of LongRoPE (Ding et al. 2024), which has a magnitude, too.
 //
+// YaRN (Peng et al. 2023) scales some pairs only: not those that turn at least `beta_fast` times
+// within the original context, wholly those that turn at most `beta_slow` times, and those between
+// in part, growing linearly with the number of the pair. As llama.cpp does it, from whole pairs on.
+//
 // Threads: Thread-compatible; Cos() and Sin() are Thread-safe while nobody calls Grow().
 #pragma once
 
@@ -15,11 +19,18 @@
 
 namespace llmrun {
 
+struct YarnParams {
+  int64_t original_context = 0;
+  double beta_fast = 32;
+  double beta_slow = 1;
+};
+
 struct RopeParams {
   int64_t n_rot = 0;  // even
   double base = 10000;
   double scale = 1;
   double magnitude = 1;
+  std::optional<YarnParams> yarn = {};
 };
 
 class RopeTable {

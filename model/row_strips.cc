@@ -53,17 +53,45 @@ StepPlan RowStrips::Deal(const Team& team, Zone zone, int64_t grain) const {
   return team.DealByNode(zone, shares, grain);
 }
 
-ModelStrips StripsOf(const LlamaWeights& llama, const ModelConfig& config) {
-  const int64_t q_rows = config.n_heads / config.n_kv_heads * config.head_dim;
-  std::vector<LayerStrips> layers;
-  for (const LlamaLayer& layer : llama.layers) {
-    layers.push_back(
-        {.qkv = RowStrips(
-             {{&layer.q, q_rows}, {&layer.k, config.head_dim}, {&layer.v, config.head_dim}}),
-         .attn_output = RowStrips({{&layer.attn_output}}),
-         .gate = config.has_experts() ? RowStrips({}) : RowStrips({{&layer.gate}}),
-         .down = config.has_experts() ? RowStrips({}) : RowStrips({{&layer.down}})});
+namespace {
+
+LayerStrips StripsOfLayer(const LlamaLayer& layer, const ModelConfig& config) {
+  const bool experts = layer.router.rows > 0;
+  const GatedMatrices& ffn = experts ? layer.shared : layer.ffn;
+  LayerStrips strips{.latent = RowStrips({}),
+                     .q = RowStrips({}),
+                     .qkv = RowStrips({}),
+                     .v = RowStrips({}),
+                     .attn_output = RowStrips({{&layer.attn_output}}),
+                     .gate = RowStrips({{&ffn.gate}}),
+                     .down = RowStrips({{&ffn.down}})};
+  const LatentMatrices& latent = layer.latent;
+  if (!config.has_latent()) {
+    const int64_t q_rows = config.n_heads / config.n_kv_heads * config.head_dim;
+    strips.qkv =
+        RowStrips({{&layer.q, q_rows}, {&layer.k, config.head_dim}, {&layer.v, config.value_dim}});
+    return strips;
   }
+  if (config.latent.q_rank == 0) {
+    strips.latent = RowStrips({{&layer.q}, {&latent.kv_a}});
+  } else {
+    strips.latent = RowStrips({{&latent.q_a}, {&latent.kv_a}});
+    strips.q = RowStrips({{&layer.q}});
+  }
+  if (config.latent.cached) {
+    strips.qkv = RowStrips({{&latent.k_b, config.latent.kv_rank}});
+    strips.v = RowStrips({{&latent.v_b, config.latent.output_dim}});
+  } else {
+    strips.qkv = RowStrips({{&latent.kv_b, config.latent_rows()}});
+  }
+  return strips;
+}
+
+}  // namespace
+
+ModelStrips StripsOf(const LlamaWeights& llama, const ModelConfig& config) {
+  std::vector<LayerStrips> layers;
+  for (const LlamaLayer& layer : llama.layers) layers.push_back(StripsOfLayer(layer, config));
   return {.layers = std::move(layers), .output = RowStrips({{&llama.output}})};
 }
 

@@ -61,9 +61,16 @@ class RowStrips {
 
 // The products that a layer shares out together.
 struct LayerStrips {
-  RowStrips qkv;  // by the heads of keys and values
+  // Where there are latents: these and queries (or what those are made from), then such queries.
+  RowStrips latent;
+  RowStrips q;
+  // By the heads of keys and values. Of latents kv_b alone; where they are cached k_b, by heads,
+  // and then v_b.
+  RowStrips qkv;
+  RowStrips v;
   RowStrips attn_output;
-  // Of experts none: what they do is dealt out token by token (forward_plans.h).
+  // Of experts the shared one, if any: what the others do is dealt out token by token
+  // (forward_plans.h).
   RowStrips gate;  // and up, whose rows lie as those of gate do
   RowStrips down;
 };

@@ -53,6 +53,38 @@ ExpertScratch CarveExperts(const ModelConfig& config, const ScratchShape& shape,
   return arrays;
 }
 
+LatentScratch CarveLatent(const ModelConfig& config, int64_t n, Carver& carver) {
+  LatentScratch arrays;
+  if (!config.has_latent()) return arrays;
+  arrays.q_a = carver.Take<float>(n * config.latent.q_rank);
+  arrays.kv_a = carver.Take<float>(n * (config.latent.kv_rank + config.n_rot));
+  const int64_t rows = n * config.n_heads;
+  if (!config.latent.cached) {
+    arrays.kv_b = carver.Take<float>(rows * config.latent_rows());
+    return arrays;
+  }
+  const int64_t longest = std::max(config.latent.kv_rank, config.latent.query_dim);
+  arrays.q = carver.Take<float>(rows * config.latent.query_dim);
+  arrays.by_head = carver.Take<float>(rows * longest);
+  arrays.by_head_q = carver.TakeQuantized(rows * longest);
+  arrays.out = carver.Take<float>(rows * config.latent.output_dim);
+  return arrays;
+}
+
+// The longest row that is normalized.
+int64_t NormedCols(const ModelConfig& config) {
+  int64_t cols = std::max({config.d_model, config.latent.q_rank, config.latent.kv_rank});
+  if (config.kind.sub_norms) cols = std::max({cols, config.attention_dim(), config.d_ff});
+  return cols;
+}
+
+// What the feed-forward blocks of n tokens have between their matrices.
+int64_t FeedForwardFloats(const ModelConfig& config, int64_t n) {
+  const int64_t d_ff =
+      config.HasExperts(0) ? config.d_ff_shared : std::max(config.d_ff, config.d_ff_shared);
+  return n * std::max(d_ff, config.n_experts_used * config.d_ff_expert);
+}
+
 ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver& carver) {
   const int64_t n = shape.n_batch;
   const int64_t rows = std::max<int64_t>(n, shape.members);
@@ -60,31 +92,32 @@ ScratchArrays Carve(const ModelConfig& config, const ScratchShape& shape, Carver
   arrays.embd = carver.Take<std::byte>(n * static_cast<int64_t>(shape.embd_row_bytes));
   arrays.x = carver.Take<float>(n * config.d_model);
   arrays.delta = carver.Take<float>(n * config.d_model);
-  int64_t normed = config.d_model;
-  if (config.kind.sub_norms) normed = std::max({normed, config.q_dim(), config.d_ff});
+  const int64_t normed = NormedCols(config);
   arrays.normed = carver.Take<float>(rows * normed);
-  arrays.input = carver.TakeQuantized(rows * std::max(normed, config.q_dim()));
+  arrays.input = carver.TakeQuantized(rows * std::max(normed, config.output_dim()));
   if (shape.tables) {
-    const int64_t longest = std::max({config.d_model, config.q_dim(), config.d_ff});
+    const int64_t longest =
+        std::max({normed, config.output_dim(), config.d_ff, config.d_ff_shared});
     arrays.tables_stride =
         static_cast<int64_t>(AlignUp(static_cast<uint64_t>(TableBytes(longest)), kArrayAlignment));
     arrays.tables = carver.Take<int8_t>(shape.members * arrays.tables_stride);
   }
   arrays.q = carver.Take<float>(n * config.q_dim());
-  arrays.k = carver.Take<float>(n * config.kv_dim());
-  arrays.v = carver.Take<float>(n * config.kv_dim());
-  arrays.attention = carver.Take<float>(n * config.q_dim());
-  const int64_t ff_rows = n * std::max<int64_t>(config.n_experts_used, 1);
-  arrays.gate = carver.Take<float>(ff_rows * config.d_ff);
-  arrays.up = carver.Take<float>(ff_rows * config.d_ff);
-  arrays.activation = carver.TakeQuantized(std::max(ff_rows * config.d_ff, n * config.q_dim()));
+  arrays.k = carver.Take<float>(n * config.k_dim());
+  arrays.v = carver.Take<float>(config.has_latent() ? 0 : n * config.v_dim());
+  arrays.latent = CarveLatent(config, n, carver);
+  arrays.attention = carver.Take<float>(n * config.attention_dim());
+  const int64_t gated = FeedForwardFloats(config, n);
+  arrays.gate = carver.Take<float>(gated);
+  arrays.up = carver.Take<float>(gated);
+  arrays.activation = carver.TakeQuantized(std::max(gated, n * config.attention_dim()));
   arrays.experts = CarveExperts(config, shape, carver);
-  arrays.attending_stride =
-      static_cast<int64_t>(AlignUp(static_cast<uint64_t>(AttentionScratchFloats(config.head_dim)),
-                                   kArrayAlignment / sizeof(float)));
+  arrays.attending_stride = static_cast<int64_t>(
+      AlignUp(static_cast<uint64_t>(AttentionScratchFloats(config.head_dim, config.value_dim)),
+              kArrayAlignment / sizeof(float)));
   arrays.attending = carver.Take<float>(shape.members * arrays.attending_stride);
   arrays.chunks_of_head =
-      (shape.n_ctx + kAttentionChunk - 1) / kAttentionChunk * AttentionSumsFloats(config.head_dim);
+      (shape.n_ctx + kAttentionChunk - 1) / kAttentionChunk * AttentionSumsFloats(config.value_dim);
   arrays.chunks = carver.Take<float>(config.n_heads * arrays.chunks_of_head);
   arrays.last_logits = carver.Take<float>(config.n_vocab);
   return arrays;

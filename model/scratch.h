@@ -51,23 +51,37 @@ struct ExpertScratch {
   float* out = nullptr;  // [rows][d_model] what comes out of down
 };
 
+// Of latents (model_config.h): one row a token each.
+struct LatentScratch {
+  float* q_a = nullptr;   // [n_batch][q_rank]
+  float* kv_a = nullptr;  // [n_batch][kv_rank + n_rot]
+  float* kv_b = nullptr;  // [n_batch][n_heads][latent_rows], if they are not cached
+  // If they are: queries as they are made, what is multiplied with matrices of heads, and what goes
+  // into that of the output.
+  float* q = nullptr;        // [n_batch][n_heads][query_dim]
+  float* by_head = nullptr;  // [n_heads][n_batch][longest row]
+  QuantizedBuffer by_head_q;
+  float* out = nullptr;  // [n_batch][n_heads][output_dim]
+};
+
 struct ScratchArrays {
   std::byte* embd = nullptr;  // [n_batch][embd_row_bytes] of the batch's tokens
   float* x = nullptr;         // [n_batch][d_model] the residual stream
   float* delta = nullptr;     // [n_batch][d_model] what a block adds to it
   // Inputs of a matrix, one row a token; a batch of one token has one row a member instead.
   float* normed = nullptr;   // [max(n_batch, members)][longest row that is normalized]
-  QuantizedBuffer input;     // [max(n_batch, members)][max(d_model, q_dim), or longer if normed is]
+  QuantizedBuffer input;     // as normed, or longer if attention_dim is
   int8_t* tables = nullptr;  // [members][tables_stride], of what they look up (kernels.h)
   int64_t tables_stride = 0;
-  float* q = nullptr;          // [n_batch][q_dim]
-  float* k = nullptr;          // [n_batch][kv_dim]
-  float* v = nullptr;          // [n_batch][kv_dim]
-  float* attention = nullptr;  // [n_batch][q_dim]
+  float* q = nullptr;  // [n_batch][q_dim]
+  float* k = nullptr;  // [n_batch][k_dim]
+  float* v = nullptr;  // [n_batch][v_dim]; where there are no latents
+  LatentScratch latent;
+  float* attention = nullptr;  // [n_batch][attention_dim]
   // Rows of tokens; of a mixture, those of the experts.
-  float* gate = nullptr;       // [rows][d_ff]
-  float* up = nullptr;         // [rows][d_ff]
-  QuantizedBuffer activation;  // [max(rows x d_ff, n_batch x q_dim)] of attention, then of gate
+  float* gate = nullptr;       // [rows][d_ff of whichever kind]
+  float* up = nullptr;         // the same
+  QuantizedBuffer activation;  // as gate, or longer if attention is, of which it is first
   ExpertScratch experts;
   float* attending = nullptr;  // [members][attending_stride] scratch of the kernel
   int64_t attending_stride = 0;

@@ -35,18 +35,19 @@ Status CheckOptions(const SessionOptions& options) {
 
 Result<KvTypes> TypesOfCache(const ModelConfig& config, const SessionOptions& options) {
   const KvTypes types = {options.kv_type, options.v_type.value_or(options.kv_type)};
-  for (const DType type : {types.keys, types.values}) {
+  for (const auto& [type, dim] :
+       {std::pair(types.keys, config.head_dim), std::pair(types.values, config.value_dim)}) {
     if (!IsKvType(type)) {
       return MakeError(ErrorCode::kUsage,
                        "KV cache: expected type F32, F16, BF16, Q8_0 or Q4_0, found {}",
                        NameOf(type));
     }
     const uint32_t block = TraitsOf(type).block_elems;
-    if (config.head_dim % block != 0) {
+    if (dim % block != 0) {
       return MakeFixableError(
           ErrorCode::kUnavailable, "-ctk f16 -ctv f16",
           "KV cache of type {}: expected heads of a multiple of {} elements, found {}",
-          NameOf(type), block, config.head_dim);
+          NameOf(type), block, dim);
     }
   }
   return types;
@@ -71,7 +72,8 @@ Result<LayerRopes> MakeRopes(const ModelConfig& config, const LlamaWeights& llam
   LayerRopes ropes{RopeTable({.n_rot = config.n_rot,
                               .base = config.rope_base,
                               .scale = config.rope_scale,
-                              .magnitude = config.rope_magnitude},
+                              .magnitude = config.rope_magnitude,
+                              .yarn = config.yarn},
                              factors)};
   if (config.kind.local_rope_base > 0) {
     ropes.local.emplace(RopeParams{.n_rot = config.n_rot, .base = config.local_rope_base},

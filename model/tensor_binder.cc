@@ -93,8 +93,8 @@ Result<WeightMatrix> TensorBinder::MatrixOf(TensorId id) const {
                       .quantized_input = UsesQuantizedActivations(tensor.dtype)};
 }
 
-Result<const float*> TensorBinder::Vector(const std::string& name, int64_t n) {
-  ASSIGN_OR_RETURN(const TensorId id, Find(name, DimsOf(n)));
+Result<const float*> TensorBinder::Vector(const std::string& name, int64_t n, int64_t n_experts) {
+  ASSIGN_OR_RETURN(const TensorId id, Find(name, DimsOf(n, n_experts)));
   const IndexedTensor& tensor = weights_.index().at(id);
   if (tensor.dtype != DType::kF32) {
     return Fail(ErrorCode::kUnavailable, tensor,

@@ -24,8 +24,8 @@ class TensorBinder {
   // The same of several experts, one after the other: three dimensions.
   Result<WeightMatrix> Experts(const std::string& name, int64_t n_experts, int64_t rows,
                                int64_t cols);
-  // n float32 values.
-  Result<const float*> Vector(const std::string& name, int64_t n);
+  // n float32 values; or so many of each expert, in two dimensions.
+  Result<const float*> Vector(const std::string& name, int64_t n, int64_t n_experts = 1);
   // The error for a tensor that was asked for, but cannot be used so (kUnavailable).
   tl::unexpected<Error> Refuse(const std::string& name, std::string_view why) const;
   // Marks a tensor as known although nothing uses it.

@@ -57,6 +57,19 @@ std::optional<TokenId> GetIdIfUsable(const Metadata& metadata, std::string_view 
   return GetId(metadata, name).value_or(std::nullopt);
 }
 
+// SentencePiece's normalization, a blob that files store as numbers of one byte.
+Result<std::string> GetCharsmap(const Metadata& metadata) {
+  const std::string key = Key("precompiled_charsmap");
+  if (metadata.Find(key) == nullptr) return std::string();
+  ASSIGN_OR_RETURN(const MetaArray* array, metadata.GetArray(key));
+  if (const auto* bytes = std::get_if<std::vector<uint8_t>>(&array->data)) {
+    return std::string(bytes->begin(), bytes->end());
+  }
+  ASSIGN_OR_RETURN(const std::vector<int8_t> bytes,
+                   GetElements<int8_t>(metadata, "precompiled_charsmap", MetaType::kUint8));
+  return std::string(bytes.begin(), bytes.end());
+}
+
 }  // namespace
 
 Result<TokenizerSpec> TokenizerSpecFromMetadata(const Metadata& metadata) {
@@ -76,10 +89,17 @@ Result<TokenizerSpec> TokenizerSpecFromMetadata(const Metadata& metadata) {
   ASSIGN_OR_RETURN(spec.eot, GetId(metadata, "eot_token_id"));
   spec.sep = GetIdIfUsable(metadata, "seperator_token_id");  // spelled so in the files
   spec.pad = GetIdIfUsable(metadata, "padding_token_id");
+  if (!spec.bos && spec.model == "bert") {
+    ASSIGN_OR_RETURN(spec.bos, GetId(metadata, "cls_token_id"));  // what begins a text of this kind
+  }
   ASSIGN_OR_RETURN(spec.add_bos, GetFlag(metadata, "add_bos_token"));
   ASSIGN_OR_RETURN(spec.add_eos, GetFlag(metadata, "add_eos_token"));
+  ASSIGN_OR_RETURN(spec.add_sep, GetFlag(metadata, "add_sep_token"));
   ASSIGN_OR_RETURN(spec.add_space_prefix, GetFlag(metadata, "add_space_prefix"));
   ASSIGN_OR_RETURN(spec.remove_extra_whitespaces, GetFlag(metadata, "remove_extra_whitespaces"));
+  ASSIGN_OR_RETURN(spec.lowercase, GetFlag(metadata, "normalizer.lowercase"));
+  ASSIGN_OR_RETURN(spec.strip_accents, GetFlag(metadata, "normalizer.strip_accents"));
+  ASSIGN_OR_RETURN(spec.precompiled_charsmap, GetCharsmap(metadata));
   return spec;
 }
 

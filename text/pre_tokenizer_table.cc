@@ -9,9 +9,9 @@ namespace {
 using Strings = std::string_view[];
 
 // Why every expression is linear: each alternative is a run of one class, with at most one
-// character before it, and no part of a run is looked at again after a match. The two that could
-// scan a run of spaces from each of its characters anew are written so that they cannot: see
-// kSpacesAtEnd.
+// character before it, and no part of a run is looked at again after a match. Those that could
+// scan a run from each of its characters anew are written so that they cannot: see kSpacesAtEnd,
+// kThreesFromTheRight.
 
 // Contractions with letters of both cases spelled out: caseless matching would take U+017F for s.
 #define LLMRUN_CONTRACTION R"('[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
@@ -29,6 +29,23 @@ constexpr std::string_view kLlama3 = LLMRUN_CONTRACTION
     R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" LLMRUN_SPACES;
 constexpr std::string_view kQwen2 = LLMRUN_CONTRACTION
     R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" LLMRUN_SPACES;
+// With combining marks in words.
+constexpr std::string_view kQwen35 = LLMRUN_CONTRACTION
+    R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)" LLMRUN_SPACES;
+constexpr std::string_view kSeedCoder =
+    LLMRUN_CONTRACTION R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|)" LLMRUN_SPACES;
+constexpr std::string_view kBailingMoe =
+    R"('(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
+    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)";
+constexpr std::string_view kMiniCpm5 = LLMRUN_CONTRACTION
+    R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|)" LLMRUN_SPACES;
+// Everything but white space and the marks that end a clause; the parenthesis and the bar are in
+// the published class, too.
+constexpr std::string_view kClauses =
+    R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]+)";
+// Published as the empty match (?=(\d{3})+(?!\d)), tried at every digit: groups of three, counted
+// from the right. Here the run's end is looked for at its beginning only.
+constexpr std::string_view kThreesFromTheRight = R"((?<!\d)\d{1,2}(?=(?:\d{3})++(?!\d))|\d{3})";
 // Words of which the capitals come first: CamelCase is two.
 #define LLMRUN_UPPER R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])"
 #define LLMRUN_LOWER R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])"
@@ -42,6 +59,17 @@ constexpr std::string_view kGpt4o = LLMRUN_BEFORE_WORD LLMRUN_UPPER
     "+" LLMRUN_LOWER "*(?:" LLMRUN_CONTRACTION
     ")?|"
     R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|)" LLMRUN_SPACES;
+// The same without Han, which is a run of its own. Published as an intersection of classes, which
+// PCRE2 does not have: here as what is in none of the other categories.
+#define LLMRUN_NO_HAN R"(\p{N}\p{P}\p{S}\p{Z}\p{C}\p{Han}])"
+#define LLMRUN_UPPER_NO_HAN R"([^\p{Ll})" LLMRUN_NO_HAN
+#define LLMRUN_LOWER_NO_HAN R"([^\p{Lu}\p{Lt})" LLMRUN_NO_HAN
+constexpr std::string_view kKimiK2 =
+    R"(\p{Han}+|)" LLMRUN_BEFORE_WORD LLMRUN_UPPER_NO_HAN "*" LLMRUN_LOWER_NO_HAN
+    "+(?:" LLMRUN_CONTRACTION ")?|" LLMRUN_BEFORE_WORD LLMRUN_UPPER_NO_HAN "+" LLMRUN_LOWER_NO_HAN
+    "*(?:" LLMRUN_CONTRACTION
+    ")?|"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)" LLMRUN_SPACES;
 constexpr std::string_view kFalconPunctuation = R"([\p{P}\$\+<=>\^~\|`]+)";
 constexpr std::string_view kDefaultPunctuation = R"([\p{P}\$\+<=>\^~\|]+)";
 
@@ -76,21 +104,43 @@ constexpr std::string_view kDeepseek3Rest =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
     R"( ?[\p{P}\p{S}]+[\r\n]*|)" LLMRUN_SPACES;
 
-constexpr Strings kGpt2Names = {"gpt-2", "mpt", "olmo", "phi-2", "jais", "gigachat", "roberta-bpe"};
+constexpr Strings kGpt2Names = {
+    "gpt-2",      "mpt",         "olmo",         "phi-2",      "jais",    "gigachat",
+    "jina-es",    "jina-de",     "jina-v2-es",   "jina-v2-de", "exaone4", "roberta-bpe",
+    "jina-v1-en", "modern-bert", "jina-v2-code", "trillion",   "a.x-4.0", "granite-docling",
+    "mellum"};
 constexpr Strings kGpt2Patterns = {kGpt2};
-constexpr Strings kLlama3Names = {"llama-bpe", "llama3", "llama-v3", "falcon3"};
-constexpr Strings kDbrxNames = {"dbrx", "smaug-bpe", "chatglm-bpe"};
+constexpr Strings kLlama3Names = {"llama-bpe", "llama3",  "llama-v3", "falcon3",
+                                  "falcon-h1", "pixtral", "midm-2.0", "lfm2"};
+constexpr Strings kDbrxNames = {"dbrx", "smaug-bpe", "chatglm-bpe", "glm4"};
 constexpr Strings kLlama3Patterns = {kLlama3};
-constexpr Strings kQwen2Names = {"qwen2", "stablelm2", "deepseek-r1-qwen", "megrez"};
+constexpr Strings kQwen2Names = {"qwen2",   "stablelm2", "deepseek-r1-qwen", "megrez",
+                                 "hunyuan", "grok-2",    "solar-open",       "kormo"};
 constexpr Strings kQwen2Patterns = {kQwen2};
-constexpr Strings kStarcoderNames = {"starcoder", "smollm", "refact",    "command-r",
-                                     "codeshell", "exaone", "minerva-7b"};
+constexpr Strings kQwen35Names = {"qwen35"};
+constexpr Strings kQwen35Patterns = {kQwen35};
+constexpr Strings kSeedCoderNames = {"seed-coder"};
+constexpr Strings kSeedCoderPatterns = {kSeedCoder};
+constexpr Strings kBailingMoeNames = {"bailingmoe", "bailingmoe2", "llada-moe"};
+constexpr Strings kBailingMoePatterns = {kBailingMoe};
+constexpr Strings kMiniCpm5Names = {"minicpm5"};
+constexpr Strings kMiniCpm5Patterns = {kOneToThreeDigits, kMiniCpm5};
+constexpr Strings kBloomNames = {"bloom", "poro-chat", "gpt3-finnish"};
+constexpr Strings kBloomPatterns = {kClauses};
+constexpr Strings kVikingNames = {"viking"};
+constexpr Strings kVikingPatterns = {kClauses, kDigit};
+constexpr Strings kSuperBpeNames = {"superbpe"};
+constexpr Strings kSuperBpePatterns = {kDigits, kThreesFromTheRight};
+constexpr Strings kKimiK2Names = {"kimi-k2"};
+constexpr Strings kKimiK2Patterns = {kKimiK2};
+constexpr Strings kStarcoderNames = {"starcoder", "smollm", "refact",     "command-r",
+                                     "codeshell", "exaone", "minerva-7b", "mellum2"};
 constexpr Strings kStarcoderPatterns = {kDigit, kGpt2};
 constexpr Strings kFalconNames = {"falcon"};
 constexpr Strings kFalconPatterns = {kFalconPunctuation, kGpt2, kThreeDigits};
 constexpr Strings kTekkenNames = {"tekken"};
 constexpr Strings kTekkenPatterns = {kTekken};
-constexpr Strings kGpt4oNames = {"gpt-4o", "llama4"};
+constexpr Strings kGpt4oNames = {"gpt-4o", "llama4", "kanana2", "minimax-m2"};
 constexpr Strings kGpt4oPatterns = {kGpt4o};
 constexpr Strings kDeepseekLlmNames = {"deepseek-llm"};
 constexpr Strings kDeepseekLlmPatterns = {kNewline,     kDeepseekWord, kDeepseekPunctuation,
@@ -98,7 +148,7 @@ constexpr Strings kDeepseekLlmPatterns = {kNewline,     kDeepseekWord, kDeepseek
 constexpr Strings kDeepseekCoderNames = {"deepseek-coder"};
 constexpr Strings kDeepseekCoderPatterns = {kNewline, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepseekCjk,
                                             kDigit};
-constexpr Strings kDeepseek3Names = {"deepseek-v3"};
+constexpr Strings kDeepseek3Names = {"deepseek-v3", "hunyuan-dense", "joyai-llm"};
 constexpr Strings kDeepseek3Patterns = {kOneToThreeDigits, kDeepseek3Cjk, kDeepseek3Rest};
 constexpr Strings kDefaultNames = {"default"};
 constexpr Strings kDefaultPatterns = {kDefaultPunctuation, kGpt2, kDigits, kThreeDigits};
@@ -115,6 +165,14 @@ constexpr PreTokenizerRule kRules[] = {
     {kDeepseekLlmNames, kDeepseekLlmPatterns},
     {kDeepseekCoderNames, kDeepseekCoderPatterns},
     {kDeepseek3Names, kDeepseek3Patterns},
+    {kQwen35Names, kQwen35Patterns},
+    {kSeedCoderNames, kSeedCoderPatterns},
+    {kBailingMoeNames, kBailingMoePatterns},
+    {kMiniCpm5Names, kMiniCpm5Patterns, true},
+    {kBloomNames, kBloomPatterns},
+    {kVikingNames, kVikingPatterns},
+    {kSuperBpeNames, kSuperBpePatterns},
+    {kKimiK2Names, kKimiK2Patterns},
     {kDefaultNames, kDefaultPatterns},
 };
 

@@ -1,158 +1,174 @@
 #include "text/sampler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <limits>
+#include <utility>
+
+#include "text/sampling/truncation.h"
 
 namespace llmrun {
 
 namespace {
 
-// One step of splitmix64 (Steele, Lea & Flood 2014): spreads a seed over the generator's state.
-uint64_t SplitMix64(uint64_t* state) {
-  *state += 0x9E3779B97F4A7C15U;
-  uint64_t z = *state;
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ z >> 27) * 0x94D049BB133111EBU;
-  return z ^ z >> 31;
+// A value and where it may lie. Bounds included; NaN is outside.
+struct Range {
+  const char* name;
+  double value;
+  double least;
+  double most;
+  const char* text;
+};
+
+Status CheckRange(const Range& r) {
+  if (r.value >= r.least && r.value <= r.most) return {};
+  return MakeError(ErrorCode::kUsage, "sampling: {} is {}, must be {}", r.name, r.value, r.text);
 }
 
-// NaN counts as impossible. Infinity is brought down to the largest number, so that differences of
-// logits stay numbers.
-float Sane(float logit) {
-  if (std::isnan(logit)) return -std::numeric_limits<float>::infinity();
-  return std::min(logit, std::numeric_limits<float>::max());
-}
-
-tl::unexpected<Error> OutOfRange(const char* name, double value, const char* range) {
-  return MakeError(ErrorCode::kUsage, "sampling: {} is {}, must be {}", name, value, range);
+Status CheckOptions(const SamplerOptions& o) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  constexpr double kAboveZero = std::numeric_limits<float>::denorm_min();
+  const Range ranges[] = {
+      {"temperature", o.temperature, 0, kMost, "0 or more"},
+      {"dynatemp-range", o.dynatemp_range, 0, kMost, "0 or more"},
+      {"dynatemp-exp", o.dynatemp_exponent, 0, kMost, "0 or more"},
+      {"top-p", o.top_p, 0, kMost, "0 to 1"},
+      {"min-p", o.min_p, -kMost, 1, "0 to 1"},
+      {"typical", o.typical_p, 0, kMost, "0 to 1"},
+      {"top-n-sigma", o.top_n_sigma, -kMost, kMost, "a number"},
+      {"xtc-probability", o.xtc_probability, 0, 1, "0 to 1"},
+      {"xtc-threshold", o.xtc_threshold, 0, 1, "0 to 1"},
+      {"repetition penalty", o.repeat_penalty, kAboveZero, kMost, "above 0"},
+      {"frequency penalty", o.frequency_penalty, -kMost, kMost, "a number"},
+      {"presence penalty", o.presence_penalty, -kMost, kMost, "a number"},
+      {"repeat-last-n", double(o.repeat_last_n), -1, kMost, "-1 or more"},
+      {"dry-multiplier", o.dry.multiplier, 0, kMost, "0 or more"},
+      {"dry-base", o.dry.base, 1, kMost, "1 or more"},
+      {"dry-allowed-length", double(o.dry.allowed_length), 0, kMost, "0 or more"},
+      {"dry-penalty-last-n", double(o.dry.last_n), -1, kMost, "-1 or more"},
+      {"mirostat", double(o.mirostat.version), 0, 2, "0, 1 or 2"},
+      {"mirostat-ent", o.mirostat.target_surprise, 0, kMost, "0 or more"},
+      {"mirostat-lr", o.mirostat.learning_rate, 0, kMost, "0 or more"},
+  };
+  for (const Range& range : ranges) RETURN_IF_ERROR(CheckRange(range));
+  for (const auto& [id, bias] : o.logit_bias) {
+    if (std::isnan(bias)) {
+      return MakeError(ErrorCode::kUsage, "sampling: the bias of token {} is no number", id);
+    }
+  }
+  return {};
 }
 
 }  // namespace
 
-Result<Sampler> Sampler::Create(const SamplerOptions& o) {
-  // Written so that NaN fails each of them.
-  if (!(o.temperature >= 0 && std::isfinite(o.temperature))) {
-    return OutOfRange("temperature", o.temperature, "0 or more");
-  }
-  if (!(o.top_p >= 0)) return OutOfRange("top-p", o.top_p, "0 to 1");
-  if (!(o.min_p <= 1)) return OutOfRange("min-p", o.min_p, "0 to 1");
-  if (!(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty))) {
-    return OutOfRange("repetition penalty", o.repeat_penalty, "above 0");
-  }
-  if (o.repeat_last_n < 0) return OutOfRange("repeat-last-n", o.repeat_last_n, "0 or more");
-  return Sampler(o);
+Result<Sampler> Sampler::Create(const SamplerOptions& options, TextOf text_of) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  return Sampler(options, std::move(text_of));
 }
 
-Sampler::Sampler(const SamplerOptions& options) : options_(options) {
-  uint64_t seed = options.seed;
-  for (uint64_t& word : state_) word = SplitMix64(&seed);
-}
-
-// xoshiro256** (Blackman & Vigna 2021).
-uint64_t Sampler::NextRandom() {
-  const uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
-  const uint64_t t = state_[1] << 17;
-  state_[2] ^= state_[0];
-  state_[3] ^= state_[1];
-  state_[1] ^= state_[2];
-  state_[0] ^= state_[3];
-  state_[2] ^= t;
-  state_[3] = std::rotl(state_[3], 45);
-  return result;
-}
+Sampler::Sampler(const SamplerOptions& options, TextOf text_of)
+    : options_(options),
+      random_(options.seed),
+      penalties_({options.repeat_last_n, options.repeat_penalty, options.frequency_penalty,
+                  options.presence_penalty}),
+      dry_(options.dry, std::move(text_of)),
+      mirostat_(options.mirostat) {}
 
 void Sampler::Accept(TokenId id) {
-  history_.push_back(id);
-  while (history_.size() > static_cast<size_t>(options_.repeat_last_n)) history_.pop_front();
+  AcceptPrompt(id);
+  if (constraint_ && accepted_) accepted_ = constraint_->Accept(id);
 }
 
-void Sampler::FillCandidates(std::span<const float> logits) {
-  candidates_.clear();
-  candidates_.reserve(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) {
-    candidates_.push_back({static_cast<TokenId>(i), Sane(logits[i])});
+void Sampler::AcceptPrompt(TokenId id) {
+  penalties_.Accept(id);
+  dry_.Accept(id);
+}
+
+void Sampler::Run(SamplerStep step) {
+  switch (step) {
+    case SamplerStep::kPenalties:
+      return penalties_.Apply(&candidates_);
+    case SamplerStep::kDry:
+      return dry_.Apply(&candidates_);
+    case SamplerStep::kTopNSigma:
+      return KeepTopNSigma(options_.top_n_sigma, &candidates_);
+    case SamplerStep::kTopK:
+      return KeepTopK(options_.top_k, &candidates_);
+    case SamplerStep::kTypical:
+      return KeepTypical(options_.typical_p, &candidates_);
+    case SamplerStep::kTopP:
+      return KeepTopP(options_.top_p, &candidates_);
+    case SamplerStep::kMinP:
+      return KeepMinP(options_.min_p, &candidates_);
+    case SamplerStep::kXtc:
+      return ExcludeTopChoices(options_.xtc_probability, options_.xtc_threshold, &random_,
+                               &candidates_);
+    case SamplerStep::kTemperature:
+      return ApplyTemperature(
+          {options_.temperature, options_.dynatemp_range, options_.dynatemp_exponent},
+          &candidates_);
   }
-  if (options_.repeat_penalty == 1.0F) return;
-  std::vector<TokenId> recent(history_.begin(), history_.end());
-  std::sort(recent.begin(), recent.end());
-  recent.erase(std::unique(recent.begin(), recent.end()), recent.end());
-  for (const TokenId id : recent) {
-    if (id < 0 || static_cast<size_t>(id) >= candidates_.size()) continue;
-    float& logit = candidates_[static_cast<size_t>(id)].logit;
-    const float p = options_.repeat_penalty;
-    logit = Sane(logit > 0 ? logit / p : logit * p);
+}
+
+Status Sampler::ApplyConstraint(size_t n_vocab) {
+  if (!constraint_) return {};
+  RETURN_IF_ERROR(accepted_);
+  ASSIGN_OR_RETURN(const std::vector<bool>* allowed, constraint_->Allowed());
+  if (!candidates_.KeepAllowed(*allowed)) {
+    return MakeError(ErrorCode::kBadData,
+                     "sampling: the grammar allows none of {} tokens (or all that it allows have "
+                     "no number)",
+                     n_vocab);
   }
+  return {};
 }
 
-// Best first; of equals the lower id.
-bool Sampler::Better(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-}
-
-void Sampler::KeepTopK() {
-  std::erase_if(candidates_, [](const Candidate& c) { return std::isinf(c.logit); });
-  const auto k = static_cast<size_t>(std::max(options_.top_k, 0));
-  if (k > 0 && k < candidates_.size()) {
-    const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(k);
-    std::nth_element(candidates_.begin(), last, candidates_.end(), Better);
-    candidates_.resize(k);
-  }
-  std::sort(candidates_.begin(), candidates_.end(), Better);
-}
-
-// Probabilities up to a common factor: the best has 1.
-void Sampler::FillWeights(double temperature) {
-  weights_.clear();
-  const double best = candidates_.front().logit;
-  for (const Candidate& c : candidates_)
-    weights_.push_back(std::exp((c.logit - best) / temperature));
-}
-
-// The shortest row of best candidates that holds at least top_p of the probability.
-void Sampler::KeepTopP() {
-  if (options_.top_p >= 1) return;
-  double total = 0;
-  for (const double weight : weights_) total += weight;
-  double sum = 0;
-  size_t kept = 0;
-  while (kept < weights_.size() && (kept == 0 || sum < options_.top_p * total)) {
-    sum += weights_[kept++];
-  }
-  candidates_.resize(kept);
-}
-
-// Those that have at least min_p of the probability of the best.
-void Sampler::KeepMinP() {
-  if (options_.min_p <= 0) return;
-  size_t kept = 1;
-  while (kept < candidates_.size() && weights_[kept] >= options_.min_p) ++kept;
-  candidates_.resize(kept);
+// Whether the best candidate comes out whatever is cut away: then nothing need be.
+bool Sampler::GreedyOnly() const {
+  const auto has = [&](SamplerStep step) {
+    return std::find(options_.steps.begin(), options_.steps.end(), step) != options_.steps.end();
+  };
+  return options_.temperature == 0 && options_.dynatemp_range == 0 &&
+         has(SamplerStep::kTemperature) && options_.xtc_probability == 0 && options_.typical_p >= 1;
 }
 
 Result<TokenId> Sampler::Sample(std::span<const float> logits) {
-  FillCandidates(logits);
-  const auto best = std::min_element(candidates_.begin(), candidates_.end(), Better);
-  if (best == candidates_.end() || std::isinf(best->logit)) {
+  candidates_.Fill(logits);
+  RETURN_IF_ERROR(ApplyConstraint(logits.size()));
+  if (!options_.logit_bias.empty()) {
+    candidates_.AdjustThose(options_.logit_bias,
+                            [](float logit, float bias) { return logit + bias; });
+  }
+  if (candidates_.Best() == nullptr) {
     return MakeError(ErrorCode::kBadData, "sampling: none of {} logits is a number", logits.size());
   }
-  if (options_.temperature == 0 || options_.top_k == 1) return best->id;
-  KeepTopK();
-  FillWeights(1.0);
-  KeepTopP();
-  KeepMinP();
-  FillWeights(options_.temperature);
-  double total = 0;
-  for (const double weight : weights_) total += weight;
-  // 53 random bits: a double in [0, 1), every value equally likely.
-  const double drawn = static_cast<double>(NextRandom() >> 11) * 0x1p-53 * total;
-  double sum = 0;
-  for (size_t i = 0; i < candidates_.size(); ++i) {
-    sum += weights_[i];
-    if (drawn < sum) return candidates_[i].id;
+  if (options_.mirostat.version != 0) {
+    Run(SamplerStep::kTemperature);
+    mirostat_.Truncate(logits.size(), &candidates_);
+    return Draw();
   }
-  return candidates_.front().id;  // only when rounding made drawn == total
+  const bool greedy = GreedyOnly();
+  for (const SamplerStep step : options_.steps) {
+    if (!greedy || step == SamplerStep::kPenalties || step == SamplerStep::kDry) Run(step);
+  }
+  if (candidates_.Best() == nullptr) {
+    return MakeError(ErrorCode::kBadData, "sampling: the penalties left none of {} tokens",
+                     logits.size());
+  }
+  return greedy ? candidates_.Best()->id : Draw();
+}
+
+TokenId Sampler::Draw() {
+  const std::span<const Candidate> all = candidates_.Sorted();
+  const std::span<const double> probabilities = candidates_.Probabilities();
+  size_t drawn = 0;
+  if (all.size() > 1) {
+    double left = random_.NextUnit();
+    // The last bit of the sum may be missing: then the best.
+    while (drawn < all.size() && left >= probabilities[drawn]) left -= probabilities[drawn++];
+    if (drawn == all.size()) drawn = 0;
+  }
+  if (options_.mirostat.version != 0) mirostat_.Drew(probabilities[drawn]);
+  return all[drawn].id;
 }
 
 }  // namespace llmrun

@@ -5,12 +5,12 @@
 // Source: Kudo & Richardson 2018. Threads: as Tokenizer.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "text/byte_tokens.h"
 #include "text/tokenizer.h"
 
 namespace llmrun {
@@ -26,11 +26,10 @@ class SpmTokenizer final : public Tokenizer {
   std::string DecodeNormal(TokenId id) const override;
 
  private:
-  explicit SpmTokenizer(TokenizerSpec spec);
+  explicit SpmTokenizer(TokenizerSpec complete);
   TokenId FindPlain(std::string_view text) const;  // a token that text may be joined to
-  void AppendBytes(std::string_view bytes, std::vector<TokenId>* ids) const;
 
-  std::array<TokenId, 256> byte_ids_;
+  ByteTokens byte_tokens_;
   size_t longest_token_ = 0;  // bytes
 };
 

@@ -6,6 +6,8 @@
 #include "text/bpe_tokenizer.h"
 #include "text/spm_tokenizer.h"
 #include "text/tokenizer_check.h"
+#include "text/ugm_tokenizer.h"
+#include "text/wpm_tokenizer.h"
 
 namespace llmrun {
 
@@ -32,8 +34,10 @@ constexpr std::array<std::string_view, 10> kEndOfTurn = {
 Result<std::unique_ptr<Tokenizer>> Tokenizer::Create(TokenizerSpec spec) {
   if (spec.model == "llama") return SpmTokenizer::Create(std::move(spec));
   if (spec.model == "gpt2") return BpeTokenizer::Create(std::move(spec));
-  return MakeError(ErrorCode::kUnavailable, "unknown tokenizer model '{}' (known: llama, gpt2)",
-                   spec.model);
+  if (spec.model == "bert") return WpmTokenizer::Create(std::move(spec));
+  if (spec.model == "t5") return UgmTokenizer::Create(std::move(spec));
+  return MakeError(ErrorCode::kUnavailable,
+                   "unknown tokenizer model '{}' (known: llama, gpt2, bert, t5)", spec.model);
 }
 
 Tokenizer::Tokenizer(TokenizerSpec spec) : spec_(std::move(spec)) {
@@ -64,12 +68,12 @@ void Tokenizer::MarkEndOfGeneration() {
 }
 
 std::vector<TokenId> Tokenizer::Encode(std::string_view text, const EncodeOptions& options) const {
-  const SpecialMatcher& matcher = options.parse_special ? all_special_ : user_defined_;
+  const TokenTrie& matcher = options.parse_special ? all_special_ : user_defined_;
   std::vector<TokenId> ids;
   if (options.add_special && *spec_.add_bos) ids.push_back(*spec_.bos);
   size_t begin = 0;  // of the text that is not encoded yet
   for (size_t pos = 0; pos < text.size();) {
-    const auto match = matcher.At(text, pos);
+    const auto match = matcher.LongestAt(text, pos);
     if (!match) {
       ++pos;
       continue;
@@ -81,6 +85,7 @@ std::vector<TokenId> Tokenizer::Encode(std::string_view text, const EncodeOption
   }
   if (begin < text.size()) EncodeFragment(text.substr(begin), &ids);
   if (options.add_special && *spec_.add_eos) ids.push_back(*spec_.eos);
+  if (options.add_special && *spec_.add_sep) ids.push_back(*spec_.sep);
   return ids;
 }
 

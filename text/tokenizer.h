@@ -1,9 +1,11 @@
 // Text to token ids and back. A Tokenizer is built from a TokenizerSpec, which `model` fills from a
 // GGUF's metadata; this folder knows no file format.
 //
-// Kinds: "llama" (SentencePiece BPE: merges by score, byte fallback) and "gpt2" (byte-level BPE:
-// merges by rank after a regular-expression pre-tokenizer named by `pre`).
-// Sources: Sennrich et al. 2016 (BPE); Kudo & Richardson 2018 (SentencePiece); the GPT-2 byte map.
+// Kinds: "llama" (SentencePiece BPE: merges by score, byte fallback), "gpt2" (byte-level BPE:
+// merges by rank after a regular-expression pre-tokenizer named by `pre`), "bert" (WordPiece) and
+// "t5" (SentencePiece Unigram).
+// Sources: Sennrich et al. 2016 (BPE); Kudo & Richardson 2018 (SentencePiece); the GPT-2 byte map;
+// Devlin et al. 2019 (WordPiece); Kudo 2018 (Unigram).
 //
 // Special tokens (control, unknown and user-defined ones) are cut out of the text first: at each
 // position the longest one. Plain text never becomes a control or unknown token by merging, so with
@@ -25,8 +27,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "text/special_matcher.h"
 #include "text/token_id.h"
+#include "text/token_trie.h"
 
 namespace llmrun {
 
@@ -43,18 +45,20 @@ enum class TokenType : int32_t {
 
 // The tokenizer.ggml.* metadata as plain values.
 struct TokenizerSpec {
-  std::string model;                // "llama", "gpt2"
+  std::string model;                // "llama", "gpt2", "bert", "t5"
   std::string pre;                  // "gpt-2", "llama-bpe", "deepseek-llm", ...; may be empty
   std::vector<std::string> tokens;  // index = id
   std::vector<float> scores;        // empty or one a token
   std::vector<TokenType> types;     // empty or one a token
   std::vector<std::string> merges;  // "left right", best first
   std::optional<TokenId> bos, eos, unk, sep, pad, eot;
-  std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
+  std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, remove_extra_whitespaces;
+  std::optional<bool> lowercase, strip_accents;  // of "bert"; true when absent
+  std::string precompiled_charsmap;              // of "t5" (charsmap.h); may be empty
 };
 
 struct EncodeOptions {
-  bool add_special = false;    // add BOS/EOS where the vocabulary asks for it
+  bool add_special = false;    // add BOS, EOS, separator where the vocabulary asks for them
   bool parse_special = false;  // recognize control tokens written out in the text
 };
 
@@ -74,8 +78,8 @@ class Tokenizer {
   std::string Decode(std::span<const TokenId> ids, bool show_special = false) const;
 
   size_t VocabSize() const { return spec_.tokens.size(); }
-  // With what the file left out filled in: add_bos, add_eos, add_space_prefix, types, and for
-  // "llama" the customary bos, eos and unk. An unusable sep or pad is taken out.
+  // With what the file left out filled in: add_bos, add_eos, add_sep, add_space_prefix, types, and
+  // the special tokens that are customary for the kind. An unusable sep or pad is taken out.
   const TokenizerSpec& spec() const { return spec_; }
   bool IsEndOfGeneration(TokenId id) const;  // eos, eot and the known end-of-turn control tokens
 
@@ -99,8 +103,8 @@ class Tokenizer {
   TokenizerSpec spec_;
   std::unordered_map<std::string_view, TokenId> ids_;  // views of spec_.tokens
   std::vector<bool> ends_generation_;
-  SpecialMatcher user_defined_;
-  SpecialMatcher all_special_;
+  TokenTrie user_defined_;
+  TokenTrie all_special_;
 };
 
 // Holds back the bytes of an incomplete UTF-8 character until its rest arrives, so that streamed

@@ -66,15 +66,22 @@ Status CheckAddedTokens(const TokenizerSpec& spec) {
   return CheckAdded("EOS", spec.add_eos, spec.eos);
 }
 
-void CompleteTokenizerSpec(bool default_add_bos, TokenizerSpec* spec) {
-  const auto drop_unusable = [&](std::optional<TokenId>* id) {
+void FillCustomaryId(TokenId customary, const TokenizerSpec& spec, std::optional<TokenId>* id) {
+  if (!*id && InRange(customary, spec)) *id = customary;
+}
+
+void DropUnusableIds(TokenizerSpec* spec) {
+  for (std::optional<TokenId>* const id : {&spec->sep, &spec->pad}) {
     if (*id && !InRange(**id, *spec)) id->reset();
-  };
-  drop_unusable(&spec->sep);  // nothing here needs them, and some published files have wrong ones
-  drop_unusable(&spec->pad);
+  }
+}
+
+void CompleteTokenizerSpec(bool default_add_bos, TokenizerSpec* spec) {
+  DropUnusableIds(spec);
   if (spec->types.empty()) spec->types.assign(spec->tokens.size(), TokenType::kNormal);
   if (!spec->add_bos) spec->add_bos = default_add_bos && spec->bos.has_value();
   if (!spec->add_eos) spec->add_eos = false;
+  spec->add_sep = spec->model == "bert" && spec->add_sep.value_or(true) && spec->sep.has_value();
 }
 
 }  // namespace llmrun

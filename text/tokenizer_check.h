@@ -2,6 +2,8 @@
 // and fill in what a file may leave out. Threads: no state.
 #pragma once
 
+#include <optional>
+
 #include "base/error.h"
 #include "text/tokenizer.h"
 
@@ -16,6 +18,12 @@ Status CheckTokenizerSpec(const TokenizerSpec& spec);
 
 // kBadData: the file asks to add a BOS or EOS but names none.
 Status CheckAddedTokens(const TokenizerSpec& spec);
+
+// A token that the file does not name is the customary one of its kind, if there is such a token.
+void FillCustomaryId(TokenId customary, const TokenizerSpec& spec, std::optional<TokenId>* id);
+
+// Takes out a sep or pad outside the vocabulary: some published files have wrong ones.
+void DropUnusableIds(TokenizerSpec* spec);
 
 // `default_add_bos`: whether a BOS is added when the file does not say and names one.
 void CompleteTokenizerSpec(bool default_add_bos, TokenizerSpec* spec);

@@ -128,6 +128,7 @@ TEST(BenchLoad, RowsFitTogether) {
     const bool as_wanted =
         cold ? cached <= file_bytes / 100 : cached >= file_bytes - file_bytes / 100;
     EXPECT_EQ(row[cold ? "cold_verified" : "warm_verified"], as_wanted);
+    EXPECT_GE(number("stolen_cpu_s_per_gib"), 0);
     for (const char* field : {"cpu_s_per_gib", "populate_s", "minor_faults", "major_faults",
                               "copies", "first_layer_s", "pages", "used"}) {
       EXPECT_FALSE(row.at(field).is_null()) << field;
@@ -249,6 +250,7 @@ TEST(BenchLoad, TimeToTheFirstAndTheTenthToken) {
     EXPECT_GT(number("first_token_s"), 0);
     EXPECT_GT(number("tenth_token_s"), number("first_token_s"));
     EXPECT_EQ(number("read_alone_s"), number("median_s"));
+    EXPECT_GT(number("busy_share_while_loading"), 0);
     EXPECT_DOUBLE_EQ(
         number("streaming_ratio"),
         number("first_token_s") / std::max(number("read_alone_s"), number("compute_alone_s")));

@@ -100,10 +100,10 @@ TEST(Run, WritesTheLoadReport) {
   ASSERT_EQ(result.exit_code, 0) << result.err;
   std::ifstream in(path);
   const nlohmann::json report = nlohmann::json::parse(in);
-  for (const char* field :
-       {"loader", "requested", "got", "fallbacks", "file_bytes", "read_bytes", "seconds",
-        "gb_per_s", "device_limit_gb_per_s", "time_to_first_layer_s", "cpu_seconds", "copies",
-        "pages", "nodes", "remote_fraction", "minor_faults", "major_faults", "xxh3"}) {
+  for (const char* field : {"loader", "requested", "got", "fallbacks", "file_bytes", "read_bytes",
+                            "seconds", "gb_per_s", "device_limit_gb_per_s", "time_to_first_layer_s",
+                            "cpu_seconds", "stolen_cpu_seconds", "copies", "pages", "nodes",
+                            "remote_fraction", "minor_faults", "major_faults", "xxh3"}) {
     EXPECT_TRUE(report.contains(field)) << field;
   }
   EXPECT_EQ(report["requested"], "io_uring");

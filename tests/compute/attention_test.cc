@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -14,141 +13,12 @@ namespace llmrun {
 namespace {
 
 using testing::Bits;
-using testing::DecodedRow;
-using testing::EncodedRow;
 using testing::Guard;
 using testing::Guarded;
 using testing::KvHead;
 using testing::Queries;
 using testing::RandomFloats;
 using testing::RandomQueries;
-
-// ---- what is stored ----
-
-TEST(StoreValue, RoundsToTheNearestOfItsType) {
-  std::mt19937 random(26);
-  for (const int64_t n : {1, 15, 16, 36, 64, 100, 256}) {
-    std::vector<float> x = RandomFloats(n, random, 1000.0F);
-    x[0] = 1e-6F;  // a denormal half
-    if (n > 4) x[2] = 1e6F;
-    if (n > 4) x[4] = NAN;
-    const std::vector<std::byte> floats = EncodedRow(x, DType::kF32);
-    EXPECT_EQ(std::memcmp(floats.data(), x.data(), x.size() * 4), 0);
-    const std::vector<std::byte> halves = EncodedRow(x, DType::kF16);
-    const std::vector<float> brain = DecodedRow(x, DType::kBF16);
-    for (size_t i = 0; i < x.size(); ++i) {
-      uint16_t half = 0;
-      std::memcpy(&half, halves.data() + i * 2, 2);
-      EXPECT_EQ(half, FloatToHalf(x[i])) << x[i];
-      if (std::isnan(x[i])) {
-        EXPECT_TRUE(std::isnan(brain[i]));
-      } else {
-        const double ulp = std::ldexp(1.0, std::ilogb(x[i]) - 7);
-        EXPECT_LE(std::abs(double{brain[i]} - x[i]), ulp / 2) << x[i];
-      }
-    }
-  }
-  const std::vector<float> ties = {0x1.01p0F, 0x1.03p0F, -0x1.01p0F, 0x1.FFFFFEp127F};
-  const std::vector<float> want = {1.0F, 0x1.04p0F, -1.0F, INFINITY};
-  EXPECT_EQ(DecodedRow(ties, DType::kBF16), want);
-}
-
-TEST(StoreValue, QuantizesWithinHalfAStep) {
-  std::mt19937 random(28);
-  const std::vector<float> x = RandomFloats(256, random, 3.0F);
-  const std::vector<float> eight = DecodedRow(x, DType::kQ8_0);
-  const std::vector<float> four = DecodedRow(x, DType::kQ4_0);
-  for (size_t i = 0; i < x.size(); ++i) {
-    const auto block = std::span(x).subspan(i / 32 * 32, 32);
-    const float most = *std::ranges::max_element(block, {}, [](float v) { return std::abs(v); });
-    const float step8 = std::abs(most) / 127;
-    const float step4 = std::abs(most) / 8;
-    EXPECT_LE(std::abs(eight[i] - x[i]), step8 * 0.501F + std::abs(x[i]) * 0x1p-10F) << i;
-    // The grid of Q4_0 has 8 steps towards the greatest value, and 7 away from it.
-    const bool clipped = x[i] / most < -7.5F / 8;
-    EXPECT_LE(std::abs(four[i] - x[i]),
-              step4 * (clipped ? 1.0F : 0.501F) + std::abs(x[i]) * 0x1p-10F)
-        << i;
-    if (x[i] == most) {
-      EXPECT_NEAR(four[i], most, std::abs(most) * 0x1p-10F);
-    }
-  }
-}
-
-TEST(StoreValue, BlocksOfZerosAndOfWhatIsNoNumber) {
-  for (const DType type : {DType::kQ8_0, DType::kQ4_0}) {
-    std::vector<float> x(64, 1.0F);
-    std::fill_n(x.begin(), 32, 0.0F);
-    EXPECT_EQ(DecodedRow(x, type)[7], 0.0F);
-    std::fill_n(x.begin(), 32, std::numeric_limits<float>::denorm_min());
-    EXPECT_EQ(DecodedRow(x, type)[7], 0.0F);
-    for (const float bad : {NAN, INFINITY, -INFINITY}) {
-      x[5] = bad;
-      const std::vector<float> decoded = DecodedRow(x, type);
-      for (size_t i = 0; i < 32; ++i) EXPECT_TRUE(std::isnan(decoded[i])) << NameOf(type);
-      EXPECT_NEAR(decoded[40], 1.0F, 0x1p-10F) << NameOf(type);  // the neighbour block
-    }
-  }
-}
-
-TEST(StoreValue, IsTheSameOnEveryLevel) {
-  std::mt19937 random(29);
-  for (const DType type : testing::kKvTypes) {
-    const std::vector<float> x = RandomFloats(128, random, 100.0F);
-    for (const Kernels* kernels : testing::SupportedKernels()) {
-      Guarded<std::byte> row(KvRowBytes(type, 128));
-      Guarded<float> guarded(x, Guard::kAfter);
-      kernels->store_value(guarded.data(), 128, type, row.data(), 0);
-      const std::vector<std::byte> want = EncodedRow(x, type);
-      EXPECT_TRUE(std::ranges::equal(row.span(), want)) << NameOf(type) << NameOf(kernels->isa);
-    }
-  }
-}
-
-// A key as a value would be stored, gathered from its group.
-std::vector<std::byte> GatheredKey(const std::byte* keys, DType type, int64_t head_dim,
-                                   size_t position) {
-  const BlockTraits& traits = TraitsOf(type);
-  const size_t row_bytes = KvRowBytes(type, head_dim);
-  const std::byte* group = keys + position / 16 * 16 * row_bytes;
-  const size_t lane = position % 16;
-  std::vector<std::byte> row(row_bytes);
-  for (size_t at = 0; at < row_bytes; at += traits.block_bytes) {
-    const std::byte* block = group + at * 16;
-    const size_t head = traits.block_elems == 1 ? traits.block_bytes : 2;  // one element, or scale
-    std::memcpy(row.data() + at, block + lane * head, head);
-    for (size_t i = head; i < traits.block_bytes; ++i) row[at + i] = block[i * 16 + lane];
-  }
-  return row;
-}
-
-TEST(StoreKey, PutsPositionsSideBySide) {
-  std::mt19937 random(30);
-  for (const DType type : testing::kKvTypes) {
-    for (const int64_t head_dim : {32, 64, 128}) {
-      for (const Kernels* kernels : testing::SupportedKernels()) {
-        constexpr size_t kPositions = 48;
-        const size_t row_bytes = KvRowBytes(type, head_dim);
-        Guarded<std::byte> keys(kPositions * row_bytes);
-        std::vector<size_t> order(kPositions);
-        std::iota(order.begin(), order.end(), size_t{0});
-        std::ranges::shuffle(order, random);
-        std::vector<std::vector<std::byte>> want(kPositions);
-        for (const size_t p : order) {
-          const std::vector<float> x = RandomFloats(head_dim, random);
-          kernels->store_key(x.data(), head_dim, type, keys.data(), static_cast<int64_t>(p));
-          want[p] = EncodedRow(x, type);
-        }
-        for (size_t p = 0; p < kPositions; ++p) {
-          EXPECT_EQ(GatheredKey(keys.data(), type, head_dim, p), want[p])
-              << NameOf(type) << ' ' << NameOf(kernels->isa) << ' ' << p;
-        }
-      }
-    }
-  }
-}
-
-// ---- attention ----
 
 struct AttentionCase {
   DType k_type;
@@ -159,22 +29,30 @@ struct AttentionCase {
   int64_t n_heads = 1;
   int64_t window = 0;
   float soft_cap = 0;
+  bool sinks = false;
+  int64_t value_dim = head_dim;
 };
 
 void PrintTo(const AttentionCase& c, std::ostream* out) {
   *out << NameOf(c.k_type) << ' ' << NameOf(c.v_type) << ' ' << c.head_dim << ' ' << c.n_pos << ' '
-       << c.n_tokens << ' ' << c.n_heads << " window " << c.window << " cap " << c.soft_cap;
+       << c.n_tokens << ' ' << c.n_heads << " window " << c.window << " cap " << c.soft_cap
+       << " sinks " << c.sinks << " values " << c.value_dim;
 }
 
 class AttentionTest : public ::testing::TestWithParam<AttentionCase> {
  protected:
   AttentionTest()
-      : kv_{GetParam().head_dim, GetParam().n_pos, GetParam().k_type, GetParam().v_type} {
+      : kv_{GetParam().head_dim, GetParam().n_pos, GetParam().k_type, GetParam().v_type,
+            GetParam().value_dim} {
     std::mt19937 random(27);
     kv_.Fill(random);
     queries_ = RandomQueries(GetParam().n_tokens, GetParam().n_heads, kv_.head_dim, random);
     queries_.window = GetParam().window;
     queries_.soft_cap = GetParam().soft_cap;
+    if (GetParam().sinks) queries_.sinks = RandomFloats(GetParam().n_heads, random, 3.0F);
+  }
+  size_t ScratchFloats() const {
+    return static_cast<size_t>(AttentionScratchFloats(kv_.head_dim, kv_.value_dim));
   }
 
   KvHead kv_;
@@ -188,8 +66,8 @@ TEST_P(AttentionTest, IsCloseToFloat64AndEqualOnEveryLevel) {
     Guarded<std::byte> keys(kv_.key_bytes, Guard::kAfter);
     Guarded<std::byte> values(kv_.value_bytes, Guard::kAfter);
     Guarded<float> q(queries_.q, Guard::kAfter);
-    Guarded<float> scratch(static_cast<size_t>(AttentionScratchFloats(kv_.head_dim)));
-    Guarded<float> out(queries_.q.size());
+    Guarded<float> scratch(ScratchFloats());
+    Guarded<float> out(queries_.OutSize(kv_));
     AttentionArgs args = queries_.ArgsFor(kv_, scratch.data(), out.data());
     args.q = q.data();
     args.keys.data = keys.data();
@@ -212,7 +90,7 @@ TEST_P(AttentionTest, IsThatOfTheFloatsInTheCache) {
 TEST_P(AttentionTest, RowsDoNotDependOnEachOther) {
   for (const Kernels* kernels : testing::SupportedKernels()) {
     const std::vector<float> together = queries_.Attend(kv_, *kernels);
-    std::vector<float> scratch(static_cast<size_t>(AttentionScratchFloats(kv_.head_dim)));
+    std::vector<float> scratch(ScratchFloats());
     std::vector<float> out(together.size());
     const AttentionArgs all = queries_.ArgsFor(kv_, scratch.data(), out.data());
     // One token after the other, three at a time, one head after the other.
@@ -222,9 +100,9 @@ TEST_P(AttentionTest, RowsDoNotDependOnEachOther) {
         for (int64_t t = 0; t < all.n_tokens; t += tokens) {
           for (int64_t h = 0; h < all.n_heads; h += heads) {
             AttentionArgs args = all;
-            const int64_t at = t * all.token_stride + h * all.head_dim;
-            args.q += at;
-            args.out += at;
+            args.q += t * all.q_stride + h * all.head_dim;
+            args.out += t * all.out_stride + h * all.value_dim;
+            if (args.sinks != nullptr) args.sinks += h;
             args.n_tokens = std::min(tokens, all.n_tokens - t);
             args.n_heads = heads;
             args.n_pos += t;
@@ -244,13 +122,14 @@ TEST_P(AttentionTest, ChunksMayComeInAnyOrder) {
     Queries last{.n_tokens = 1,
                  .n_heads = queries_.n_heads,
                  .window = queries_.window,
-                 .soft_cap = queries_.soft_cap};
+                 .soft_cap = queries_.soft_cap,
+                 .sinks = queries_.sinks};
     const auto size = static_cast<long>(queries_.n_heads * kv_.head_dim);
     last.q.assign(queries_.q.end() - size, queries_.q.end());
     const std::vector<float> whole = last.Attend(kv_, *kernels);
-    Guarded<float> scratch(static_cast<size_t>(AttentionScratchFloats(kv_.head_dim)));
+    Guarded<float> scratch(ScratchFloats());
     Guarded<float> sums(
-        static_cast<size_t>(n_chunks * last.n_heads * AttentionSumsFloats(kv_.head_dim)));
+        static_cast<size_t>(n_chunks * last.n_heads * AttentionSumsFloats(kv_.value_dim)));
     std::vector<float> out(whole.size());
     const AttentionArgs args = last.ArgsFor(kv_, scratch.data(), out.data());
     std::vector<int64_t> order(static_cast<size_t>(n_chunks));
@@ -299,9 +178,16 @@ INSTANTIATE_TEST_SUITE_P(
         AttentionCase{kF16, kF16, 64, 300, 8, 2, 300},
         // capped, below where scores lie
         AttentionCase{kF32, kF32, 64, 300, 40, 2, 0, 0.5F},
-        AttentionCase{kF16, kF16, 36, 600, 3, 3, 270, 2.0F}));
-
-// ---- what is no number ----
+        AttentionCase{kF16, kF16, 36, 600, 3, 3, 270, 2.0F},
+        // sinks
+        AttentionCase{kF32, kF32, 64, 1, 1, 2, 0, 0, true},
+        AttentionCase{kF16, kF16, 64, 600, 20, 3, 70, 0, true},
+        AttentionCase{kQ8_0, kQ8_0, 64, 300, 1, 40, 0, 0, true},
+        // values shorter and longer than keys
+        AttentionCase{kF32, kF32, 48, 300, 20, 2, 0, 0, false, 32},
+        AttentionCase{kF16, kF16, 192, 300, 1, 4, 0, 0, false, 128},
+        AttentionCase{kQ8_0, kF16, 32, 530, 40, 2, 0, 0, false, 84},
+        AttentionCase{kQ8_0, kQ4_0, 96, 300, 9, 5, 0, 0, true, 64}));
 
 TEST(Attention, NotANumberStaysWithThoseWhoSeeIt) {
   std::mt19937 random(33);
@@ -360,6 +246,22 @@ TEST(Attention, AScoreOfMinusInfinityCountsAsNothing) {
       const std::vector<float> out = queries.Attend(kv, *kernels);
       for (size_t d = 0; d < 32; ++d) EXPECT_NEAR(out[d], want[d], 3e-6);
     }
+  }
+}
+
+TEST(Attention, SinksMayBeFarFromScores) {
+  std::mt19937 random(36);
+  KvHead kv{32, 300, kF32, kF32};
+  kv.Fill(random);
+  Queries queries = RandomQueries(1, 3, 32, random);
+  queries.sinks = {-INFINITY, -1e30F, 1e30F};
+  Queries without = queries;
+  without.sinks.clear();
+  for (const Kernels* kernels : testing::SupportedKernels()) {
+    const std::vector<float> out = queries.Attend(kv, *kernels);
+    const std::vector<float> want = without.Attend(kv, *kernels);
+    EXPECT_EQ(Bits(std::span(out).first(64)), Bits(std::span(want).first(64)));
+    for (size_t d = 64; d < 96; ++d) EXPECT_EQ(out[d], 0) << NameOf(kernels->isa);
   }
 }
 

@@ -258,6 +258,27 @@ TEST(GeluMul, IsCloseToFloat64AndEqualOnEveryLevel) {
   }
 }
 
+TEST(ClampedSwiglu, IsCloseToFloat64AndEqualOnEveryLevel) {
+  std::mt19937 random(31);
+  for (int64_t n : kLengths) {
+    std::vector<float> gate = RandomFloats(n, random, 9.0F);
+    if (n > 4) {
+      gate[0] = 0.0F;
+      gate[1] = -200.0F;
+      gate[2] = 1e25F;
+    }
+    const std::vector<float> up = RandomFloats(n, random, 9.0F);
+    ExpectCloseOnEveryLevel(
+        gate,
+        [&](const Kernels& kernels, float* out) { kernels.clamped_swiglu(out, up.data(), n); },
+        [&](size_t i) {
+          const double g = std::min(double{gate[i]}, 7.0);
+          return g / (1 + std::exp(-1.702 * g)) * (std::clamp(double{up[i]}, -7.0, 7.0) + 1);
+        },
+        [](double want) { return 2e-6 * std::abs(want) + 2e-7; });
+  }
+}
+
 TEST(SoftCap, IsCloseToFloat64AndEqualOnEveryLevel) {
   std::mt19937 random(30);
   constexpr float kCap = 30;

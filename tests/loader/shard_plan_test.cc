@@ -97,6 +97,13 @@ TEST(ShardPlan, ExpertsStayWhole) {
   EXPECT_EQ(PartsOf(plan, TensorId{0})[0].row_end, 20U) << "two experts of ten rows, then three";
 }
 
+TEST(ShardPlan, BiasesOfExpertsAreOneArray) {
+  const TensorIndex index =
+      MakeIndex({{1 << 20, {{"blk.0.ffn_up_exps.bias", 0, 64 * 96 * 4, {96, 64}}}}});
+  const auto plan = PlanOn(TwoNodesOf("1GB"), index, kSharded);
+  EXPECT_THAT(PartsOf(plan, TensorId{0}), SizeIs(1));
+}
+
 TEST(ShardPlan, OneNodeIsOneArena) {
   const auto plan =
       PlanOn(MachineOf("pack:1 [numa(memory=1GB)] core:4 pu:1"), SmallModel(), kSharded);

@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 
 std::vector<ExpertChoice> Choose(const std::vector<float>& logits, size_t n_used) {
   std::vector<ExpertChoice> chosen(n_used);
-  ChooseExperts(logits, chosen);
+  ChooseExperts({}, logits, nullptr, chosen);
   return chosen;
 }
 
@@ -72,6 +72,79 @@ TEST(ChooseExperts, AreDistinctWhateverTheLogits) {
   EXPECT_THAT(ExpertsOf(Choose({kNan, kNan, kNan}, 2)), ElementsAre(0, 1));
   EXPECT_THAT(ExpertsOf(Choose({-kInf, -kInf, -kInf}, 3)), ElementsAre(0, 1, 2));
   EXPECT_THAT(ExpertsOf(Choose({1, kNan, kInf}, 3)), ElementsAre(2, 0, 1));
+}
+
+std::vector<ExpertChoice> ChooseBy(const ExpertRouter& router, const std::vector<float>& logits,
+                                   const std::vector<float>& bias, size_t n_used) {
+  std::vector<ExpertChoice> chosen(n_used);
+  ChooseExperts(router, logits, bias.empty() ? nullptr : bias.data(), chosen);
+  return chosen;
+}
+
+TEST(ChooseExperts, WeightsMayBeTheSoftmaxOfAll) {
+  const std::vector<float> logits = {0.5F, -1, 3, 2.5F, 0};
+  double all = 0;
+  for (const float logit : logits) all += std::exp(double{logit});
+  const auto chosen = ChooseBy({.renormalizes = false, .scale = 16}, logits, {}, 2);
+  EXPECT_THAT(ExpertsOf(chosen), ElementsAre(2, 3));
+  EXPECT_NEAR(chosen[0].weight, 16 * std::exp(3) / all, 1e-5);
+  EXPECT_NEAR(chosen[1].weight, 16 * std::exp(2.5) / all, 1e-5);
+}
+
+double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+TEST(ChooseExperts, ABiasChoosesButDoesNotWeigh) {
+  const std::vector<float> logits = {2, 1, 0, -1};
+  const std::vector<float> bias = {0, 0, 0, 0.7F};  // -1 + 0.7 becomes the second
+  for (const bool renormalizes : {false, true}) {
+    const auto chosen =
+        ChooseBy({.sigmoid = true, .renormalizes = renormalizes, .scale = 2.5}, logits, bias, 2);
+    EXPECT_THAT(ExpertsOf(chosen), ElementsAre(3, 0));
+    const double sum = renormalizes ? Sigmoid(2) + Sigmoid(-1) : 1;
+    EXPECT_NEAR(chosen[0].weight, 2.5 * Sigmoid(-1) / sum, 1e-6);
+    EXPECT_NEAR(chosen[1].weight, 2.5 * Sigmoid(2) / sum, 1e-6);
+  }
+  // Of a softmax, whose scores are 0.64, 0.24, 0.09 and 0.03.
+  EXPECT_THAT(ExpertsOf(ChooseBy({}, logits, {0, 0, 0, 0.5F}, 2)), ElementsAre(0, 3));
+}
+
+TEST(ChooseExperts, SigmoidsThatVanishGiveNumbers) {
+  const auto chosen = ChooseBy({.sigmoid = true}, {-3e38F, -3e38F}, {}, 1);
+  EXPECT_THAT(ExpertsOf(chosen), ElementsAre(0));
+  EXPECT_EQ(chosen[0].weight, 0);
+}
+
+// Groups of two: the best of all is alone in a group that is not used.
+TEST(ChooseExperts, OnlyFromTheBestGroups) {
+  const std::vector<float> logits = {3, -9, 2, 2.5F, 1, 1.5F};
+  const std::vector<float> zeros(6);
+  const auto of_groups = [&](int64_t n_used, bool bias) {
+    const ExpertRouter router{.sigmoid = true, .n_groups = 3, .n_groups_used = n_used};
+    return ExpertsOf(ChooseBy(router, logits, bias ? zeros : std::vector<float>(), 2));
+  };
+  EXPECT_THAT(of_groups(3, true), ElementsAre(0, 3));
+  EXPECT_THAT(of_groups(2, true), ElementsAre(3, 2)) << "by their two best";
+  EXPECT_THAT(of_groups(1, true), ElementsAre(3, 2));
+  EXPECT_THAT(of_groups(2, false), ElementsAre(0, 3)) << "by their best";
+  EXPECT_THAT(of_groups(1, false), ElementsAre(0, 1));
+}
+
+// Damaged weights give any logits, and biases.
+TEST(ChooseExperts, OfGroupsAreDistinctWhateverTheLogits) {
+  const float values[] = {NAN, INFINITY, -INFINITY, 1, -1};
+  std::mt19937 random(37);
+  for (int round = 0; round < 500; ++round) {
+    std::vector<float> logits(8);
+    std::vector<float> bias(8);
+    for (float& x : logits) x = values[random() % 5];
+    for (float& x : bias) x = values[random() % 5];
+    const ExpertRouter router{.sigmoid = round % 2 == 0, .n_groups = 4, .n_groups_used = 2};
+    std::vector<int32_t> experts = ExpertsOf(ChooseBy(router, logits, bias, 4));
+    std::ranges::sort(experts);
+    EXPECT_EQ(std::ranges::adjacent_find(experts), experts.end());
+    EXPECT_GE(experts.front(), 0);
+    EXPECT_LT(experts.back(), 8);
+  }
 }
 
 struct Sorted {

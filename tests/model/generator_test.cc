@@ -133,6 +133,22 @@ TEST_F(GeneratorTest, StopsAtTheEndOfText) {
   EXPECT_EQ(ignored->generated_tokens, 8);
 }
 
+TEST_F(GeneratorTest, StopsAtAStopStringAcrossTokens) {
+  const std::string all = tokenizer_->Decode(GreedyTokens(12));
+  ASSERT_GE(all.size(), 8U);
+  const std::string stop = all.substr(all.size() / 2, 3);  // wherever the tokens are cut
+  const auto result = Run(Greedy(), {.max_tokens = 12, .ignore_eos = true, .stop = {stop}});
+  ASSERT_TRUE(result) << result.error().OneLine();
+  EXPECT_EQ(result->stop, StopReason::kStopString);
+  EXPECT_EQ(text_, all.substr(0, all.find(stop)));
+
+  session_->Truncate(0);
+  const auto never = Run(Greedy(), {.max_tokens = 12, .ignore_eos = true, .stop = {all + "x"}});
+  ASSERT_TRUE(never) << never.error().OneLine();
+  EXPECT_EQ(never->stop, StopReason::kLimit);
+  EXPECT_EQ(text_, all);  // held back to the end, but not lost
+}
+
 TEST_F(GeneratorTest, StopsWhenTheReaderSaysSo) {
   int shown = 0;
   const auto result =

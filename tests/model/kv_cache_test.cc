@@ -13,6 +13,7 @@ ModelConfig ConfigOf(int64_t n_kv_heads) {
   config.n_layers = 3;
   config.n_kv_heads = n_kv_heads;
   config.head_dim = 32;
+  config.value_dim = 32;
   return config;
 }
 
@@ -40,6 +41,15 @@ TEST(KvCache, OneHomeHasAllHeads) {
   EXPECT_EQ(cache.HeadsByNode()[0].heads, (Range{0, 5}));
   EXPECT_FALSE(cache.HeadsByNode()[0].node);
   EXPECT_GE(cache.size_bytes(), 2U * 3 * 5 * 16 * 64);
+}
+
+TEST(KvCache, KeysAndValuesHaveLengthsOfTheirOwn) {
+  ModelConfig config = ConfigOf(4);
+  config.head_dim = 48;
+  const std::vector<NodeSet> homes = {{}};
+  const KvCache cache = KvCache::Create(config, 16, {}, homes).value();
+  EXPECT_EQ(cache.Values(0, 0) - cache.Keys(0, 0), 4 * 16 * 48 * 2);
+  EXPECT_EQ(cache.Keys(1, 0) - cache.Values(0, 0), 4 * 16 * 32 * 2);
 }
 
 TEST(KvCache, KeysAndValuesHaveTypesOfTheirOwn) {

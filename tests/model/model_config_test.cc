@@ -3,88 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <functional>
+
+#include "tests/model/config_header.h"
 
 namespace llmrun {
 namespace {
 
+using Header = ConfigHeader;
 using ::testing::HasSubstr;
-
-// The header of a small llama, to be changed by tests.
-struct Header {
-  std::vector<MetaEntry> entries;
-  std::vector<TensorInfo> tensors;
-
-  Header() {
-    SetString("general.architecture", "llama");
-    SetUint("llama.context_length", 2048);
-    SetUint("llama.embedding_length", 64);
-    SetUint("llama.block_count", 2);
-    SetUint("llama.feed_forward_length", 128);
-    SetUint("llama.attention.head_count", 4);
-    SetUint("llama.attention.head_count_kv", 2);
-    SetFloat("llama.attention.layer_norm_rms_epsilon", 1e-5F);
-    AddTensor("token_embd.weight", {64, 300, 1, 1});
-    AddTensor("blk.0.attn_norm.weight", {64, 1, 1, 1});
-    AddTensor("blk.1.attn_norm.weight", {64, 1, 1, 1});
-  }
-
-  void Set(const std::string& key, MetaType type, MetaScalar value) {
-    Remove(key);
-    entries.push_back({key, type, std::move(value)});
-  }
-  void SetUint(const std::string& key, uint32_t value) { Set(key, MetaType::kUint32, value); }
-  void SetFloat(const std::string& key, float value) { Set(key, MetaType::kFloat32, value); }
-  void SetString(const std::string& key, std::string value) {
-    Set(key, MetaType::kString, std::move(value));
-  }
-  void SetArray(const std::string& key, std::vector<uint32_t> values) {
-    Set(key, MetaType::kArray, MetaArray{MetaType::kUint32, std::move(values)});
-  }
-  void SetTokens(size_t count) {
-    Set("tokenizer.ggml.tokens", MetaType::kArray,
-        MetaArray{MetaType::kString, std::vector<std::string>(count, "x")});
-  }
-  void SetExperts(uint32_t count, uint32_t used) {
-    SetUint("llama.expert_count", count);
-    SetUint("llama.expert_used_count", used);
-  }
-  void SetArchitecture(const std::string& name) {
-    SetString("general.architecture", name);
-    for (MetaEntry& entry : entries) {
-      if (entry.key.starts_with("llama.")) entry.key.replace(0, 5, name);
-    }
-  }
-  void Remove(const std::string& key) {
-    std::erase_if(entries, [&](const MetaEntry& entry) { return entry.key == key; });
-  }
-  void AddTensor(const std::string& name, const Dims& dims) {
-    TensorInfo info;
-    info.name = name;
-    info.dims = dims;
-    info.n_dims = dims[1] > 1 ? 2 : 1;
-    info.bytes = 4 * dims[0] * dims[1];
-    tensors.push_back(info);
-  }
-  void RemoveTensor(const std::string& name) {
-    std::erase_if(tensors, [&](const TensorInfo& tensor) { return tensor.name == name; });
-  }
-
-  Result<ModelConfig> Read() const {
-    GgufFile file;
-    file.label = "a.gguf";
-    file.metadata = Metadata("a.gguf");
-    for (const MetaEntry& entry : entries) EXPECT_TRUE(file.metadata.Add(entry));
-    file.tensors = tensors;
-    std::vector<GgufFile> files;
-    files.push_back(std::move(file));
-    Result<TensorIndex> index = TensorIndex::Build(std::move(files));
-    if (!index) return tl::unexpected(index.error());
-    return ReadModelConfig(*index);
-  }
-};
 
 TEST(ModelConfig, ReadsSizesAndFillsInWhatIsNotSaid) {
   const Result<ModelConfig> config = Header().Read();
@@ -124,7 +52,7 @@ TEST(ModelConfig, ReadsWhatIsSaid) {
   EXPECT_EQ(config->n_kv_heads, 4);
   EXPECT_EQ(config->head_dim, 32);
   EXPECT_EQ(config->q_dim(), 128);
-  EXPECT_EQ(config->kv_dim(), 128);
+  EXPECT_EQ(config->k_dim(), 128);
   EXPECT_EQ(config->n_rot, 24);
   EXPECT_EQ(config->rope_base, 500000);
   EXPECT_EQ(config->rope_scale, 0.25);
@@ -148,12 +76,6 @@ TEST(ModelConfig, KnowsHowArchitecturesDiffer) {
   }
 }
 
-Header HeaderOf(const char* architecture) {
-  Header header;
-  header.SetArchitecture(architecture);
-  return header;
-}
-
 TEST(ModelConfig, ReadsWindowsOfLayers) {
   const auto windows = [](const char* architecture) {
     Header header = HeaderOf(architecture);
@@ -163,6 +85,7 @@ TEST(ModelConfig, ReadsWindowsOfLayers) {
     header.SetFloat(prefix + ".final_logit_softcapping", 30);
     if (prefix != "gemma2") header.Remove(prefix + ".attn_logit_softcapping");
     if (prefix != "gemma2") header.Remove(prefix + ".final_logit_softcapping");
+    if (prefix == "gpt-oss") header.SetExperts(4, 2);
     const ModelConfig config = header.Read().value();
     std::vector<int64_t> of_layers;
     for (int64_t i = 0; i < 12; ++i) of_layers.push_back(config.WindowOf(i));
@@ -170,6 +93,7 @@ TEST(ModelConfig, ReadsWindowsOfLayers) {
   };
   EXPECT_THAT(windows("phi3"), ::testing::Each(99));
   EXPECT_THAT(windows("gemma2"), ::testing::ElementsAre(99, 0, 99, 0, 99, 0, 99, 0, 99, 0, 99, 0));
+  EXPECT_THAT(windows("gpt-oss"), ::testing::ElementsAre(99, 0, 99, 0, 99, 0, 99, 0, 99, 0, 99, 0));
   EXPECT_THAT(windows("gemma3"),
               ::testing::ElementsAre(99, 99, 99, 99, 99, 0, 99, 99, 99, 99, 99, 0));
 }
@@ -213,7 +137,7 @@ TEST(ModelConfig, ReadsWhatOnlySomeArchitecturesHave) {
   experts.SetUint("qwen3moe.expert_count", 8);
   experts.SetUint("qwen3moe.expert_used_count", 2);
   experts.SetUint("qwen3moe.expert_feed_forward_length", 96);
-  EXPECT_EQ(experts.Read()->d_ff, 96);
+  EXPECT_EQ(experts.Read()->d_ff_expert, 96);
 
   Header granite = HeaderOf("granite");
   granite.SetFloat("granite.embedding_scale", 12);
@@ -234,6 +158,25 @@ TEST(ModelConfig, ReadsWhatOnlySomeArchitecturesHave) {
               HasSubstr("'stablelm.attention.layer_norm_epsilon'"));
   stablelm.SetFloat("stablelm.attention.layer_norm_epsilon", 1e-6F);
   EXPECT_EQ(stablelm.Read()->norm_eps, 1e-6F);
+}
+
+TEST(ModelConfig, ReadsYarn) {
+  Header header;
+  EXPECT_FALSE(header.Read()->yarn);
+  header.SetYarn(8);
+  ModelConfig config = header.Read().value();
+  EXPECT_EQ(config.rope_scale, 0.125);
+  EXPECT_EQ(config.rope_magnitude, 1 + 0.1 * std::log(8.0));
+  EXPECT_EQ(config.yarn->original_context, 2048);
+  EXPECT_EQ(config.yarn->beta_fast, 32);
+  EXPECT_EQ(config.yarn->beta_slow, 1);
+  header.SetUint("llama.rope.scaling.original_context_length", 256);
+  header.SetFloat("llama.rope.scaling.yarn_beta_fast", 16);
+  header.SetFloat("llama.rope.scaling.yarn_beta_slow", 2);
+  config = header.Read().value();
+  EXPECT_EQ(config.yarn->original_context, 256);
+  EXPECT_EQ(config.yarn->beta_fast, 16);
+  EXPECT_EQ(config.yarn->beta_slow, 2);
 }
 
 TEST(ModelConfig, ReadsExperts) {
@@ -441,10 +384,32 @@ const BadHeader kBadHeaders[] = {
      },
      kBad,
      {"'llama.rope.scaling.factor'", "found 0"}},
-    {"Yarn",
-     [](Header& h) { h.SetString("llama.rope.scaling.type", "yarn"); },
+    {"UnknownScaling",
+     [](Header& h) { h.SetString("llama.rope.scaling.type", "dynamic"); },
      kNo,
-     {"'llama.rope.scaling.type'", "'yarn'", "llama"}},
+     {"'llama.rope.scaling.type'", "'dynamic'", "llama", "none, linear and yarn are"}},
+    {"YarnWithoutFactor",
+     [](Header& h) { h.SetString("llama.rope.scaling.type", "yarn"); },
+     kBad,
+     {"'llama.rope.scaling.factor'", "missing"}},
+    {"YarnThatShrinks",
+     [](Header& h) { h.SetYarn(0.5F); },
+     kBad,
+     {"'llama.rope.scaling.factor'", "found 0.5"}},
+    {"YarnOfEqualPairs",
+     [](Header& h) {
+       h.SetYarn(2);
+       h.SetFloat("llama.rope.freq_base", 1);
+     },
+     kBad,
+     {"'llama.rope.freq_base'", "more than 1"}},
+    {"YarnInPart",
+     [](Header& h) {
+       h.SetYarn(2);
+       h.SetFloat("llama.rope.scaling.yarn_ext_factor", 0.5F);
+     },
+     kNo,
+     {"'llama.rope.scaling.yarn_ext_factor'", "0.5 is not supported"}},
     {"LongRope",
      [](Header& h) { h.SetString("llama.rope.scaling.type", "longrope"); },
      kNo,
@@ -475,7 +440,7 @@ const BadHeader kBadHeaders[] = {
     {"OneExpert",
      [](Header& h) { h.SetExperts(1, 1); },
      kBad,
-     {"'llama.expert_count'", "2..256", "found 1"}},
+     {"'llama.expert_count'", "2..512", "found 1"}},
     {"TooManyExperts",
      [](Header& h) { h.SetExperts(1000, 2); },
      kBad,

@@ -24,9 +24,9 @@ LlamaWeights SmallWeights() {
   layer.k = MatrixOf(DType::kQ8_0, 32, 64);
   layer.v = MatrixOf(DType::kF16, 32, 64);
   layer.attn_output = MatrixOf(DType::kQ4_0, 64, 64);
-  layer.gate = MatrixOf(DType::kQ4_0, 96, 64);
-  layer.up = MatrixOf(DType::kQ4_0, 96, 64);
-  layer.down = MatrixOf(DType::kQ4_0, 64, 96);
+  layer.ffn.gate = MatrixOf(DType::kQ4_0, 96, 64);
+  layer.ffn.up = MatrixOf(DType::kQ4_0, 96, 64);
+  layer.ffn.down = MatrixOf(DType::kQ4_0, 64, 96);
   LlamaWeights llama;
   llama.layers = {layer, layer};
   llama.output = MatrixOf(DType::kF32, 100, 64);
@@ -63,7 +63,7 @@ TEST(PassCosts, OfExpertsAreThoseThatTokensGoTo) {
   llama.n_experts_used = 2;
   for (LlamaLayer& layer : llama.layers) {
     layer.router = MatrixOf(DType::kF32, 8, 64);
-    for (WeightMatrix* matrix : {&layer.gate, &layer.up, &layer.down}) {
+    for (WeightMatrix* matrix : {&layer.ffn.gate, &layer.ffn.up, &layer.ffn.down}) {
       matrix->rows *= 8;
       matrix->n_experts = 8;
     }

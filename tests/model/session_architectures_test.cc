@@ -49,6 +49,51 @@ const Kind kKinds[] = {
     {"Gemma2", {.tied = true, .architecture = "gemma2"}},
     {"Gemma3", {.n_layers = 6, .n_heads = 2, .tied = true, .architecture = "gemma3"}},
     {"Granite", {.architecture = "granite"}},
+    {"GptOss", {.n_heads = 2, .architecture = "gpt-oss", .n_experts = 4, .n_experts_used = 2}},
+    // So many that rows of their biases would be dealt out to nodes.
+    {"GptOss6Of64",
+     {.n_kv_heads = 1,
+      .d_ff = 32,
+      .architecture = "gpt-oss",
+      .n_experts = 64,
+      .n_experts_used = 6}},
+    {"DeepseekV3",
+     {.n_layers = 3,
+      .n_kv_heads = 4,
+      .architecture = "deepseek2",
+      .n_experts = 8,
+      .n_experts_used = 3,
+      .deepseek_v3 = true}},
+    {"DeepseekV3Latents",
+     {.n_layers = 3,
+      .n_kv_heads = 1,
+      .architecture = "deepseek2",
+      .n_experts = 8,
+      .n_experts_used = 3,
+      .deepseek_v3 = true,
+      .cached_latents = true}},
+    {"DeepseekV2LiteLatents",
+     {.n_heads = 8,
+      .n_kv_heads = 1,
+      .architecture = "deepseek2",
+      .n_experts = 8,
+      .n_experts_used = 2,
+      .cached_latents = true}},
+    {"DeepseekV2Lite",
+     {.n_layers = 3,
+      .n_heads = 2,
+      .n_kv_heads = 2,
+      .architecture = "deepseek2",
+      .n_experts = 8,
+      .n_experts_used = 2}},
+    {"DeepseekGroups",
+     {.n_heads = 8,
+      .n_kv_heads = 8,
+      .architecture = "deepseek2",
+      .n_experts = 16,
+      .n_experts_used = 4,
+      .deepseek_v3 = true,
+      .n_expert_groups = 4}},
     {"SmolLm3", {.n_layers = 4, .tied = true, .architecture = "smollm3"}},
     {"Experts2Of4", {.n_experts = 4, .n_experts_used = 2}},
     {"Experts1Of3",
@@ -102,6 +147,20 @@ TEST(SessionArchitectures, WhatMakesThemDifferentCanBeSeen) {
   EXPECT_GT(Nmse(LogitsOfAll(*model, tokens, 1, options), interleaved), 1e-4);
   model->config.kind.activation = Activation::kSilu;
   EXPECT_GT(Nmse(LogitsOfAll(*model, tokens, 1, options), truth), 1e-4);
+}
+
+TEST(SessionArchitectures, SinksAndYarnCanBeSeen) {
+  const TempFile file(
+      BuildTinyLlama({.architecture = "gpt-oss", .n_experts = 4, .n_experts_used = 2}));
+  const auto model = LoadedModel::Start(file.path()).value();
+  const std::vector<TokenId> tokens = TokensOf(40);
+  SessionOptions options;
+  options.kv_type = DType::kF32;
+  const std::vector<float> logits = LogitsOfAll(*model, tokens, 1, options);
+  for (const ReferenceOptions& wrong :
+       {ReferenceOptions{.ignore_rope_scale = true}, ReferenceOptions{.ignore_sinks = true}}) {
+    EXPECT_GT(Nmse(logits, ReferenceLlama(model->index, wrong).Logits(tokens)), 1e-5);
+  }
 }
 
 // Threads, batches (of one token, too), teams that change between them, levels, packed or not.
@@ -205,6 +264,25 @@ TEST(SessionArchitectures, ScratchGrowsWithTheExpertsOfAToken) {
   EXPECT_GE(scratch_bytes(3), scratch_bytes(2) + kLeast);
 }
 
+// Of a position: four heads of 48 (40 and padding) and 16 elements, or one of 48 and 32.
+TEST(SessionArchitectures, LatentsInTheCacheAreSmaller) {
+  const auto kv_bytes = [](bool cached_latents) {
+    const TempFile file(BuildTinyLlama({.n_kv_heads = cached_latents ? 1U : 4U,
+                                        .n_context = 16384,
+                                        .architecture = "deepseek2",
+                                        .n_experts = 4,
+                                        .n_experts_used = 2,
+                                        .cached_latents = cached_latents}));
+    const auto model = LoadedModel::Start(file.path()).value();
+    const std::unique_ptr<ThreadPool> pool = MakeTestPool(1);
+    return model->NewSession(*pool, {.n_ctx = 16384}).value()->kv_bytes();
+  };
+  constexpr uint64_t kPositions = 2 * 16384;  // of both layers
+  EXPECT_GE(kv_bytes(false), kPositions * 4 * 64 * 2);
+  EXPECT_LT(kv_bytes(true), kPositions * 2 * 64 * 2);
+  EXPECT_GE(kv_bytes(true), kPositions * 80 * 2);
+}
+
 TEST(SessionArchitectures, RefuseScalesWhereThereAreNone) {
   const TempFile file(BuildTinyLlama({.architecture = "bitnet-b1.58", .scales = true}));
   const auto model = LoadedModel::Start(file.path()).value();
@@ -243,6 +321,22 @@ TEST(SessionArchitectures, RefuseTensorsThatAreMissingOrOfOtherShapes) {
               HasSubstr("expected shape [32], found [16]"));
   EXPECT_THAT(refusal("olmo2", "blk.0.post_ffw_norm.weight", rename),
               HasSubstr("'blk.0.post_ffw_norm.weight' is missing"));
+  const TinyLlamaSpec gpt_oss{.architecture = "gpt-oss", .n_experts = 4, .n_experts_used = 2};
+  for (const char* name : {"blk.1.attn_sinks.weight", "blk.0.attn_output.bias",
+                           "blk.0.ffn_gate_inp.bias", "blk.1.post_attention_norm.weight"}) {
+    EXPECT_THAT(RefusalOf(gpt_oss, name, rename), HasSubstr(fmt::format("'{}' is missing", name)));
+  }
+  EXPECT_THAT(RefusalOf(gpt_oss, "blk.0.ffn_up_exps.bias", [](TensorInfo& t) { t.dims[1] = 3; }),
+              HasSubstr("expected shape [128, 4], found [128, 3]"));
+  const TinyLlamaSpec deepseek{.n_kv_heads = 4,
+                               .architecture = "deepseek2",
+                               .n_experts = 4,
+                               .n_experts_used = 2,
+                               .deepseek_v3 = true};
+  for (const char* name : {"blk.0.attn_q_b.weight", "blk.1.attn_kv_a_norm.weight",
+                           "blk.1.ffn_down_shexp.weight", "blk.0.attn_kv_b.weight"}) {
+    EXPECT_THAT(RefusalOf(deepseek, name, rename), HasSubstr(fmt::format("'{}' is missing", name)));
+  }
   EXPECT_THAT(refusal("stablelm", "output_norm.bias", rename),
               HasSubstr("'output_norm.bias' is missing"));
   EXPECT_THAT(refusal("phi3", "blk.0.attn_qkv.weight", [](TensorInfo& t) { t.dims[1] = 120; }),

@@ -44,6 +44,10 @@ TEST(TokenizerSpec, TakesEveryKey) {
   Set(&metadata, "add_eos_token", MetaType::kBool, false);
   Set(&metadata, "add_space_prefix", MetaType::kBool, true);
   Set(&metadata, "remove_extra_whitespaces", MetaType::kBool, false);
+  Set(&metadata, "add_sep_token", MetaType::kBool, true);
+  Set(&metadata, "normalizer.lowercase", MetaType::kBool, false);
+  Set(&metadata, "normalizer.strip_accents", MetaType::kBool, true);
+  SetArray<uint8_t>(&metadata, "precompiled_charsmap", MetaType::kUint8, {0, 255});
   const TokenizerSpec spec = TokenizerSpecFromMetadata(metadata).value();
   EXPECT_EQ(spec.model, "gpt2");
   EXPECT_EQ(spec.pre, "qwen2");
@@ -62,6 +66,21 @@ TEST(TokenizerSpec, TakesEveryKey) {
   EXPECT_EQ(spec.add_eos, false);
   EXPECT_EQ(spec.add_space_prefix, true);
   EXPECT_EQ(spec.remove_extra_whitespaces, false);
+  EXPECT_EQ(spec.add_sep, true);
+  EXPECT_EQ(spec.lowercase, false);
+  EXPECT_EQ(spec.strip_accents, true);
+  EXPECT_EQ(spec.precompiled_charsmap, std::string("\0\xFF", 2));
+}
+
+TEST(TokenizerSpec, CharsmapsOfSignedBytesAndTheOldNameOfBos) {
+  Metadata metadata;
+  Set(&metadata, "model", MetaType::kString, std::string("bert"));
+  SetArray<std::string>(&metadata, "tokens", MetaType::kString, {"a", "b", "ab"});
+  SetArray<int8_t>(&metadata, "precompiled_charsmap", MetaType::kInt8, {-1, 1});
+  Set(&metadata, "cls_token_id", MetaType::kUint32, uint32_t{2});
+  const TokenizerSpec spec = TokenizerSpecFromMetadata(metadata).value();
+  EXPECT_EQ(spec.precompiled_charsmap, "\xFF\x01");
+  EXPECT_EQ(spec.bos, 2);
 }
 
 TEST(TokenizerSpec, MostKeysMayBeAbsent) {

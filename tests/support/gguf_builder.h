@@ -75,6 +75,11 @@ struct TinyLlamaSpec {
   bool scales = false;                      // a factor beside each matrix of a layer
   uint32_t n_experts = 0;                   // instead of one feed-forward block
   uint32_t n_experts_used = 0;
+  // Of deepseek2 (32 + 8 dimensions of a head, latents of 32): like V3, with queries made from 32,
+  // else like V2-Lite. Both have a dense layer first, and shared experts.
+  bool deepseek_v3 = false;
+  bool cached_latents = false;   // attn_k_b and attn_v_b instead of attn_kv_b
+  uint32_t n_expert_groups = 1;  // of which two are used
   uint64_t seed = 1;
 };
 std::vector<std::byte> BuildTinyLlama(const TinyLlamaSpec& spec);

@@ -20,6 +20,7 @@ namespace llmrun {
 struct ReferenceOptions {
   bool rope_in_halves = false;  // pairs (i, i + n/2) rather than (2i, 2i + 1)
   bool ignore_rope_scale = false;
+  bool ignore_sinks = false;
 };
 
 class ReferenceLlama {
@@ -39,15 +40,23 @@ class ReferenceLlama {
   const Vector& Tensor(const std::string& name) const;
   Vector Multiply(const std::string& name, const Vector& x) const;
   Vector Normalize(const std::string& name, const Vector& x) const;
+  void JoinLatentMatrices(const std::string& prefix);
   void SplitTensor(const std::string& name, const std::vector<std::string>& parts,
                    const std::vector<size_t>& sizes);
   // Sees a window only.
   bool IsLocal(size_t layer) const;
+  // Where there are latents: keys (of which the last n_rot are yet to be rotated) and values.
+  void MakeFromLatent(const std::string& prefix, const Vector& x, Vector* k, Vector* v) const;
   void Rotate(Vector& x, size_t position, size_t layer) const;
+  double RadiansOf(size_t pair, size_t layer) const;  // a position
   Vector Attend(const Vector& q, size_t layer, const Past& past) const;
   Vector Evaluate(TokenId token, size_t position, Past& past) const;
-  Vector FeedForward(const std::string& prefix, const Vector& x) const;
+  // `kind`: what the tensors' names end with.
+  Vector FeedForward(const std::string& prefix, const Vector& x,
+                     const std::string& kind = "") const;
   Vector FeedExperts(const std::string& prefix, const Vector& x) const;
+  // Weights of the chosen experts, the others 0.
+  Vector Route(const std::string& prefix, const Vector& x) const;
   // Rows of one expert of many, of which each has rows of x.size().
   Vector MultiplyExpert(const std::string& name, size_t expert, const Vector& x) const;
   Vector Activate(const Vector& gate, const Vector& up) const;
@@ -56,15 +65,24 @@ class ReferenceLlama {
   std::string architecture_;
   size_t n_experts_;
   size_t n_experts_used_;
+  size_t n_groups_;
+  size_t n_groups_used_;
+  bool sigmoid_router_;
+  bool renormalizes_;
+  double expert_scale_;
   size_t n_layers_;
   size_t n_heads_;
   size_t n_kv_heads_;
   size_t head_dim_;
+  size_t value_dim_;
+  size_t kv_rank_;  // 0: no latents
   size_t n_rot_;
   size_t n_vocab_ = 0;
   double eps_;
   double rope_base_;
-  double rope_factor_;  // linear scaling
+  double rope_factor_;  // linear scaling, or that of YaRN
+  bool yarn_;
+  double original_context_;
   double rope_magnitude_;
   size_t window_;  // 0: none
   double attention_cap_;

@@ -54,6 +54,40 @@ Vocabulary MakeVocabulary(uint32_t n_vocab) {
 
 bool IsGemma(const TinyLlamaSpec& spec) { return spec.architecture.starts_with("gemma"); }
 
+// Of a head of deepseek2.
+constexpr uint32_t kUnrotated = 32;
+constexpr uint32_t kRotated = 8;
+constexpr uint32_t kValueDim = 16;
+constexpr uint32_t kLatentRank = 32;
+
+void AddDeepseekMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
+  const auto key = [](const char* name) { return fmt::format("deepseek2.{}", name); };
+  writer->AddUint32(key("attention.key_length"),
+                    spec.cached_latents ? kLatentRank + kRotated : kUnrotated + kRotated);
+  writer->AddUint32(key("attention.value_length"), spec.cached_latents ? kLatentRank : kValueDim);
+  if (spec.cached_latents) {
+    writer->AddUint32(key("attention.key_length_mla"), kUnrotated + kRotated);
+    writer->AddUint32(key("attention.value_length_mla"), kValueDim);
+  }
+  writer->AddUint32(key("attention.kv_lora_rank"), kLatentRank);
+  writer->AddUint32(key("leading_dense_block_count"), 1);
+  writer->AddUint32(key("expert_feed_forward_length"), spec.d_ff / 2);
+  writer->AddUint32(key("expert_shared_count"), spec.deepseek_v3 ? 1 : 2);
+  writer->AddString(key("rope.scaling.type"), "yarn");
+  writer->AddFloat32(key("rope.scaling.factor"), 8.0F);
+  writer->AddUint32(key("rope.scaling.original_context_length"), 16);
+  writer->AddFloat32(key("rope.scaling.yarn_log_multiplier"), 0.1F);
+  if (spec.n_expert_groups > 1) {
+    writer->AddUint32(key("expert_group_count"), spec.n_expert_groups);
+    writer->AddUint32(key("expert_group_used_count"), 2);
+  }
+  if (!spec.deepseek_v3) return;
+  writer->AddUint32(key("attention.q_lora_rank"), kLatentRank);
+  writer->AddUint32(key("expert_gating_func"), 2);
+  writer->AddBool(key("expert_weights_norm"), true);
+  writer->AddFloat32(key("expert_weights_scale"), 2.5F);
+}
+
 void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
   const auto key = [&](const char* name) { return fmt::format("{}.{}", spec.architecture, name); };
   writer->AddString("general.architecture", std::string(spec.architecture));
@@ -63,15 +97,21 @@ void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
   writer->AddUint32(key("embedding_length"), spec.d_model);
   writer->AddUint32(key("block_count"), spec.n_layers);
   writer->AddUint32(key("feed_forward_length"), spec.d_ff);
-  writer->AddUint32(key("rope.dimension_count"), spec.d_model / spec.n_heads);
+  writer->AddUint32(key("rope.dimension_count"),
+                    spec.architecture == "deepseek2" ? kRotated : spec.d_model / spec.n_heads);
   writer->AddUint32(key("attention.head_count"), spec.n_heads);
   writer->AddUint32(key("attention.head_count_kv"), spec.n_kv_heads);
   writer->AddFloat32(key(spec.architecture == "stablelm" ? "attention.layer_norm_epsilon"
                                                          : "attention.layer_norm_rms_epsilon"),
                      1e-5F);
   writer->AddFloat32(key("rope.freq_base"), 10000.0F);
-  if (IsGemma(spec) || spec.architecture == "phi3") {
+  if (IsGemma(spec) || spec.architecture == "phi3" || spec.architecture == "gpt-oss") {
     writer->AddUint32(key("attention.sliding_window"), 7);
+  }
+  if (spec.architecture == "gpt-oss") {
+    writer->AddString(key("rope.scaling.type"), "yarn");
+    writer->AddFloat32(key("rope.scaling.factor"), 8.0F);
+    writer->AddUint32(key("rope.scaling.original_context_length"), 16);
   }
   if (spec.architecture == "gemma2") {  // where scores and logits lie
     writer->AddFloat32(key("attn_logit_softcapping"), 0.5F);
@@ -87,6 +127,7 @@ void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
     writer->AddFloat32(key("attention.scale"), 0.1F);
     writer->AddFloat32(key("logit_scale"), 8.0F);
   }
+  if (spec.architecture == "deepseek2") AddDeepseekMetadata(spec, writer);
   if (spec.n_experts > 0) {
     writer->AddUint32(key("expert_count"), spec.n_experts);
     writer->AddUint32(key("expert_used_count"), spec.n_experts_used);
@@ -119,7 +160,7 @@ class LayerWriter {
 
   void Attention() {
     if (!olmo2_) Norm("attn_norm", d_);
-    if (s_.architecture == "qwen2" || s_.architecture == "stablelm") {
+    if (s_.architecture == "qwen2" || s_.architecture == "stablelm" || gpt_oss_) {
       Add("attn_q.bias", DType::kF32, {d_});
       Add("attn_k.bias", DType::kF32, {d_kv_});
       Add("attn_v.bias", DType::kF32, {d_kv_});
@@ -132,6 +173,7 @@ class LayerWriter {
       Norm("post_attention_norm", d_);
       Norm("post_ffw_norm", d_);
     }
+    if (s_.architecture == "deepseek2") return LatentAttention();
     if (s_.architecture == "phi3") {
       Add("attn_qkv.weight", s_.dtype, {d_, d_ + 2 * d_kv_});
     } else {
@@ -140,11 +182,13 @@ class LayerWriter {
       Add("attn_v.weight", s_.dtype, {d_, d_kv_});
     }
     Add("attn_output.weight", s_.dtype, {d_, d_});
+    if (gpt_oss_) Add("attn_output.bias", DType::kF32, {d_});
+    if (gpt_oss_) Add("attn_sinks.weight", DType::kF32, {s_.n_heads});
   }
 
   void FeedForward() {
     const uint64_t n = s_.n_experts;
-    if (!olmo2_) Norm("ffn_norm", d_);
+    if (!olmo2_) Norm(gpt_oss_ ? "post_attention_norm" : "ffn_norm", d_);
     for (const char* part : kScaledParts) {
       if (s_.scales) Add(fmt::format("{}.scale", part), DType::kF32, {1});
     }
@@ -152,11 +196,17 @@ class LayerWriter {
       Norm("attn_sub_norm", d_);
       Norm("ffn_sub_norm", s_.d_ff);
     }
-    if (n > 0) {
+    if (s_.architecture == "deepseek2" && number_ > 0) return DeepseekExperts();
+    if (n > 0 && s_.architecture != "deepseek2") {
       Add("ffn_gate_inp.weight", s_.dtype, {d_, n});
       Add("ffn_gate_exps.weight", s_.dtype, {d_, s_.d_ff, n});
       Add("ffn_up_exps.weight", s_.dtype, {d_, s_.d_ff, n});
       Add("ffn_down_exps.weight", s_.dtype, {s_.d_ff, d_, n});
+      if (!gpt_oss_) return;
+      Add("ffn_gate_inp.bias", DType::kF32, {n});
+      Add("ffn_gate_exps.bias", DType::kF32, {s_.d_ff, n});
+      Add("ffn_up_exps.bias", DType::kF32, {s_.d_ff, n});
+      Add("ffn_down_exps.bias", DType::kF32, {d_, n});
       return;
     }
     const bool fused = s_.architecture == "phi3";
@@ -166,6 +216,40 @@ class LayerWriter {
   }
 
  private:
+  void LatentAttention() {
+    const uint64_t q = uint64_t{s_.n_heads} * (kUnrotated + kRotated);
+    if (s_.deepseek_v3) {
+      Add("attn_q_a.weight", s_.dtype, {d_, kLatentRank});
+      Norm("attn_q_a_norm", kLatentRank);
+      Add("attn_q_b.weight", s_.dtype, {kLatentRank, q});
+    } else {
+      Add("attn_q.weight", s_.dtype, {d_, q});
+    }
+    Add("attn_kv_a_mqa.weight", s_.dtype, {d_, kLatentRank + kRotated});
+    Norm("attn_kv_a_norm", kLatentRank);
+    if (s_.cached_latents) {
+      Add("attn_k_b.weight", s_.dtype, {kUnrotated, kLatentRank, s_.n_heads});
+      Add("attn_v_b.weight", s_.dtype, {kLatentRank, kValueDim, s_.n_heads});
+    } else {
+      Add("attn_kv_b.weight", s_.dtype, {kLatentRank, s_.n_heads * (kUnrotated + kValueDim)});
+    }
+    Add("attn_output.weight", s_.dtype, {s_.n_heads * kValueDim, d_});
+  }
+
+  void DeepseekExperts() {
+    const uint64_t n = s_.n_experts;
+    const uint64_t d_ff = s_.d_ff / 2;
+    const uint64_t shared = s_.deepseek_v3 ? d_ff : 2 * d_ff;
+    Add("ffn_gate_inp.weight", DType::kF32, {d_, n});
+    if (s_.deepseek_v3) Add("exp_probs_b.bias", DType::kF32, {n});
+    Add("ffn_gate_exps.weight", s_.dtype, {d_, d_ff, n});
+    Add("ffn_up_exps.weight", s_.dtype, {d_, d_ff, n});
+    Add("ffn_down_exps.weight", s_.dtype, {d_ff, d_, n});
+    Add("ffn_gate_shexp.weight", s_.dtype, {d_, shared});
+    Add("ffn_up_shexp.weight", s_.dtype, {d_, shared});
+    Add("ffn_down_shexp.weight", s_.dtype, {shared, d_});
+  }
+
   void Add(std::string_view name, DType dtype, std::vector<uint64_t> dims) {
     AddTensor(writer_, fmt::format("blk.{}.{}", number_, name), dtype, std::move(dims));
   }
@@ -178,6 +262,7 @@ class LayerWriter {
   const uint32_t number_;
   GgufWriter* writer_;
   const bool olmo2_ = s_.architecture == "olmo2";
+  const bool gpt_oss_ = s_.architecture == "gpt-oss";
   const uint64_t d_ = s_.d_model;
   const uint64_t d_kv_ = d_ / s_.n_heads * s_.n_kv_heads;
 };

@@ -36,9 +36,20 @@ std::vector<std::string_view> AllNames() {
 TEST(PreTokenizer, KnowsEachNameOnce) {
   const auto names = AllNames();
   EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size());
-  for (const char* name : {"gpt-2", "llama-bpe", "llama3", "deepseek-llm", "deepseek-coder",
-                           "falcon", "qwen2", "starcoder", "smollm", "mpt", "refact", "gpt-4o",
-                           "tekken", "command-r", "stablelm2", "olmo", "dbrx", "default"}) {
+  for (const char* name : {"gpt-2",        "llama-bpe",      "llama3",
+                           "deepseek-llm", "deepseek-coder", "falcon",
+                           "qwen2",        "starcoder",      "smollm",
+                           "mpt",          "refact",         "gpt-4o",
+                           "tekken",       "command-r",      "stablelm2",
+                           "olmo",         "dbrx",           "default",
+                           "qwen35",       "deepseek-v3",    "deepseek-r1-qwen",
+                           "falcon3",      "chatglm-bpe",    "viking",
+                           "jais",         "poro-chat",      "bloom",
+                           "gpt3-finnish", "codeshell",      "exaone",
+                           "minerva-7b",   "seed-coder",     "superbpe",
+                           "trillion",     "hunyuan",        "kimi-k2",
+                           "llama4",       "pixtral",        "lfm2",
+                           "bailingmoe"}) {
     EXPECT_TRUE(PreTokenizer::Create(name).has_value()) << name;
     EXPECT_NE(KnownPreTokenizers().find(name), std::string::npos) << name;
   }
@@ -91,6 +102,36 @@ TEST(PreTokenizer, Deepseek) {
             (Pieces{"ab", " ", "123", "4", " ", "\u304B\u30AB", "."}));
 }
 
+// Expected: what the published expressions give when run by another engine (Python's regex).
+TEST(PreTokenizer, Qwen35KeepsMarksInWords) {
+  EXPECT_EQ(Cut("qwen35", "e\u0301a \u0301!"), (Pieces{"e\u0301a", " \u0301", "!"}));
+  EXPECT_EQ(Cut("qwen2", "e\u0301a"), (Pieces{"e", "\u0301a"}));
+}
+
+TEST(PreTokenizer, ClausesOfBloomAndViking) {
+  EXPECT_EQ(Cut("bloom", "Hi there, you(12)  x"),
+            (Pieces{"Hi", " there", ",", " you", "(", "12", ") ", " x"}));
+  EXPECT_EQ(Cut("viking", "a12."), (Pieces{"a", "1", "2", "."}));
+}
+
+TEST(PreTokenizer, SuperBpeCountsThreesFromTheRight) {
+  EXPECT_EQ(Cut("superbpe", "a1234567b"), (Pieces{"a", "1", "234", "567", "b"}));
+  EXPECT_EQ(Cut("superbpe", "12"), (Pieces{"12"}));
+  EXPECT_EQ(Cut("superbpe", "123456"), (Pieces{"123", "456"}));
+  EXPECT_EQ(Cut("superbpe", "12345 1"), (Pieces{"12", "345", " ", "1"}));
+}
+
+TEST(PreTokenizer, SeedCoderBailingMoeMiniCpm) {
+  EXPECT_EQ(Cut("seed-coder", "a!!\n12"), (Pieces{"a", "!!", "\n", "1", "2"}));
+  EXPECT_EQ(Cut("bailingmoe", "It'D \n\n x!\n"), (Pieces{"It", "'D", " \n\n", " x", "!\n"}));
+  EXPECT_EQ(Cut("minicpm5", "ab 1234"), (Pieces{"ab", " ", "123", "4"}));
+}
+
+TEST(PreTokenizer, KimiK2CutsHanFromLetters) {
+  EXPECT_EQ(Cut("kimi-k2", "ab\u4E2D\u6587cd getUserName 1234"),
+            (Pieces{"ab", "\u4E2D\u6587", "cd", " get", "User", "Name", " ", "123", "4"}));
+}
+
 // U+180E lost its white space property in Unicode 6.3; PCRE2's own \s still has it.
 TEST(PreTokenizer, WhiteSpaceIsThatOfUnicode) {
   EXPECT_EQ(Cut("gpt-2", "!\u180E!"), (Pieces{"!\u180E!"}));
@@ -141,7 +182,9 @@ TEST_P(EveryPreTokenizer, IsLinear) {
 INSTANTIATE_TEST_SUITE_P(Rules, EveryPreTokenizer,
                          testing::Values("gpt-2", "llama-bpe", "qwen2", "starcoder", "falcon",
                                          "tekken", "gpt-4o", "deepseek-llm", "deepseek-coder",
-                                         "deepseek-v3", "default"),
+                                         "deepseek-v3", "default", "qwen35", "seed-coder",
+                                         "bailingmoe", "minicpm5", "bloom", "viking", "superbpe",
+                                         "kimi-k2"),
                          [](const auto& test) {
                            std::string name(test.param);
                            std::erase(name, '-');

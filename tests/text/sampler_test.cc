@@ -12,6 +12,8 @@ namespace {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+using Ids = std::vector<TokenId>;
+
 // Every step off, temperature 1.
 SamplerOptions Plain(uint64_t seed = 1) {
   return {.temperature = 1.0F, .top_k = 0, .top_p = 1.0F, .min_p = 0.0F, .seed = seed};
@@ -146,6 +148,67 @@ TEST(Sampler, WithoutAWindowThereIsNoPenalty) {
   EXPECT_EQ(sampler.Sample(std::vector<float>{2, 1}), 0);
 }
 
+TEST(Sampler, BiasesComeFirst) {
+  SamplerOptions options = Plain();
+  options.logit_bias = {{1, -kInf}, {2, 5.0F}, {99, 1.0F}};
+  options.temperature = 0;
+  EXPECT_EQ(Draw(options, {4, 9, 0, 4.5F}, 1), Ids{2});
+  options.logit_bias = {{0, -kInf}, {1, -kInf}};
+  Sampler sampler = Sampler::Create(options).value();
+  EXPECT_EQ(sampler.Sample(std::vector<float>{1, 2}).error().code, ErrorCode::kBadData);
+}
+
+TEST(Sampler, StepsRunInTheirOrder) {
+  // 0.5 0.3 0.2: top-p first keeps two (0.8 of all), of which top-k keeps the best; the other way
+  // round top-k keeps {0.625 0.375} and top-p both.
+  const std::vector<float> logits = {std::log(0.5F), std::log(0.3F), std::log(0.2F)};
+  SamplerOptions options = Plain();
+  options.top_k = 2;
+  options.top_p = 0.7F;
+  options.steps = {SamplerStep::kTopP, SamplerStep::kTopK};
+  EXPECT_EQ(Seen(options, logits), (std::set<TokenId>{0, 1}));
+  options.top_p = 0.4F;
+  EXPECT_EQ(Seen(options, logits), (std::set<TokenId>{0}));
+  options.top_k = 1;
+  options.steps = {};  // none at all
+  EXPECT_EQ(Seen(options, logits), (std::set<TokenId>{0, 1, 2}));
+}
+
+TEST(Sampler, GreedyHearsOfPenaltiesOnlyWhereTheyAreSteps) {
+  SamplerOptions options = Plain();
+  options.temperature = 0;
+  options.presence_penalty = 3;
+  Sampler with = Sampler::Create(options).value();
+  options.steps = {SamplerStep::kTemperature};
+  Sampler without = Sampler::Create(options).value();
+  for (Sampler* sampler : {&with, &without}) sampler->Accept(0);
+  EXPECT_EQ(with.Sample(std::vector<float>{4, 2}), 1);
+  EXPECT_EQ(without.Sample(std::vector<float>{4, 2}), 0);
+}
+
+TEST(Sampler, MirostatHoldsTheSurprise) {
+  // Zipf's law over 2000 tokens; the mean surprise of what is drawn comes near the target.
+  std::vector<float> logits;
+  for (int i = 0; i < 2000; ++i) logits.push_back(-1.1F * std::log(static_cast<float>(i + 1)));
+  double total = 0;
+  for (const float logit : logits) total += std::exp(double{logit});
+  for (const int version : {1, 2}) {
+    SamplerOptions options = Plain(5);
+    options.mirostat = {version, 3.0F, 0.1F};
+    Sampler sampler = Sampler::Create(options).value();
+    double surprise = 0;
+    constexpr int kDraws = 600;
+    for (int i = 0; i < kDraws; ++i) {
+      const auto id = static_cast<size_t>(sampler.Sample(logits).value());
+      surprise += -std::log2(std::exp(double{logits[id]}) / total);
+    }
+    // Of the whole distribution, not of what is left: higher by what was cut away.
+    EXPECT_GT(surprise / kDraws, 2.5) << version;
+    EXPECT_LT(surprise / kDraws, 4.5) << version;
+    EXPECT_EQ(Draw(options, {kNan, -kInf, 2}, 3), (Ids{2, 2, 2})) << version;
+  }
+}
+
 TEST(Sampler, NeverDrawsTheImpossible) {
   EXPECT_EQ(Seen(Plain(), {kNan, 0, -kInf, 0}), (std::set<TokenId>{1, 3}));
   EXPECT_EQ(Seen(Plain(), {kInf, 0, 100}), (std::set<TokenId>{0}));
@@ -183,7 +246,17 @@ TEST(Sampler, RefusesOptionsOutOfRange) {
   EXPECT_EQ(code([](auto& o) { o.min_p = kNan; }), ErrorCode::kUsage);
   EXPECT_EQ(code([](auto& o) { o.repeat_penalty = 0; }), ErrorCode::kUsage);
   EXPECT_EQ(code([](auto& o) { o.repeat_penalty = kNan; }), ErrorCode::kUsage);
-  EXPECT_EQ(code([](auto& o) { o.repeat_last_n = -1; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.repeat_last_n = -2; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.dry.base = 0.5F; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.dry.last_n = -2; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.mirostat.version = 3; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.mirostat.target_surprise = kNan; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.xtc_probability = 1.5F; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.typical_p = kNan; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.top_n_sigma = kInf; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.dynatemp_range = -1; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.frequency_penalty = kNan; }), ErrorCode::kUsage);
+  EXPECT_EQ(code([](auto& o) { o.logit_bias[3] = kNan; }), ErrorCode::kUsage);
   EXPECT_TRUE(Sampler::Create({}).has_value());
 }
 

@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "tests/text/vocabularies.h"
-#include "text/special_matcher.h"
+#include "text/token_trie.h"
 #include "text/tokenizer_check.h"
 
 namespace llmrun {
@@ -12,20 +12,20 @@ namespace {
 
 constexpr EncodeOptions kParse = {.parse_special = true};
 
-TEST(SpecialMatcher, TakesTheLongestAtAPosition) {
-  SpecialMatcher matcher;
-  EXPECT_FALSE(matcher.At("abc", 0).has_value());
+TEST(TokenTrie, TakesTheLongestAtAPosition) {
+  TokenTrie matcher;
+  EXPECT_FALSE(matcher.LongestAt("abc", 0).has_value());
   matcher.Add("ab", 1);
   matcher.Add("abcd", 2);
   matcher.Add("", 3);
   matcher.Add("b", 4);
-  EXPECT_EQ(matcher.At("abcx", 0)->id, 1);
-  EXPECT_EQ(matcher.At("abcd", 0)->id, 2);
-  EXPECT_EQ(matcher.At("abcd", 0)->bytes, 4U);
-  EXPECT_EQ(matcher.At("xabc", 2)->id, 4);
-  EXPECT_FALSE(matcher.At("xa", 1).has_value());
+  EXPECT_EQ(matcher.LongestAt("abcx", 0)->id, 1);
+  EXPECT_EQ(matcher.LongestAt("abcd", 0)->id, 2);
+  EXPECT_EQ(matcher.LongestAt("abcd", 0)->bytes, 4U);
+  EXPECT_EQ(matcher.LongestAt("xabc", 2)->id, 4);
+  EXPECT_FALSE(matcher.LongestAt("xa", 1).has_value());
   matcher.Add("ab", 9);
-  EXPECT_EQ(matcher.At("ab", 0)->id, 9);
+  EXPECT_EQ(matcher.LongestAt("ab", 0)->id, 9);
 }
 
 TEST(Tokenizer, CutsSpecialTokensOut) {
@@ -67,7 +67,7 @@ TEST(Tokenizer, LaterOfEqualTextsCounts) {
 
 TEST(Tokenizer, RefusesUnknownKinds) {
   TokenizerSpec spec = BytePairSpec({});
-  for (const char* model : {"bert", "", "Llama"}) {
+  for (const char* model : {"rwkv", "", "Llama"}) {
     spec.model = model;
     EXPECT_EQ(CreateError(spec, fmt::format("unknown tokenizer model '{}'", model)),
               ErrorCode::kUnavailable);

@@ -51,10 +51,10 @@ template <class Isa>
 void AttendChunk(const AttentionArgs& args, const ChunkRows<Isa>& rows, int64_t chunk,
                  float* decoded) {
   if (rows.n == 0) return;
-  const int64_t padded = QuerySums<Isa>::Padded(args.head_dim);
+  const int64_t padded = QuerySums<Isa>::Padded(args.value_dim);
   const int64_t first = chunk * kAttentionChunk;
   const auto key_bytes = static_cast<int64_t>(KvRowBytes(args.keys.type, args.head_dim));
-  const auto value_bytes = static_cast<int64_t>(KvRowBytes(args.values.type, args.head_dim));
+  const auto value_bytes = static_cast<int64_t>(KvRowBytes(args.values.type, args.value_dim));
   const std::byte* keys = args.keys.data + first * key_bytes;
   const std::byte* values = args.values.data + first * value_bytes;
   WithKvType<Isa>(args.keys.type, [&](auto elements) {
@@ -73,9 +73,9 @@ void AttendChunk(const AttentionArgs& args, const ChunkRows<Isa>& rows, int64_t 
 
 // sums = sums and `more`, those of a later chunk.
 template <class Isa>
-void Merge(float* sums, const float* more, int64_t head_dim) {
+void Merge(float* sums, const float* more, int64_t value_dim) {
   using F = typename Isa::F;
-  const int64_t padded = QuerySums<Isa>::Padded(head_dim);
+  const int64_t padded = QuerySums<Isa>::Padded(value_dim);
   const float most = more[padded] > sums[padded] ? more[padded] : sums[padded];
   const F old_factor = Exp<Isa>(Isa::Set(sums[padded] - most));
   const F new_factor = Exp<Isa>(Isa::Set(more[padded] - most));
@@ -94,9 +94,17 @@ void Merge(float* sums, const float* more, int64_t head_dim) {
 // Row i of all tokens and heads, whose sums are complete.
 template <class Isa>
 void Finish(const AttentionArgs& args, int64_t i, const float* sums) {
-  const float factor = 1.0F / sums[QuerySums<Isa>::Padded(args.head_dim) + 1];
-  float* out = args.out + i / args.n_heads * args.token_stride + i % args.n_heads * args.head_dim;
-  ForLanes<Isa>(args.head_dim, [&](int64_t d, int lanes) {
+  const float* all = sums + QuerySums<Isa>::Padded(args.value_dim);
+  const int64_t head = i % args.n_heads;
+  float sum = all[1];
+  if (args.sinks != nullptr) {
+    float sink[kLanes];
+    Isa::Store(sink, Exp<Isa>(Isa::Set(args.sinks[head] - all[0])));
+    sum += sink[0];
+  }
+  const float factor = 1.0F / sum;
+  float* out = args.out + i / args.n_heads * args.out_stride + head * args.value_dim;
+  ForLanes<Isa>(args.value_dim, [&](int64_t d, int lanes) {
     const typename Isa::F value = Isa::Mul(Isa::Load(sums + d), Isa::Set(factor));
     lanes == kLanes ? Isa::Store(out + d, value) : StorePart<Isa>(out + d, value, lanes);
   });
@@ -104,8 +112,8 @@ void Finish(const AttentionArgs& args, int64_t i, const float* sums) {
 
 template <class Isa>
 void Attention(const AttentionArgs& args) {
-  const AttentionScratch<Isa> scratch(args.scratch, args.head_dim);
-  const int64_t stride = QuerySums<Isa>::Stride(args.head_dim);
+  const AttentionScratch<Isa> scratch(args.scratch, args.value_dim);
+  const int64_t stride = QuerySums<Isa>::Stride(args.value_dim);
   const int64_t end = args.n_tokens * args.n_heads;
   for (int64_t begin = 0; begin < end; begin += kAttentionRows) {
     const int64_t count = end - begin < kAttentionRows ? end - begin : kAttentionRows;
@@ -117,7 +125,7 @@ void Attention(const AttentionArgs& args) {
       AttendChunk<Isa>(args, rows, chunk, scratch.decoded);
       for (int i = 0; i < rows.n; ++i) {
         if (!rows.later[i]) continue;
-        Merge<Isa>(scratch.sums + (rows.sums[i] - scratch.more_sums), rows.sums[i], args.head_dim);
+        Merge<Isa>(scratch.sums + (rows.sums[i] - scratch.more_sums), rows.sums[i], args.value_dim);
       }
     }
     for (int64_t i = 0; i < count; ++i) Finish<Isa>(args, begin + i, scratch.sums + i * stride);
@@ -126,8 +134,8 @@ void Attention(const AttentionArgs& args) {
 
 template <class Isa>
 void AttendOneChunk(const AttentionArgs& args, int64_t chunk, float* sums) {
-  const AttentionScratch<Isa> scratch(args.scratch, args.head_dim);
-  const int64_t stride = QuerySums<Isa>::Stride(args.head_dim);
+  const AttentionScratch<Isa> scratch(args.scratch, args.value_dim);
+  const int64_t stride = QuerySums<Isa>::Stride(args.value_dim);
   sums += chunk * args.n_heads * stride;
   for (int64_t begin = 0; begin < args.n_heads; begin += kAttentionRows) {
     const int64_t rest = args.n_heads - begin;
@@ -139,12 +147,12 @@ void AttendOneChunk(const AttentionArgs& args, int64_t chunk, float* sums) {
 
 template <class Isa>
 void MergeChunks(const AttentionArgs& args, float* sums) {
-  const int64_t stride = QuerySums<Isa>::Stride(args.head_dim);
+  const int64_t stride = QuerySums<Isa>::Stride(args.value_dim);
   const int64_t first = Sight<Isa>(args, 0).FirstChunk();
   sums += first * args.n_heads * stride;
   for (int64_t chunk = 1; (first + chunk) * kAttentionChunk < args.n_pos; ++chunk) {
     for (int64_t i = 0; i < args.n_heads; ++i) {
-      Merge<Isa>(sums + i * stride, sums + (chunk * args.n_heads + i) * stride, args.head_dim);
+      Merge<Isa>(sums + i * stride, sums + (chunk * args.n_heads + i) * stride, args.value_dim);
     }
   }
   for (int64_t i = 0; i < args.n_heads; ++i) Finish<Isa>(args, i, sums + i * stride);

@@ -15,7 +15,7 @@ template <class Isa, class Elements, int R, int V>
 void SumTile(const ChunkRows<Isa>& rows, int row, const std::byte* values, int64_t at, int64_t n,
              int64_t vector) {
   using F = typename Isa::F;
-  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
+  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.value_dim);
   const float* weights[R];
   F sums[R][V];
   LLMRUN_UNROLL for (int r = 0; r < R; ++r) {
@@ -48,7 +48,7 @@ void SumVectors(const ChunkRows<Isa>& rows, int row, const std::byte* values, in
                 int64_t n) {
   constexpr int V = Isa::QueryVectors(R);
   if (n <= 0) return;
-  const int64_t end = QuerySums<Isa>::Padded(rows.head_dim) / kLanes;
+  const int64_t end = QuerySums<Isa>::Padded(rows.value_dim) / kLanes;
   int64_t vector = 0;
   for (; vector + V <= end; vector += V) {
     SumTile<Isa, Elements, R, V>(rows, row, values, at, n, vector);
@@ -60,7 +60,7 @@ void SumVectors(const ChunkRows<Isa>& rows, int row, const std::byte* values, in
 // the R rows see, they go through one by one.
 template <class Isa, class Elements, int R>
 void SumStrip(const ChunkRows<Isa>& rows, int row, const std::byte* values, int64_t at) {
-  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
+  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.value_dim);
   for (; row + R <= rows.n; row += R) {
     // What all of them see: the last one from where, the first one up to where.
     const int64_t begin = rows.FromOfStrip(row + R - 1, at);
@@ -83,10 +83,10 @@ void SumStrip(const ChunkRows<Isa>& rows, int row, const std::byte* values, int6
 
 // As an F32 cache has them.
 template <class Isa, class Elements>
-void DecodeValues(const std::byte* values, int64_t n, int64_t head_dim, float* out) {
-  const int64_t vectors = QuerySums<Isa>::Padded(head_dim) / kLanes;
+void DecodeValues(const std::byte* values, int64_t n, int64_t value_dim, float* out) {
+  const int64_t vectors = QuerySums<Isa>::Padded(value_dim) / kLanes;
   for (int64_t p = 0; p < n; ++p) {
-    const std::byte* row = values + p * KvRowBytesOf<Isa, Elements>(head_dim);
+    const std::byte* row = values + p * KvRowBytesOf<Isa, Elements>(value_dim);
     for (int64_t i = 0; i < vectors; ++i) {
       Isa::Store(out + (p * vectors + i) * kLanes, Elements::Value(row, i));
     }
@@ -100,7 +100,7 @@ void SumChunk(const ChunkRows<Isa>& rows, const std::byte* values, const std::by
               int64_t key_bytes, float* decoded) {
   using Floats = CachedFloats<Isa, F32<Isa>>;
   constexpr int R = Isa::kQueryRows;
-  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.head_dim);
+  const int64_t row_bytes = KvRowBytesOf<Isa, Elements>(rows.value_dim);
   const bool decode = rows.n > R && Elements::kBlockBytes != Floats::kBlockBytes;
   for (int64_t at = rows.FirstStrip(); at < rows.seen[rows.n - 1]; at += kStrip) {
     const std::byte* strip = values + at * row_bytes;
@@ -109,7 +109,7 @@ void SumChunk(const ChunkRows<Isa>& rows, const std::byte* values, const std::by
       SumStrip<Isa, Elements, R>(rows, 0, strip, at);
       continue;
     }
-    DecodeValues<Isa, Elements>(strip, rows.SeenOfStrip(rows.n - 1, at), rows.head_dim, decoded);
+    DecodeValues<Isa, Elements>(strip, rows.SeenOfStrip(rows.n - 1, at), rows.value_dim, decoded);
     SumStrip<Isa, Floats, R>(rows, 0, reinterpret_cast<const std::byte*>(decoded), at);
   }
 }

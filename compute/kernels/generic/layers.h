@@ -42,17 +42,22 @@ void LayerNorm(const float* x, const float* weight, const float* bias, int64_t n
   for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * factor * weight[i] + bias[i];
 }
 
-// gate = activate(gate) * up.
-template <class Isa, class Function>
-void ActivateAndMul(float* gate, const float* up, int64_t n, Function activate) {
+// gate = activate(gate) * prepare(up).
+template <class Isa, class Function, class Prepare>
+void ActivateAndMul(float* gate, const float* up, int64_t n, Function activate, Prepare prepare) {
   using F = typename Isa::F;
   ForLanes<Isa>(n, [&](int64_t i, int lanes) {
     const bool full = lanes == kLanes;
     const F g = full ? Isa::Load(gate + i) : LoadPart<Isa>(gate + i, lanes, 0.0F);
     const F u = full ? Isa::Load(up + i) : LoadPart<Isa>(up + i, lanes, 0.0F);
-    const F result = Isa::Mul(activate(g), u);
+    const F result = Isa::Mul(activate(g), prepare(u));
     full ? Isa::Store(gate + i, result) : StorePart<Isa>(gate + i, result, lanes);
   });
+}
+
+template <class Isa, class Function>
+void ActivateAndMul(float* gate, const float* up, int64_t n, Function activate) {
+  ActivateAndMul<Isa>(gate, up, n, activate, [](typename Isa::F u) { return u; });
 }
 
 template <class Isa>
@@ -74,6 +79,21 @@ void GeluMul(float* gate, const float* up, int64_t n) {
     const F slope = Isa::Fma(Isa::Mul(g, g), Isa::Set(-0x1.2444f2p-4F), Isa::Set(-0x1.988454p+0F));
     const F sigmoid = Isa::Div(one, Isa::Add(one, Exp<Isa>(Isa::Mul(g, slope))));
     return Isa::Mul(g, sigmoid);
+  });
+}
+
+template <class Isa>
+void ClampedSwiglu(float* gate, const float* up, int64_t n) {
+  using F = typename Isa::F;
+  constexpr float kLimit = 7.0F;
+  const auto activate = [](F g) {
+    g = Isa::Min(Isa::Set(kLimit), g);  // NaN stays
+    const F one = Isa::Set(1.0F);
+    return Isa::Div(g, Isa::Add(one, Exp<Isa>(Isa::Mul(g, Isa::Set(-1.702F)))));
+  };
+  ActivateAndMul<Isa>(gate, up, n, activate, [](F u) {
+    u = Isa::Max(Isa::Set(-kLimit), Isa::Min(Isa::Set(kLimit), u));
+    return Isa::Add(u, Isa::Set(1.0F));
   });
 }
 

@@ -23,6 +23,7 @@ constexpr Kernels TableOf(IsaLevel level) {
           SiluMul<Isa>,
           Relu2Mul<Isa>,
           GeluMul<Isa>,
+          ClampedSwiglu<Isa>,
           SoftCap<Isa>,
           Add<Isa>,
           AddScaled<Isa>,

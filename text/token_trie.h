@@ -1,4 +1,4 @@
-// Finds special tokens written out in a text: the longest entry that starts at a position. A trie
+// Finds tokens written out in a text: all that start at a position, or the longest of them. A trie
 // over bytes, so a look-up costs at most the length of the longest entry, however many there are.
 // Threads: Thread-compatible; const methods are Thread-safe.
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace llmrun {
 
-class SpecialMatcher {
+class TokenTrie {
  public:
   struct Match {
     TokenId id;
@@ -22,8 +22,22 @@ class SpecialMatcher {
 
   // Ignores an empty text; a text added twice keeps the later id.
   void Add(std::string_view text, TokenId id);
+  // Calls on_match(Match) for every entry that starts at `pos`, the shortest first.
   // Requires: pos < text.size().
-  std::optional<Match> At(std::string_view text, size_t pos) const;
+  template <typename OnMatch>
+  void EachAt(std::string_view text, size_t pos, OnMatch&& on_match) const {
+    // Of special tokens, nearly every position of a text ends here.
+    if (!starts_[static_cast<unsigned char>(text[pos])]) return;
+    uint32_t node = 0;
+    for (size_t i = pos; i < text.size(); ++i) {
+      const auto edge = edges_.find(EdgeKey(node, text[i]));
+      if (edge == edges_.end()) return;
+      node = edge->second;
+      if (ids_[node] != kNoToken) on_match(Match{ids_[node], i + 1 - pos});
+    }
+  }
+  // The longest. Requires: pos < text.size().
+  std::optional<Match> LongestAt(std::string_view text, size_t pos) const;
 
  private:
   static uint64_t EdgeKey(uint32_t node, char byte) {
