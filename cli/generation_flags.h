@@ -1,0 +1,48 @@
+// What commands that generate text have in common: flags for the model, its loading, threads,
+// context and sampling.
+// Threads: before any thread is started.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+#include "cli/cli11_fwd.h"
+#include "cli/common_options.h"
+#include "cli/engine.h"
+#include "cli/progress.h"
+#include "cli/session_flags.h"
+#include "cli/thread_options.h"
+#include "model/generator.h"
+#include "text/sampler.h"
+
+namespace llmrun {
+
+struct GenerationFlags {
+  ModelOptions model;
+  std::string positional_model;
+  LoaderFlags loader;
+  ThreadFlags threads;
+  SessionFlags session;
+  SamplerOptions sampler;
+  bool has_seed = false;
+  int64_t n_predict = -1;
+  bool ignore_eos = false;
+  bool special = false;
+  bool check_tensors = false;
+  bool quiet = false;
+};
+
+void AddGenerationFlags(CLI::App& command, GenerationFlags& flags);
+
+// After parsing: the positional model, and a seed where none was given.
+void CompleteGenerationFlags(const CLI::App& command, GenerationFlags& flags);
+
+// `bar` shows the load unless it is to be quiet, and must outlive the engine.
+Result<EngineOptions> MakeEngineOptions(const GenerationFlags& flags, ProgressBar& bar);
+GenerateOptions MakeGenerateOptions(const GenerationFlags& flags);
+
+// The seed that was drawn, so that it can be typed back.
+void NoteSeed(const GenerationFlags& flags);
+
+}  // namespace llmrun
