@@ -14,6 +14,8 @@ namespace llmrun {
 
 // Where a file of this name is kept; empty where there is no home.
 std::string CacheFile(std::string_view name);
+// The same for what is not measured but typed: ~/.local/state/llm-run (XDG_STATE_HOME).
+std::string StateFile(std::string_view name);
 // Makes the folder, too. Failure: kOs.
 Status SaveCacheFile(const Json& json, const std::string& path);
 // What was saved; an empty object when that is damaged or not there.
