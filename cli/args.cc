@@ -9,9 +9,9 @@ namespace llmrun {
 namespace {
 
 constexpr std::pair<std::string_view, std::string_view> kLongNames[] = {
-    {"-tb", "--threads-batch"},    {"-ub", "--ubatch-size"}, {"-ctk", "--cache-type-k"},
-    {"-ctv", "--cache-type-v"},    {"-dio", "--direct-io"},  {"-lm", "--load-mode"},
-    {"-jf", "--json-schema-file"},
+    {"-tb", "--threads-batch"},    {"-ub", "--ubatch-size"},    {"-ctk", "--cache-type-k"},
+    {"-ctv", "--cache-type-v"},    {"-dio", "--direct-io"},     {"-lm", "--load-mode"},
+    {"-jf", "--json-schema-file"}, {"-sys", "--system-prompt"},
 };
 
 // Options whose value may be any text, also one that looks like an option.
@@ -26,7 +26,10 @@ constexpr std::string_view kTextOptions[] = {"-p",
                                              "--dry-sequence-breaker",
                                              "--grammar",
                                              "-j",
-                                             "--json-schema"};
+                                             "--json-schema",
+                                             "-sys",
+                                             "--system-prompt",
+                                             "--chat-template"};
 
 bool IsTextOption(std::string_view arg) {
   return std::ranges::find(kTextOptions, arg) != std::end(kTextOptions);
@@ -44,13 +47,10 @@ std::vector<std::string> NormalizeArgs(std::vector<std::string> args,
       args.insert(args.begin() + static_cast<std::ptrdiff_t>(i) + 1, args[i].substr(equals + 1));
       args[i].resize(equals);
     }
-    if (IsTextOption(args[i])) {
-      ++i;
-      continue;
-    }
     const auto* known =
         std::ranges::find(kLongNames, args[i], [](const auto& p) { return p.first; });
     if (known != std::end(kLongNames)) args[i] = known->second;
+    if (IsTextOption(args[i])) ++i;
   }
   const bool for_the_program =
       !args.empty() && (args[0] == "-h" || args[0] == "--help" || args[0] == "--version" ||

@@ -15,14 +15,20 @@ namespace {
 
 constexpr size_t kMostFileBytes = 1 << 20;
 
-}  // namespace
-
-std::string CacheFile(std::string_view name) {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache != nullptr && *cache != '\0') return fmt::format("{}/llm-run/{}", cache, name);
+// In the folder that a variable names, else in that of this user.
+std::string UserFile(const char* variable, std::string_view folder, std::string_view name) {
+  const char* named = std::getenv(variable);
+  if (named != nullptr && *named != '\0') return fmt::format("{}/llm-run/{}", named, name);
   const char* home = std::getenv("HOME");
   if (home == nullptr || *home == '\0') return "";
-  return fmt::format("{}/.cache/llm-run/{}", home, name);
+  return fmt::format("{}/{}/llm-run/{}", home, folder, name);
+}
+
+}  // namespace
+
+std::string CacheFile(std::string_view name) { return UserFile("XDG_CACHE_HOME", ".cache", name); }
+std::string StateFile(std::string_view name) {
+  return UserFile("XDG_STATE_HOME", ".local/state", name);
 }
 
 Status SaveCacheText(std::string_view text, const std::string& path) {

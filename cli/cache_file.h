@@ -14,6 +14,8 @@ namespace llmrun {
 
 // Where a file of this name is kept; empty where there is no home.
 std::string CacheFile(std::string_view name);
+// The same for what is not measured but typed: ~/.local/state/llm-run (XDG_STATE_HOME).
+std::string StateFile(std::string_view name);
 // Makes the folder, too; others see the file as it was or as it is, whole. Failure: kOs.
 Status SaveCacheText(std::string_view text, const std::string& path);
 Status SaveCacheFile(const Json& json, const std::string& path);

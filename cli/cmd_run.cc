@@ -10,17 +10,16 @@
 
 #include "base/stopwatch.h"
 #include "cli/command.h"
-#include "cli/common_options.h"
 #include "cli/engine.h"
+#include "cli/generation_flags.h"
 #include "cli/interrupt.h"
 #include "cli/kernel_cache.h"
 #include "cli/load_watcher.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/prompt.h"
+#include "cli/prompt_cache.h"
 #include "cli/report.h"
-#include "cli/sampler_flags.h"
-#include "cli/session_flags.h"
 #include "cli/step_profile.h"
 #include "cli/thread_options.h"
 #include "cli/trace_file.h"
@@ -30,23 +29,13 @@ namespace llmrun {
 namespace {
 
 struct RunOptions {
-  ModelOptions model;
-  LoaderFlags loader;
-  ThreadFlags threads;
-  SessionFlags session;
+  GenerationFlags generation;
   PromptOptions prompt;
-  SamplerFlags sampler;
-  std::vector<std::string> stop;  // texts that end the answer
-  std::string positional_model;
+  PromptCacheFlags cache;
   std::string positional_prompt;
-  bool has_seed = false;
-  int64_t n_predict = -1;
-  bool special = false;
   bool hide_prompt = false;
-  bool check_tensors = false;
   bool profile = false;
   std::string trace;  // path of the timeline, empty for none
-  bool quiet = false;
 };
 
 double PerSecond(int64_t count, double seconds) {
@@ -88,7 +77,7 @@ class RunOutput {
  private:
   void ShowReport() {
     const Result<LoadReport>& report = watcher_.Wait();
-    if (report_shown_ || options_.quiet || !report) return;
+    if (report_shown_ || options_.generation.quiet || !report) return;
     report_shown_ = true;
     const std::string text = ReportText(*report);
     NoteLine(std::string_view(text).substr(0, text.size() - 1));
@@ -142,62 +131,37 @@ void ShowTimes(const GenerateResult& result, const Engine& engine, const Session
   }
 }
 
-Result<EngineOptions> MakeEngineOptions(const RunOptions& options) {
-  EngineOptions engine;
-  ASSIGN_OR_RETURN(engine.model_path, ModelPath(options.model));
-  ASSIGN_OR_RETURN(engine.load, MakeLoadOptions(options.loader));
-  ASSIGN_OR_RETURN(engine.workers, MakeWorkerOptions(options.threads));
-  engine.workers.tune_decode = true;
-  engine.check_tensors = options.check_tensors;
-  return engine;
-}
-
-GenerateOptions MakeGenerateOptions(const RunOptions& options) {
-  GenerateOptions generate;
-  generate.max_tokens = options.n_predict;
-  generate.ignore_eos = options.sampler.ignore_eos;
-  generate.show_special = options.special;
-  for (const std::string& stop : options.stop) {
-    generate.stop.push_back(options.prompt.escape ? Unescape(stop) : stop);
-  }
-  return generate;
-}
-
 Result<int> Run(RunOptions& options) {
   CatchInterrupts();
   TraceLog trace;
-  if (!options.positional_model.empty()) options.model.path = options.positional_model;
   if (!options.positional_prompt.empty()) {
     options.prompt.text = options.positional_prompt;
     options.prompt.has_text = true;
   }
-  if (options.model.path == "-" && !options.prompt.has_text && options.prompt.file.empty()) {
+  if (options.generation.model.path == "-" && !options.prompt.has_text &&
+      options.prompt.file.empty()) {
     return MakeFixableError(ErrorCode::kUsage, "llm-run -m - -p \"Once upon a time\"",
                             "standard input cannot be both the model and the prompt");
   }
+  options.prompt.escape = options.generation.escape;
   ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
   const Stopwatch since_start;  // who types a prompt does not wait for us
-  RETURN_IF_ERROR(MakeSamplerOptions(options.sampler));
-  ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.session));
-  ASSIGN_OR_RETURN(EngineOptions engine_options, MakeEngineOptions(options));
-  if (!options.trace.empty()) engine_options.load.trace = &trace;
+  RETURN_IF_ERROR(MakeSamplerOptions(options.generation.sampler));
+  ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.generation.session));
   ProgressBar bar("load");
-  if (!options.quiet) {
-    engine_options.load.progress = [&bar](const LoadProgress& p) {
-      bar.Update(p.bytes_done, p.bytes_total, p.seconds);
-    };
-  }
+  ASSIGN_OR_RETURN(EngineOptions engine_options, MakeEngineOptions(options.generation, bar));
+  if (!options.trace.empty()) engine_options.load.trace = &trace;
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
-  const LoadWatcher watcher(*engine->weights, options.loader.report);
+  const LoadWatcher watcher(*engine->weights, options.generation.loader.report);
   session_options.interrupted = Interrupted;
   session_options.trace = engine_options.load.trace;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
-  ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(options.sampler, *engine->tokenizer));
+  ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(options.generation.sampler, *engine->tokenizer));
 
   const std::vector<TokenId> ids =
       engine->tokenizer->Encode(prompt, {.add_special = true, .parse_special = true});
   RunOutput output(options, watcher, bar, prompt);
-  GenerateOptions generate = MakeGenerateOptions(options);
+  GenerateOptions generate = MakeGenerateOptions(options.generation);
   ProfileMarks marks;
   ThreadPool& pool = *engine->workers.pool;
   if (options.profile) marks.begin = StepProfile::Of(pool);
@@ -205,18 +169,20 @@ Result<int> Run(RunOptions& options) {
     if (options.profile && !marks.after_prompt) marks.after_prompt = StepProfile::Of(pool);
     return output.Show(text);
   };
-  if (!options.quiet) {
-    if (!options.has_seed && options.sampler.options.temperature > 0) {
-      Note("seed   {}", options.sampler.options.seed);
-    }
-  }
+  NoteSeed(options.generation);
+  RETURN_IF_ERROR(LoadPromptCache(options.cache, *session));
   const double before_generate_seconds = since_start.Seconds();
-  Result<GenerateResult> result = Generate(*session, *engine->tokenizer, sampler, ids, generate);
+  Result<GenerateResult> result =
+      GenerateReusing(*session, *engine->tokenizer, sampler, ids, generate);
   engine->workers.keeper->Rest();
   if (!result && !Interrupted()) return tl::unexpected<Error>(result.error());
   RETURN_IF_ERROR(output.End());
+  if (result) {
+    const auto prompt_tokens = static_cast<int64_t>(ids.size());
+    RETURN_IF_ERROR(SavePromptCache(options.cache, prompt_tokens, *session));
+  }
   if (!options.trace.empty()) RETURN_IF_ERROR(WriteTrace(trace, options.trace));
-  if (result && !options.quiet) {
+  if (result && !options.generation.quiet) {
     result->first_token_seconds += before_generate_seconds;
     ShowTimes(*result, *engine, *session);
     NoteChanges(*engine->workers.keeper);
@@ -230,7 +196,6 @@ Result<int> Run(RunOptions& options) {
 }
 
 void AddPromptFlags(CLI::App& command, RunOptions& options) {
-  command.add_option("model_file", options.positional_model, "the model, instead of -m");
   command.add_option("prompt_text", options.positional_prompt, "the prompt, instead of -p");
   command.add_option_function<std::string>(
       "-p,--prompt",
@@ -240,20 +205,7 @@ void AddPromptFlags(CLI::App& command, RunOptions& options) {
       },
       "the prompt; without it -f, or standard input");
   command.add_option("-f,--file", options.prompt.file, "file with the prompt, - for stdin");
-  command.add_flag("-e,--escape", options.prompt.escape,
-                   "\\n, \\t, \\xHH ... in -p and -r mean what they do in C");
-  FromEnvironment(command.add_option("-n,--predict,--n-predict", options.n_predict,
-                                     "tokens to generate; -1 until the end, 0 only the prompt"),
-                  {"LLMRUN_N_PREDICT", "LLAMA_ARG_N_PREDICT"});
-  command
-      .add_option("-r,--reverse-prompt", options.stop,
-                  "stop at this text, which is not shown; may be repeated")
-      ->type_name("TEXT")
-      ->expected(1)
-      ->take_all();
-  command.add_flag("--special", options.special, "show control tokens");
   command.add_flag("--no-display-prompt", options.hide_prompt, "do not repeat the prompt");
-  command.add_flag("-q,--quiet", options.quiet, "nothing but text (and errors)");
 }
 
 }  // namespace
@@ -269,19 +221,9 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
       "  llm-run -m model.gguf -p \"Once upon a time\" -n 64\n"
       "  llm-run --loader=io_uring --hugepages=1G -m model.gguf -f prompt.txt --report=load.json\n"
       "  echo \"Hello\" | llm-run -m model.gguf --temp 0");
+  AddGenerationFlags(*command, options->generation);
   AddPromptFlags(*command, *options);
-  AddModelOptions(*command, options->model);
-  AddSamplerFlags(*command, options->sampler);
-  AddSessionFlags(*command, options->session);
-  AddThreadFlags(*command, options->threads);
-  command->get_option("--threads")
-      ->description("threads (default: one a core; fewer decode where measured to be faster)");
-  AddLoaderFlags(*command, options->loader);
-  AddReportFlag(*command, options->loader);
-  command
-      ->add_flag("--check-tensors", options->check_tensors,
-                 "refuse weights with NaN or infinities, looked for as they arrive")
-      ->group(kGroupLoading);
+  AddPromptCacheFlags(*command, options->cache);
   command
       ->add_flag("--profile", options->profile,
                  "show where the time of prompt and decode went, by the kind of step")
@@ -293,7 +235,7 @@ void AddRunCommand(CLI::App& app, CommandContext& context) {
       ->group(kGroupLoading);
   command->callback([options, command, &context] {
     context.action = [options, command] {
-      options->has_seed = command->count("--seed") > 0;
+      CompleteGenerationFlags(*command, options->generation);
       const Result<int> exit_code = Run(*options);
       return exit_code ? *exit_code : ReportError(exit_code.error());
     };

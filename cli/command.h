@@ -32,6 +32,7 @@ inline constexpr char kGroupMeasure[] = "Measure";
 inline constexpr char kGroupMachine[] = "Prepare the machine";
 
 void AddRunCommand(CLI::App& app, CommandContext& context);
+void AddChatCommand(CLI::App& app, CommandContext& context);
 void AddEvalCommand(CLI::App& app, CommandContext& context);
 void AddTokenizeCommand(CLI::App& app, CommandContext& context);
 void AddInspectCommand(CLI::App& app, CommandContext& context);

@@ -6,10 +6,10 @@
 namespace llmrun {
 namespace {
 
-std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free);  // as a signal handler needs it
+std::atomic<int> interrupted = 0;                      // the signal
+static_assert(std::atomic<int>::is_always_lock_free);  // as a signal handler needs it
 
-void Note(int /*signal*/) { interrupted.store(true, std::memory_order_relaxed); }
+void Note(int signal) { interrupted.store(signal, std::memory_order_relaxed); }
 
 }  // namespace
 
@@ -21,6 +21,12 @@ void CatchInterrupts() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-bool Interrupted() { return interrupted.load(std::memory_order_relaxed); }
+bool Interrupted() { return interrupted.load(std::memory_order_relaxed) != 0; }
+bool ToldToEnd() { return interrupted.load(std::memory_order_relaxed) == SIGTERM; }
+
+void ForgetInterrupts() {
+  interrupted.store(0, std::memory_order_relaxed);
+  CatchInterrupts();
+}
 
 }  // namespace llmrun

@@ -10,5 +10,7 @@ inline constexpr int kInterruptedExit = 130;  // 128 + SIGINT, as shells report 
 // From here on SIGINT and SIGTERM set the flag (once each; the next one has its default effect).
 void CatchInterrupts();
 bool Interrupted();
+bool ToldToEnd();         // by SIGTERM, rather than by Ctrl-C
+void ForgetInterrupts();  // and waits for the next one
 
 }  // namespace llmrun

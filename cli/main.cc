@@ -39,12 +39,19 @@ struct Command {
   void (*add)(CLI::App&, CommandContext&);
 };
 constexpr Command kCommands[] = {
-    {"run", AddRunCommand},           {"tokenize", AddTokenizeCommand},
-    {"inspect", AddInspectCommand},   {"plan", AddPlanCommand},
-    {"verify", AddVerifyCommand},     {"eval", AddEvalCommand},
-    {"bench", AddBenchCommand},       {"bench-load", AddBenchLoadCommand},
-    {"cache", AddCacheCommand},       {"synth", AddSynthCommand},
-    {"doctor", AddDoctorCommand},     {"hugepages", AddHugepagesCommand},
+    {"run", AddRunCommand},
+    {"chat", AddChatCommand},
+    {"tokenize", AddTokenizeCommand},
+    {"inspect", AddInspectCommand},
+    {"plan", AddPlanCommand},
+    {"verify", AddVerifyCommand},
+    {"eval", AddEvalCommand},
+    {"bench", AddBenchCommand},
+    {"bench-load", AddBenchLoadCommand},
+    {"cache", AddCacheCommand},
+    {"synth", AddSynthCommand},
+    {"doctor", AddDoctorCommand},
+    {"hugepages", AddHugepagesCommand},
     {"resident", AddResidentCommand},
 };
 

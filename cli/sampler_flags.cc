@@ -188,9 +188,9 @@ Result<Sampler> MakeSampler(const SamplerFlags& flags, const Tokenizer& tokenize
                    }));
   ASSIGN_OR_RETURN(std::optional<Grammar> grammar, ReadGrammar(flags));
   if (grammar) {
-    ASSIGN_OR_RETURN(GrammarConstraint constraint,
+    ASSIGN_OR_RETURN(const GrammarConstraint constraint,
                      GrammarConstraint::Create(*std::move(grammar), tokenizer));
-    sampler.Constrain(std::move(constraint));
+    sampler.Constrain(constraint);
   }
   return sampler;
 }

@@ -112,4 +112,13 @@ Result<GenerateResult> Generate(Session& session, const Tokenizer& tokenizer, Sa
   return result;
 }
 
+Result<GenerateResult> GenerateReusing(Session& session, const Tokenizer& tokenizer,
+                                       Sampler& sampler, std::span<const TokenId> prompt,
+                                       const GenerateOptions& options) {
+  const auto kept = static_cast<size_t>(session.KeepPrefix(prompt));
+  sampler.Restart();
+  for (const TokenId id : prompt.first(kept)) sampler.AcceptPrompt(id);
+  return Generate(session, tokenizer, sampler, prompt.subspan(kept), options);
+}
+
 }  // namespace llmrun

@@ -44,4 +44,10 @@ struct GenerateResult {
 Result<GenerateResult> Generate(Session& session, const Tokenizer& tokenizer, Sampler& sampler,
                                 std::span<const TokenId> prompt, const GenerateOptions& options);
 
+// The same for a prompt of which the session may hold the beginning already: what differs is
+// forgotten, by the sampler too, and only the rest is computed (result.prompt_tokens).
+Result<GenerateResult> GenerateReusing(Session& session, const Tokenizer& tokenizer,
+                                       Sampler& sampler, std::span<const TokenId> prompt,
+                                       const GenerateOptions& options);
+
 }  // namespace llmrun

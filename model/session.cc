@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/checked.h"
 #include "base/stopwatch.h"
 #include "model/forward.h"
 #include "model/forward_plans.h"
@@ -131,6 +132,7 @@ struct Session::Impl {
   std::optional<LayerRopes> rope;    // made when its factors have arrived
   std::optional<Arena> all_logits;   // grown on demand
   int64_t position = 0;
+  std::vector<TokenId> cached;  // [position]
   bool was_interrupted = false;
   TraceLog* trace = nullptr;
 
@@ -253,7 +255,8 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
                                       .after_batch = options.after_batch,
                                       .tuner = {},
                                       .rope = {},
-                                      .all_logits = {}});
+                                      .all_logits = {},
+                                      .cached = {}});
   impl->strips = StripsOf(impl->llama, impl->config);
   impl->tuner.emplace(impl->llama, impl->kernels, options.kernels);
   impl->trace = options.trace;
@@ -278,11 +281,13 @@ Result<std::span<const float>> Session::Forward(std::span<const TokenId> tokens,
   RETURN_IF_ERROR(impl_->RunBatches(tokens, which, logits));
   RETURN_IF_ERROR(impl_->weights.CheckIntact());
   impl_->position += n_tokens;
+  impl_->cached.insert(impl_->cached.end(), tokens.begin(), tokens.end());
   const int64_t rows = which == LogitsOf::kAll ? n_tokens : 1;
   return std::span<const float>(logits, static_cast<size_t>(rows * impl_->config.n_vocab));
 }
 
 int64_t Session::position() const { return impl_->position; }
+std::span<const TokenId> Session::tokens() const { return impl_->cached; }
 int64_t Session::n_ctx() const { return impl_->n_ctx; }
 int64_t Session::n_vocab() const { return impl_->config.n_vocab; }
 bool Session::interrupted() const { return impl_->was_interrupted; }
@@ -293,6 +298,40 @@ uint64_t Session::scratch_bytes() const { return impl_->scratch.size_bytes(); }
 void Session::Truncate(int64_t position) {
   CHECK(position >= 0 && position <= impl_->position);
   impl_->position = position;
+  impl_->cached.resize(static_cast<size_t>(position));
 }
+
+int64_t Session::KeepPrefix(std::span<const TokenId> prompt) {
+  const auto differ = std::ranges::mismatch(impl_->cached, prompt);
+  const auto same = differ.in2 - prompt.begin();
+  const auto most = static_cast<int64_t>(prompt.size()) - 1;
+  Truncate(std::clamp<int64_t>(same, 0, std::max<int64_t>(most, 0)));
+  return impl_->position;
+}
+
+std::vector<std::span<std::byte>> Session::KvRuns(int64_t positions) {
+  CHECK(positions >= 0 && positions <= impl_->n_ctx);
+  const ModelConfig& c = impl_->config;
+  const uint64_t rows = AlignUp(static_cast<uint64_t>(positions), kKvGroup);
+  const KvTypes types = impl_->kv.types();
+  std::vector<std::span<std::byte>> runs;
+  for (int64_t layer = 0; layer < c.n_layers; ++layer) {
+    for (int64_t head = 0; head < c.n_kv_heads; ++head) {
+      runs.emplace_back(impl_->kv.Keys(layer, head), rows * KvRowBytes(types.keys, c.head_dim));
+      runs.emplace_back(impl_->kv.Values(layer, head), rows * KvRowBytes(types.values, c.head_dim));
+    }
+  }
+  return runs;
+}
+
+void Session::Adopt(std::vector<TokenId> tokens) {
+  CHECK(static_cast<int64_t>(tokens.size()) <= impl_->n_ctx);
+  impl_->position = static_cast<int64_t>(tokens.size());
+  impl_->cached = std::move(tokens);
+}
+
+KvTypes Session::kv_types() const { return impl_->kv.types(); }
+const ModelConfig& Session::config() const { return impl_->config; }
+const Weights& Session::weights() const { return impl_->weights; }
 
 }  // namespace llmrun

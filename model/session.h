@@ -10,11 +10,13 @@
 // Threads: Single-thread. Must outlive it: weights, pool.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/error.h"
 #include "base/trace.h"
@@ -22,6 +24,7 @@
 #include "loader/weights.h"
 #include "memory/dtype.h"
 #include "model/kernel_tuning.h"
+#include "model/kv_cache.h"
 #include "model/model_config.h"
 #include "sched/thread_pool.h"
 #include "text/token_id.h"
@@ -65,11 +68,25 @@ class Session {
   // the vocabulary, or when interrupted; errors of the load. On failure the position is as before.
   Result<std::span<const float>> Forward(std::span<const TokenId> tokens, LogitsOf which);
 
-  int64_t position() const;  // tokens in the cache
+  int64_t position() const;                 // tokens in the cache
+  std::span<const TokenId> tokens() const;  // which ones; valid until the next call
   int64_t n_ctx() const;
   int64_t n_vocab() const;
   // Forgets everything from `position` on. Requires: 0 <= position <= position().
   void Truncate(int64_t position);
+  // Forgets what differs from the beginning of `prompt`, and leaves at least its last token to be
+  // computed, whose logits are wanted. Returns how many of its tokens are in the cache.
+  int64_t KeepPrefix(std::span<const TokenId> prompt);
+
+  // For session files: where the keys and values of the first `positions` positions lie, in the
+  // order of layers and heads (whole groups of kKvGroup positions), and taking what was put there
+  // for the cache of these tokens. Requires: positions, tokens <= n_ctx(); tokens of the
+  // vocabulary.
+  std::vector<std::span<std::byte>> KvRuns(int64_t positions);
+  void Adopt(std::vector<TokenId> tokens);
+  KvTypes kv_types() const;
+  const ModelConfig& config() const;
+  const Weights& weights() const;
   bool interrupted() const;  // whether that is why the last Forward() failed
   const KernelTuned& tuned() const;
   uint64_t kv_bytes() const;

@@ -73,6 +73,14 @@ Sampler::Sampler(const SamplerOptions& options, TextOf text_of)
       dry_(options.dry, std::move(text_of)),
       mirostat_(options.mirostat) {}
 
+void Sampler::Restart() {
+  penalties_.Forget();
+  dry_.Forget();
+  mirostat_ = Mirostat(options_.mirostat);
+  constraint_ = constraint_at_start_;
+  accepted_ = {};
+}
+
 void Sampler::Accept(TokenId id) {
   AcceptPrompt(id);
   if (constraint_ && accepted_) accepted_ = constraint_->Accept(id);

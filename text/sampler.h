@@ -62,7 +62,12 @@ class Sampler {
   static Result<Sampler> Create(const SamplerOptions& options, TextOf text_of = {});
 
   // From now on only what the grammar allows.
-  void Constrain(GrammarConstraint constraint) { constraint_ = std::move(constraint); }
+  void Constrain(const GrammarConstraint& constraint) {
+    constraint_ = constraint_at_start_ = constraint;
+  }
+
+  // Forgets all tokens, as if none had come; the draws go on.
+  void Restart();
 
   Result<TokenId> Sample(std::span<const float> logits);  // [n_vocab]
   // A token that was drawn: adds to the history of the penalties, and to the grammar's text.
@@ -86,6 +91,7 @@ class Sampler {
   Dry dry_;
   Mirostat mirostat_;
   std::optional<GrammarConstraint> constraint_;
+  std::optional<GrammarConstraint> constraint_at_start_;
   Status accepted_;        // what the grammar said of the last tokens
   Candidates candidates_;  // kept between calls for its memory only
 };

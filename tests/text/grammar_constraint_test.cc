@@ -132,6 +132,24 @@ TEST_F(GrammarConstraintTest, TheSamplerKeepsToIt) {
   }
 }
 
+TEST_F(GrammarConstraintTest, TheSamplerBeginsAgain) {
+  Sampler sampler = Sampler::Create({.temperature = 0}).value();
+  sampler.Constrain(Make("root ::= \"ab\""));
+  const std::vector<float> logits(tokenizer_->VocabSize(), 1.0F);
+  const auto answer = [&] {
+    std::string text;
+    while (!sampler.AtEnd()) {
+      const TokenId id = sampler.Sample(logits).value();
+      sampler.Accept(id);
+      text += tokenizer_->Decode(id);
+    }
+    return text;
+  };
+  EXPECT_EQ(answer(), "ab");
+  sampler.Restart();
+  EXPECT_EQ(answer(), "ab");
+}
+
 TEST_F(GrammarConstraintTest, AVocabularyThatCannotSayItIsAnError) {
   Sampler sampler = Sampler::Create({}).value();
   sampler.Constrain(Make("root ::= []"));

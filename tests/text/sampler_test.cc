@@ -138,6 +138,15 @@ TEST(Sampler, PenaltyLowersDistinctRecentTokens) {
   EXPECT_EQ(sampler.Sample(std::vector<float>{-3, -2}), 0);  // -2 * 2 = -4
 }
 
+TEST(Sampler, BeginsAgainWithoutAPast) {
+  Sampler sampler = Sampler::Create({.temperature = 0, .repeat_penalty = 2}).value();
+  const std::vector<float> logits = {1.0F, 0.9F};
+  sampler.Accept(0);
+  EXPECT_EQ(sampler.Sample(logits), 1);
+  sampler.Restart();
+  EXPECT_EQ(sampler.Sample(logits), 0);
+}
+
 TEST(Sampler, WithoutAWindowThereIsNoPenalty) {
   SamplerOptions options = Plain();
   options.temperature = 0;

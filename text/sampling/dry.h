@@ -30,6 +30,10 @@ class Dry {
   Dry(DryOptions options, std::function<std::string(TokenId)> text_of);
 
   void Accept(TokenId id);
+  void Forget() {
+    tail_.clear();
+    past_.clear();
+  }
   void Apply(Candidates* candidates);
 
  private:

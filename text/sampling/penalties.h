@@ -23,6 +23,10 @@ class Penalties {
   explicit Penalties(const PenaltyOptions& options) : options_(options) {}
 
   void Accept(TokenId id);
+  void Forget() {
+    window_.clear();
+    counts_.clear();
+  }
   void Apply(Candidates* candidates) const;
 
  private:

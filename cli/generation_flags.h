@@ -1,0 +1,50 @@
+// What commands that generate text have in common: flags for the model, its loading, threads,
+// context and sampling.
+// Threads: before any thread is started.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/cli11_fwd.h"
+#include "cli/common_options.h"
+#include "cli/engine.h"
+#include "cli/progress.h"
+#include "cli/sampler_flags.h"
+#include "cli/session_flags.h"
+#include "cli/thread_options.h"
+#include "model/generator.h"
+
+namespace llmrun {
+
+struct GenerationFlags {
+  ModelOptions model;
+  std::string positional_model;
+  LoaderFlags loader;
+  ThreadFlags threads;
+  SessionFlags session;
+  SamplerFlags sampler;
+  bool has_seed = false;
+  int64_t n_predict = -1;
+  std::vector<std::string> stop;  // texts that end the answer
+  bool escape = false;            // \n, \xHH ... in `stop`, and in the prompt of `run`
+  bool special = false;
+  bool check_tensors = false;
+  bool quiet = false;
+};
+
+void AddGenerationFlags(CLI::App& command, GenerationFlags& flags);
+
+// After parsing: the positional model, and whether a seed was given.
+void CompleteGenerationFlags(const CLI::App& command, GenerationFlags& flags);
+
+// `bar` shows the load unless it is to be quiet, and must outlive the engine.
+Result<EngineOptions> MakeEngineOptions(const GenerationFlags& flags, ProgressBar& bar);
+GenerateOptions MakeGenerateOptions(const GenerationFlags& flags);
+
+// The seed that was drawn, so that it can be typed back.
+void NoteSeed(const GenerationFlags& flags);
+
+}  // namespace llmrun

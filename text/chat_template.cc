@@ -1,0 +1,92 @@
+#include "text/chat_template.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "text/jinja/json.h"
+
+namespace llmrun {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using jinja::Value;
+using Variables = std::vector<std::pair<Value, Value>>;
+
+tl::unexpected<Error> OfTemplate(const std::string& name, Error error) {
+  error.message = fmt::format("chat template '{}': {}", name, error.message);
+  if (error.fix.empty()) error.fix = "--chat-template chatml, or another one";
+  return tl::unexpected<Error>(std::move(error));
+}
+
+Result<Value> ParseVariables(const std::string& kwargs) {
+  const Json json = Json::parse(kwargs.empty() ? "{}" : kwargs, nullptr, false);
+  if (!json.is_object()) {
+    return MakeFixableError(
+        ErrorCode::kUsage, "--chat-template-kwargs '{\"enable_thinking\":false}'",
+        "--chat-template-kwargs: expected a JSON object, found '{}'", kwargs.substr(0, 60));
+  }
+  return jinja::FromJson(json);
+}
+
+// Those of the user win.
+void SetVariable(Variables* variables, const char* name, Value value) {
+  const bool given = std::ranges::any_of(*variables, [&](const auto& variable) {
+    return variable.first.string() != nullptr && *variable.first.string() == name;
+  });
+  if (!given) variables->emplace_back(Value::Of(name), std::move(value));
+}
+
+}  // namespace
+
+const BuiltinTemplate* FindBuiltinTemplate(std::string_view name) {
+  const auto all = BuiltinTemplates();
+  const auto found = std::ranges::find(all, name, &BuiltinTemplate::name);
+  return found == all.end() ? nullptr : &*found;
+}
+
+ChatTemplate::ChatTemplate(ChatTemplateSpec spec, jinja::Template parsed, Value variables)
+    : spec_(std::move(spec)), template_(std::move(parsed)), variables_(std::move(variables)) {}
+
+Result<ChatTemplate> ChatTemplate::Create(ChatTemplateSpec spec) {
+  Result<jinja::Template> parsed = jinja::Template::Parse(spec.source);
+  if (!parsed) return OfTemplate(spec.name, std::move(parsed).error());
+  ASSIGN_OR_RETURN(Value variables, ParseVariables(spec.kwargs));
+  return ChatTemplate(std::move(spec), *std::move(parsed), std::move(variables));
+}
+
+Result<std::string> ChatTemplate::Render(std::span<const ChatMessage> messages,
+                                         bool add_generation_prompt) const {
+  std::vector<Value> list;
+  for (const ChatMessage& message : messages) {
+    ASSIGN_OR_RETURN(Value value,
+                     jinja::MakeDict({{Value::Of("role"), Value::Of(message.role)},
+                                      {Value::Of("content"), Value::Of(message.content)}}));
+    list.push_back(std::move(value));
+  }
+  Variables variables = variables_.dict()->items;
+  Result<Value> all_messages = jinja::MakeList(std::move(list));
+  if (!all_messages) return OfTemplate(spec_.name, std::move(all_messages).error());
+  SetVariable(&variables, "messages", *std::move(all_messages));
+  SetVariable(&variables, "add_generation_prompt", Value::Of(add_generation_prompt));
+  SetVariable(&variables, "bos_token", Value::Of(spec_.bos));
+  SetVariable(&variables, "eos_token", Value::Of(spec_.eos));
+  ASSIGN_OR_RETURN(const Value context, jinja::MakeDict(std::move(variables)));
+  jinja::RenderOptions options;
+  options.now = spec_.now;
+  Result<std::string> text = template_.Render(context, options);
+  if (!text) return OfTemplate(spec_.name, std::move(text).error());
+  return text;
+}
+
+std::vector<TokenId> EncodeRendered(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<TokenId> ids = tokenizer.Encode(text, {.add_special = false, .parse_special = true});
+  const std::optional<TokenId> bos = tokenizer.spec().bos;
+  const bool wanted = bos && tokenizer.spec().add_bos.value_or(false);
+  if (wanted && (ids.empty() || ids.front() != *bos)) ids.insert(ids.begin(), *bos);
+  return ids;
+}
+
+}  // namespace llmrun
