@@ -28,6 +28,7 @@ struct CommandContext {
 // Headings of `llm-run --help`.
 inline constexpr char kGroupGenerate[] = "Generate text";
 inline constexpr char kGroupModel[] = "Look at models and loading";
+inline constexpr char kGroupMake[] = "Make models";
 inline constexpr char kGroupMeasure[] = "Measure";
 inline constexpr char kGroupMachine[] = "Prepare the machine";
 
@@ -37,6 +38,7 @@ void AddTokenizeCommand(CLI::App& app, CommandContext& context);
 void AddInspectCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
 void AddVerifyCommand(CLI::App& app, CommandContext& context);
+void AddQuantizeCommand(CLI::App& app, CommandContext& context);
 void AddSynthCommand(CLI::App& app, CommandContext& context);
 void AddBenchCommand(CLI::App& app, CommandContext& context);
 void AddBenchLoadCommand(CLI::App& app, CommandContext& context);

@@ -45,7 +45,8 @@ constexpr Command kCommands[] = {
     {"bench", AddBenchCommand},       {"bench-load", AddBenchLoadCommand},
     {"cache", AddCacheCommand},       {"synth", AddSynthCommand},
     {"doctor", AddDoctorCommand},     {"hugepages", AddHugepagesCommand},
-    {"resident", AddResidentCommand},
+    {"resident", AddResidentCommand}, {"quantize", AddQuantizeCommand},
+
 };
 
 std::vector<std::string> CommandNames() {
