@@ -39,13 +39,21 @@ struct Command {
   void (*add)(CLI::App&, CommandContext&);
 };
 constexpr Command kCommands[] = {
-    {"run", AddRunCommand},           {"tokenize", AddTokenizeCommand},
-    {"inspect", AddInspectCommand},   {"plan", AddPlanCommand},
-    {"verify", AddVerifyCommand},     {"eval", AddEvalCommand},
-    {"bench", AddBenchCommand},       {"bench-load", AddBenchLoadCommand},
-    {"cache", AddCacheCommand},       {"synth", AddSynthCommand},
-    {"doctor", AddDoctorCommand},     {"hugepages", AddHugepagesCommand},
-    {"resident", AddResidentCommand}, {"quantize", AddQuantizeCommand},
+    {"run", AddRunCommand},
+    {"tokenize", AddTokenizeCommand},
+    {"inspect", AddInspectCommand},
+    {"plan", AddPlanCommand},
+    {"verify", AddVerifyCommand},
+    {"eval", AddEvalCommand},
+    {"bench", AddBenchCommand},
+    {"bench-load", AddBenchLoadCommand},
+    {"cache", AddCacheCommand},
+    {"synth", AddSynthCommand},
+    {"doctor", AddDoctorCommand},
+    {"hugepages", AddHugepagesCommand},
+    {"resident", AddResidentCommand},
+    {"quantize", AddQuantizeCommand},
+    {"perplexity", AddPerplexityCommand},
 
 };
 
