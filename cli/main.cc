@@ -54,6 +54,8 @@ constexpr Command kCommands[] = {
     {"resident", AddResidentCommand},
     {"quantize", AddQuantizeCommand},
     {"perplexity", AddPerplexityCommand},
+    {"split", AddSplitCommand},
+    {"merge", AddMergeCommand},
 
 };
 
