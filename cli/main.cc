@@ -56,7 +56,7 @@ constexpr Command kCommands[] = {
     {"perplexity", AddPerplexityCommand},
     {"split", AddSplitCommand},
     {"merge", AddMergeCommand},
-
+    {"convert", AddConvertCommand},
 };
 
 std::vector<std::string> CommandNames() {

@@ -108,7 +108,7 @@ TEST(CliHelp, TellsANewcomerWhatToType) {
   EXPECT_THAT(top.out, HasSubstr("llm-run -p \"Once upon a time\""));
   for (const char* command :
        {"run", "tokenize", "inspect", "plan", "verify", "eval", "bench", "bench-load", "synth",
-        "doctor", "hugepages", "quantize", "perplexity", "split", "merge"}) {
+        "doctor", "hugepages", "quantize", "perplexity", "split", "merge", "convert"}) {
     EXPECT_THAT(top.out, HasSubstr(std::string("\n  ") + command + " "));
     const ProcessResult help = Llm({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
