@@ -23,6 +23,7 @@ struct InspectOptions {
   ModelOptions model;
   bool json = false;
   bool no_tensors = false;
+  bool all = false;
 };
 
 constexpr size_t kArrayElemsShown = 8;  // of metadata arrays; vocabularies have 10^5
@@ -68,7 +69,8 @@ std::string ValueText(const MetaEntry& entry) {
       entry.value);
 }
 
-Json MetadataJson(const MetaEntry& entry) {
+// `all`: every element of an array, as "values"; else the first of them, as "first".
+Json MetadataJson(const MetaEntry& entry, bool all) {
   Json json = {{"type", NameOf(entry.type)}};
   const auto* array = std::get_if<MetaArray>(&entry.value);
   if (array == nullptr) {
@@ -83,21 +85,22 @@ Json MetadataJson(const MetaEntry& entry) {
   }
   json["element_type"] = NameOf(array->element_type);
   json["count"] = array->size();
-  Json first = Json::array();
+  Json shown = Json::array();
   std::visit(
       [&](const auto& elements) {
-        for (size_t i = 0; i < elements.size() && i < kArrayElemsShown; ++i) {
-          first.push_back(elements[i]);
+        for (size_t i = 0; i < elements.size() && (all || i < kArrayElemsShown); ++i) {
+          shown.push_back(elements[i]);
         }
       },
       array->data);
-  json["first"] = first;
+  json[all ? "values" : "first"] = shown;
   return json;
 }
 
 // --- the document ---
 
-Json InspectJson(const TensorIndex& index, const ModelTotals& totals, bool with_tensors) {
+Json InspectJson(const TensorIndex& index, const ModelTotals& totals,
+                 const InspectOptions& options) {
   Json files = Json::array();
   for (const GgufFile& file : index.files()) {
     files.push_back({{"path", file.label},
@@ -117,7 +120,7 @@ Json InspectJson(const TensorIndex& index, const ModelTotals& totals, bool with_
   }
   Json metadata = Json::object();
   for (const MetaEntry& entry : index.metadata().entries()) {
-    metadata[entry.key] = MetadataJson(entry);
+    metadata[entry.key] = MetadataJson(entry, options.all);
   }
   Json json = {{"files", files},
                {"tensor_count", index.tensors().size()},
@@ -126,7 +129,7 @@ Json InspectJson(const TensorIndex& index, const ModelTotals& totals, bool with_
                {"bits_per_weight", totals.BitsPerWeight()},
                {"types", types},
                {"metadata", metadata}};
-  if (!with_tensors) return json;
+  if (options.no_tensors) return json;
   json["tensors"] = Json::array();
   for (const IndexedTensor& tensor : index.tensors()) {
     json["tensors"].push_back(
@@ -193,7 +196,7 @@ Status Inspect(const InspectOptions& options) {
   ASSIGN_OR_RETURN(const ModelSource source, OpenSource(path));
   const TensorIndex& index = source.index;
   const ModelTotals totals = TotalsOf(index);
-  if (options.json) return WriteJson(InspectJson(index, totals, !options.no_tensors));
+  if (options.json) return WriteJson(InspectJson(index, totals, options));
   return WriteStdout(InspectText(index, totals, !options.no_tensors));
 }
 
@@ -205,6 +208,7 @@ void AddInspectCommand(CLI::App& app, CommandContext& context) {
       app.add_subcommand("inspect", "Metadata and tensors of a model")->group(kGroupModel);
   AddModelOptions(*command, options->model);
   command->add_flag("--json", options->json, "as JSON");
+  command->add_flag("--all", options->all, "with --json: all elements of arrays, not the first 8");
   command->add_flag("--no-tensors", options->no_tensors, "without the list of tensors");
   command->footer("example:\n  llm-run inspect -m model.gguf --no-tensors");
   command->callback(

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +18,7 @@
 #include "cli/synth_shape.h"
 #include "cli/thread_options.h"
 #include "cli/workers.h"
+#include "cli/write_chunks.h"
 
 namespace llmrun {
 namespace {
@@ -32,23 +32,10 @@ struct SynthOptions {
   int threads = 0;  // 0: one a core
 };
 
-Status CheckTarget(const SynthOptions& options) {
-  std::error_code error;
-  if (std::filesystem::is_directory(options.out, error)) {
-    return MakeFixableError(ErrorCode::kUsage, "name a file in it", "{}: is a directory",
-                            options.out);
-  }
-  if (!options.force && std::filesystem::exists(options.out, error)) {
-    return MakeFixableError(ErrorCode::kUsage, "--force replaces it", "{}: exists already",
-                            options.out);
-  }
-  return {};
-}
-
 Status Synth(const SynthOptions& options) {
   ASSIGN_OR_RETURN(const SynthShape shape, ParseSynthShape(options.shape));
   ASSIGN_OR_RETURN(const SynthType type, ParseSynthType(options.type));
-  RETURN_IF_ERROR(CheckTarget(options));
+  RETURN_IF_ERROR(CheckOutputPath(options.out, options.force));
   ASSIGN_OR_RETURN(const SynthLayout layout, LayOutSynth(shape, type, options.seed));
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
   ASSIGN_OR_RETURN(const auto pool, MakePool(machine, {}, options.threads));

@@ -1,4 +1,5 @@
-// The subcommands of llm-run, one file each: cmd_<name>.cc registers its options on the app and,
+// The subcommands of llm-run, one file each (split and merge share one):
+// cmd_<name>.cc registers its options on the app and,
 // when it is the one that was typed, sets CommandContext::action. main.cc parses and runs it.
 //
 // A command's options live in a std::shared_ptr that its callback captures, so that they outlive
@@ -28,6 +29,7 @@ struct CommandContext {
 // Headings of `llm-run --help`.
 inline constexpr char kGroupGenerate[] = "Generate text";
 inline constexpr char kGroupModel[] = "Look at models and loading";
+inline constexpr char kGroupMake[] = "Make models";
 inline constexpr char kGroupMeasure[] = "Measure";
 inline constexpr char kGroupMachine[] = "Prepare the machine";
 
@@ -38,6 +40,11 @@ void AddTokenizeCommand(CLI::App& app, CommandContext& context);
 void AddInspectCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
 void AddVerifyCommand(CLI::App& app, CommandContext& context);
+void AddQuantizeCommand(CLI::App& app, CommandContext& context);
+void AddPerplexityCommand(CLI::App& app, CommandContext& context);
+void AddConvertCommand(CLI::App& app, CommandContext& context);
+void AddSplitCommand(CLI::App& app, CommandContext& context);
+void AddMergeCommand(CLI::App& app, CommandContext& context);
 void AddSynthCommand(CLI::App& app, CommandContext& context);
 void AddBenchCommand(CLI::App& app, CommandContext& context);
 void AddBenchLoadCommand(CLI::App& app, CommandContext& context);

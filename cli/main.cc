@@ -53,6 +53,11 @@ constexpr Command kCommands[] = {
     {"doctor", AddDoctorCommand},
     {"hugepages", AddHugepagesCommand},
     {"resident", AddResidentCommand},
+    {"quantize", AddQuantizeCommand},
+    {"perplexity", AddPerplexityCommand},
+    {"split", AddSplitCommand},
+    {"merge", AddMergeCommand},
+    {"convert", AddConvertCommand},
 };
 
 std::vector<std::string> CommandNames() {

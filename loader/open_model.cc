@@ -96,9 +96,9 @@ Result<TensorIndex> OpenRunnableModel(const std::string& path) {
   const GgufFile& first = index.files().front();
   if (first.format == FileFormat::kGguf) return index;
   return MakeFixableError(ErrorCode::kUnavailable,
-                          "convert it to GGUF, or download a GGUF of the model",
+                          "llm-run convert DIR OUT.gguf, with the folder that it lies in",
                           "{}: a safetensors file, which can be inspected, verified and loaded, "
-                          "but not run: conversion is not there yet",
+                          "but not run",
                           first.label);
 }
 

@@ -70,6 +70,12 @@ void GgufWriter::AddBool(std::string key, bool value) {
   Add(std::move(key), MetaType::kBool, value);
 }
 
+void GgufWriter::AddFrom(const Metadata& metadata, FunctionRef<bool(std::string_view key)> wanted) {
+  for (const MetaEntry& entry : metadata.entries()) {
+    if (entry.key != "general.alignment" && wanted(entry.key)) entries_.push_back(entry);
+  }
+}
+
 Status GgufWriter::AddTensor(std::string name, DType dtype, std::vector<uint64_t> dims) {
   if (dims.empty() || dims.size() > kMaxDims) {
     return MakeError(ErrorCode::kBadData, "tensor {}: {} dimensions, 1 to {} are possible",

@@ -1,5 +1,6 @@
 // Builds the header of a GGUF v3 file. The caller then writes each tensor's data at DataOffset() +
-// its offset, in order. Used by `llm-run synth` and by the tests.
+// its offset, in order. Used by the commands that write models, and by
+// the tests.
 // Threads: Thread-compatible. Format: as in loader/gguf/gguf.h.
 #pragma once
 
@@ -7,9 +8,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/function_ref.h"
 #include "loader/gguf/metadata.h"
 #include "memory/dtype.h"
 
@@ -26,6 +29,9 @@ class GgufWriter {
   void AddUint32(std::string key, uint32_t value);
   void AddFloat32(std::string key, float value);
   void AddBool(std::string key, bool value);
+
+  // All entries whose keys are `wanted`, but for general.alignment, which is this file's own.
+  void AddFrom(const Metadata& metadata, FunctionRef<bool(std::string_view key)> wanted);
 
   // Errors as TensorBytes(). Tensor offsets are assigned in call order, aligned.
   Status AddTensor(std::string name, DType dtype, std::vector<uint64_t> dims);

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <charconv>
 
+#include "loader/index/split_plan.h"
 #include "loader/index/tensor_index.h"
 
 namespace llmrun {
 namespace {
 
 constexpr size_t kDigits = 5;
+constexpr std::string_view kOf = "-of-";
+constexpr std::string_view kExtension = ".gguf";
 
 // The number that `text` begins with, when that is exactly five digits.
 std::optional<uint32_t> FiveDigits(std::string_view text) {
@@ -22,9 +25,11 @@ std::optional<uint32_t> FiveDigits(std::string_view text) {
 
 }  // namespace
 
+std::string SplitPartPath(std::string_view prefix, size_t number, size_t count) {
+  return fmt::format("{}-{:05}{}{:05}{}", prefix, number, kOf, count, kExtension);
+}
+
 std::vector<std::string> SplitPartPaths(const std::string& path) {
-  constexpr std::string_view kOf = "-of-";
-  constexpr std::string_view kExtension = ".gguf";
   constexpr size_t kTailBytes = 1 + kDigits + kOf.size() + kDigits + kExtension.size();
   const std::vector<std::string> single = {path};
   if (path.size() <= kTailBytes || !path.ends_with(kExtension)) return single;
@@ -39,7 +44,7 @@ std::vector<std::string> SplitPartPaths(const std::string& path) {
   std::vector<std::string> paths;
   paths.reserve(*count);
   for (uint32_t i = 1; i <= *count; ++i) {
-    paths.push_back(fmt::format("{}-{:05}{}{:05}{}", stem, i, kOf, *count, kExtension));
+    paths.push_back(SplitPartPath(stem, i, *count));
   }
   return paths;
 }

@@ -106,8 +106,9 @@ TEST(CliHelp, TellsANewcomerWhatToType) {
   EXPECT_EQ(top.exit_code, 0);
   EXPECT_EQ(top.err, "");
   EXPECT_THAT(top.out, HasSubstr("llm-run -p \"Once upon a time\""));
-  for (const char* command : {"run", "tokenize", "inspect", "plan", "verify", "eval", "bench",
-                              "bench-load", "synth", "doctor", "hugepages"}) {
+  for (const char* command :
+       {"run", "tokenize", "inspect", "plan", "verify", "eval", "bench", "bench-load", "synth",
+        "doctor", "hugepages", "quantize", "perplexity", "split", "merge", "convert"}) {
     EXPECT_THAT(top.out, HasSubstr(std::string("\n  ") + command + " "));
     const ProcessResult help = Llm({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
@@ -165,6 +166,9 @@ TEST(CliInspect, JsonSaysWhatTheFileHolds) {
   EXPECT_DOUBLE_EQ(json["bits_per_weight"].get<double>(),
                    8.0 * static_cast<double>(bytes) / static_cast<double>(parameters));
   EXPECT_FALSE(JsonOf({"inspect", "-m", path, "--no-tensors"}).contains("tensors"));
+  EXPECT_EQ(json["metadata"]["tokenizer.ggml.tokens"]["first"].size(), 8);
+  const Json whole = JsonOf({"inspect", "-m", path, "--all"});
+  EXPECT_EQ(whole["metadata"]["tokenizer.ggml.tokens"]["values"].size(), 320);
 }
 
 TEST(CliInspect, ShowsEveryPartOfASplitModel) {

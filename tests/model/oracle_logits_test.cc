@@ -9,18 +9,13 @@
 
 #include "loader/open_model.h"
 #include "tests/support/loaded_model.h"
+#include "tests/support/oracle.h"
 #include "tests/support/reference_llama.h"
 
 namespace llmrun {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path OracleRoot() {
-  const char* given = std::getenv("LLMRUN_ORACLE");
-  if (given != nullptr) return given;
-  return fs::path(LLMRUN_SOURCE_DIR) / ".." / "shared" / "oracle";
-}
 
 std::vector<TokenId> ReadTokens(const fs::path& path) {
   std::ifstream in(path);

@@ -1,0 +1,63 @@
+#include "loader/io/output_file.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/units.h"
+
+namespace llmrun {
+namespace {
+
+Status CheckSpace(const std::string& path, uint64_t bytes) {
+  const std::filesystem::path parent = std::filesystem::absolute(path).parent_path();
+  struct statvfs stats = {};
+  if (::statvfs(parent.c_str(), &stats) != 0) return OsError(errno, parent.string());
+  const uint64_t free_bytes = uint64_t{stats.f_bavail} * stats.f_frsize;
+  if (bytes <= free_bytes) return {};
+  return MakeFixableError(ErrorCode::kResource, "a smaller type, or another disk",
+                          "{}: {} are needed, {} has {} free", path, FormatBytes(bytes),
+                          parent.string(), FormatBytes(free_bytes));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OutputFile>> OutputFile::Create(const std::string& path, uint64_t bytes) {
+  RETURN_IF_ERROR(CheckSpace(path, bytes));
+  std::string temporary = path + ".tmp";
+  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd.valid()) return OsError(errno, temporary);
+  std::unique_ptr<OutputFile> file(new OutputFile(std::move(fd), path, std::move(temporary)));
+  if (::ftruncate(file->fd_.get(), static_cast<off_t>(bytes)) != 0) return OsError(errno, path);
+  // Contiguous on disk, and no space to run out of later. Not every file system can.
+  (void)::fallocate(file->fd_.get(), 0, 0, static_cast<off_t>(bytes));
+  return file;
+}
+
+OutputFile::~OutputFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Status OutputFile::WriteAt(uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return OsError(errno, temporary_);
+    offset += static_cast<uint64_t>(n);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+Status OutputFile::Commit() {
+  if (::fdatasync(fd_.get()) != 0) return OsError(errno, temporary_);
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) return OsError(errno, path_);
+  temporary_.clear();
+  return {};
+}
+
+}  // namespace llmrun

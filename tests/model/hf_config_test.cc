@@ -1,0 +1,145 @@
+// Checkpoints of Hugging Face: what config.json becomes, which tensor is which, and what is
+// refused.
+#include "model/hf_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "loader/gguf/gguf.h"
+#include "tests/model/vocabulary_file.h"
+#include "tests/support/oracle.h"
+
+namespace llmrun {
+namespace {
+
+using HfTestJson = nlohmann::json;
+
+HfTestJson HfConfig(const char* class_name) {
+  return {{"architectures", {class_name}},   {"hidden_size", 256},       {"intermediate_size", 512},
+          {"max_position_embeddings", 2048}, {"vocab_size", 512},        {"num_hidden_layers", 2},
+          {"num_attention_heads", 8},        {"num_key_value_heads", 4}, {"rms_norm_eps", 1e-5},
+          {"rope_theta", 500000.0},          {"bos_token_id", 1},        {"eos_token_id", {2, 3}}};
+}
+
+Metadata MetadataOf(const HfModel& model) {
+  Metadata metadata;
+  for (const MetaEntry& entry : model.metadata) EXPECT_TRUE(metadata.Add(entry)) << entry.key;
+  return metadata;
+}
+
+TEST(HfConfig, BecomesMetadata) {
+  const auto model = ReadHfConfig(HfConfig("LlamaForCausalLM").dump(), "config.json");
+  ASSERT_TRUE(model) << model.error().OneLine();
+  const Metadata metadata = MetadataOf(*model);
+  EXPECT_EQ(metadata.GetString("general.architecture").value(), "llama");
+  EXPECT_EQ(metadata.GetUint("llama.embedding_length").value(), 256U);
+  EXPECT_EQ(metadata.GetUint("llama.attention.head_count_kv").value(), 4U);
+  EXPECT_EQ(metadata.GetUint("llama.attention.key_length").value(), 32U);
+  EXPECT_EQ(metadata.GetFloat("llama.rope.freq_base").value(), 500000);
+  EXPECT_FALSE(model->tied);
+  EXPECT_EQ(model->bos, 1);
+  EXPECT_EQ(model->eos, 2);
+}
+
+TEST(HfConfig, RopeScalingBecomesKeysOrFactors) {
+  HfTestJson config = HfConfig("LlamaForCausalLM");
+  config["rope_scaling"] = {{"type", "linear"}, {"factor", 4.0}};
+  const Metadata linear = MetadataOf(ReadHfConfig(config.dump(), "config.json").value());
+  EXPECT_EQ(linear.GetFloat("llama.rope.scaling.factor").value(), 4);
+  config["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
+  const auto yarn = ReadHfConfig(config.dump(), "config.json");
+  ASSERT_FALSE(yarn);
+  EXPECT_EQ(yarn.error().message, "config.json: rope_scaling: 'yarn' is not supported");
+  // Newer files have base and scaling together.
+  config.erase("rope_scaling");
+  config.erase("rope_theta");
+  config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 1e6}};
+  const Metadata newer = MetadataOf(ReadHfConfig(config.dump(), "config.json").value());
+  EXPECT_EQ(newer.GetFloat("llama.rope.freq_base").value(), 1e6);
+}
+
+// Factors of Llama 3.1 against those in a file of another converter.
+TEST(HfConfig, FactorsAreThoseOfOthers) {
+  const std::filesystem::path path = OracleRoot() / "arch/llama31-ropefreqs-f16/model.gguf";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no oracle data at " << path;
+  const std::string bytes = ReadAll(path);
+  MemByteSource source(std::as_bytes(std::span(bytes)), path.string());
+  const GgufFile file = ParseGguf(source).value();
+  const auto factors = std::ranges::find(file.tensors, "rope_freqs.weight", &TensorInfo::name);
+  ASSERT_NE(factors, file.tensors.end());
+  HfTestJson config = HfConfig("LlamaForCausalLM");
+  config["rope_scaling"] = {{"rope_type", "llama3"},
+                            {"factor", 8.0},
+                            {"low_freq_factor", 1.0},
+                            {"high_freq_factor", 4.0},
+                            {"original_max_position_embeddings", 64}};
+  const HfModel model = ReadHfConfig(config.dump(), "config.json").value();
+  ASSERT_EQ(model.rope_factors.size(), factors->dims[0]);
+  for (size_t i = 0; i < model.rope_factors.size(); ++i) {
+    float want = 0;
+    std::memcpy(&want, bytes.data() + factors->file_offset + i * sizeof want, sizeof want);
+    EXPECT_NEAR(model.rope_factors[i] / want, 1, 1e-5) << i;
+  }
+}
+
+TEST(HfConfig, TensorsGetTheirNames) {
+  const HfModel llama = ReadHfConfig(HfConfig("LlamaForCausalLM").dump(), "c").value();
+  const HfTensor q = MapHfTensor(llama, "model.layers.1.self_attn.q_proj.weight").value();
+  EXPECT_EQ(q.name, "blk.1.attn_q.weight");
+  EXPECT_EQ(q.interleaved, 32);
+  EXPECT_EQ(MapHfTensor(llama, "model.layers.0.post_attention_layernorm.weight")->name,
+            "blk.0.ffn_norm.weight");
+  EXPECT_EQ(MapHfTensor(llama, "lm_head.weight")->name, "output.weight");
+  EXPECT_EQ(MapHfTensor(llama, "model.layers.0.self_attn.rotary_emb.inv_freq")->name, "");
+  EXPECT_FALSE(MapHfTensor(llama, "model.layers.2.mlp.up_proj.weight")) << "beyond the layers";
+  EXPECT_FALSE(MapHfTensor(llama, "model.layers.0.self_attn.q_proj.bias"));
+  EXPECT_FALSE(MapHfTensor(llama, "model.layers.x.mlp.up_proj.weight"));
+  EXPECT_FALSE(MapHfTensor(llama, "model.layers.0"));
+
+  const HfModel qwen = ReadHfConfig(HfConfig("Qwen2ForCausalLM").dump(), "c").value();
+  EXPECT_EQ(MapHfTensor(qwen, "model.layers.0.self_attn.k_proj.bias")->name, "blk.0.attn_k.bias");
+  EXPECT_EQ(MapHfTensor(qwen, "model.layers.0.self_attn.q_proj.weight")->interleaved, 0);
+
+  HfTestJson config = HfConfig("Gemma2ForCausalLM");
+  config.update({{"sliding_window", 16},
+                 {"query_pre_attn_scalar", 32},
+                 {"hidden_activation", "gelu_pytorch_tanh"},
+                 {"attn_logit_softcapping", 50.0},
+                 {"final_logit_softcapping", 30.0}});
+  const HfModel gemma = ReadHfConfig(config.dump(), "c").value();
+  EXPECT_TRUE(gemma.tied);
+  EXPECT_EQ(MapHfTensor(gemma, "lm_head.weight")->name, "");
+  const HfTensor norm =
+      MapHfTensor(gemma, "model.layers.0.post_attention_layernorm.weight").value();
+  EXPECT_EQ(norm.name, "blk.0.post_attention_norm.weight");
+  EXPECT_EQ(norm.added, 1);
+  EXPECT_EQ(MapHfTensor(gemma, "model.norm.weight")->added, 1);
+  EXPECT_EQ(MapHfTensor(gemma, "model.layers.0.mlp.up_proj.weight")->added, 0);
+}
+
+TEST(HfConfig, RefusesWhatItDoesNotKnow) {
+  const auto message = [](const HfTestJson& config) {
+    const auto model = ReadHfConfig(config.dump(), "config.json");
+    return model ? std::string() : model.error().message;
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(message(HfConfig("MambaForCausalLM")), HasSubstr("'MambaForCausalLM'"));
+  EXPECT_THAT(message(HfTestJson::array()), HasSubstr("no JSON object"));
+  HfTestJson config = HfConfig("LlamaForCausalLM");
+  config["hidden_act"] = "relu";
+  EXPECT_THAT(message(config), HasSubstr("'relu'"));
+  for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads"}) {
+    for (const HfTestJson& value : {HfTestJson(), HfTestJson(0), HfTestJson(-1), HfTestJson("8")}) {
+      config = HfConfig("LlamaForCausalLM");
+      config[key] = value;
+      EXPECT_THAT(message(config), HasSubstr(key)) << value;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace llmrun
