@@ -3,7 +3,6 @@
 #include "model/config_parts.h"
 
 namespace llmrun {
-
 namespace {
 
 // One head of keys and values for all, which are latents.
