@@ -1,9 +1,10 @@
 // The attention block of a layer. Its heads do not wait for each other: each goes on from rows of
 // q, k and v to the cache, and from there to attention, when what it needs is there.
+#include "model/forward_attention.h"
+
 #include <algorithm>
 #include <cstdint>
 
-#include "model/forward_attention.h"
 #include "model/forward_member.h"
 
 namespace llmrun {
