@@ -134,6 +134,13 @@ ForwardInput ForwardMember::PrepareRows(const Wish& wish, Range tokens, int64_t 
   return {wish.n_tokens, x, rows.Rows()};
 }
 
+void ForwardMember::AddTables(int64_t n_cols, ForwardInput& input) const {
+  if (input.n_tokens != 1 || input.xq.tables != nullptr) return;
+  int8_t* tables = scratch_.tables + index_ * scratch_.tables_stride;
+  kernels_.make_tables(input.xq.q, n_cols, tables);
+  input.xq.tables = tables;
+}
+
 void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
                                   const ForwardInput& input, Range rows, StridedRows out) const {
   const std::span<const TensorPiece> pieces =

@@ -40,8 +40,7 @@ class ForwardMember {
   void Run();
 
  private:
-  // The input of a product: rows of x, normalized if `norm` is given, as int8 if `quantize`, and of
-  // one token with tables if `look_up`.
+  // The input of a product: rows of x; normalized, as int8, of one token with tables, if asked for.
   struct Wish {
     const float* x = nullptr;
     int64_t n_tokens = 0;
@@ -137,9 +136,7 @@ class ForwardMember {
         : member_(member), wish_(wish), input_(input) {}
     const ForwardInput& Get() {
       if (!input_) input_ = member_.PrepareRows(wish_, {0, 1}, member_.index_);
-      if (wish_.look_up && input_->n_tokens == 1 && input_->xq.tables == nullptr) {
-        input_->xq.tables = member_.MakeTables(input_->xq.q, wish_.n_cols);
-      }
+      if (wish_.look_up) member_.AddTables(wish_.n_cols, *input_);
       return *input_;
     }
 
@@ -151,12 +148,8 @@ class ForwardMember {
   // `plan`: of wish.n_tokens.
   Prepared Prepare(const StepPlan& plan, const Wish& wish);
   ForwardInput PrepareRows(const Wish& wish, Range tokens, int64_t first_row) const;
-  // Valid until the next call of this member.
-  const int8_t* MakeTables(const int8_t* q, int64_t n_cols) const {
-    int8_t* tables = scratch_.tables + index_ * scratch_.tables_stride;
-    kernels_.make_tables(q, n_cols, tables);
-    return tables;
-  }
+  // Of a single token, unless there are; valid until the next call of this member.
+  void AddTables(int64_t n_cols, ForwardInput& input) const;
   void Normalize(const NormWeights& norm, const float* x, int64_t n, float* out) const {
     if (norm.bias != nullptr) {
       kernels_.layer_norm(x, norm.weight, norm.bias, n, config_.norm_eps, out);

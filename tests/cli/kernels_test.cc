@@ -57,8 +57,8 @@ class CliKernels : public testing::Test {
 
 TEST_F(CliKernels, AreMeasuredOnce) {
   const ProcessResult first = RunSome();
-  EXPECT_THAT(first.err, HasSubstr("kernels for 5 shapes of weights measured in "));
-  EXPECT_EQ(ChoicesInFile(), 5U);
+  EXPECT_THAT(first.err, HasSubstr("kernels for 4 shapes of weights measured in "));
+  EXPECT_EQ(ChoicesInFile(), 4U);
   const std::string text = TextOf(File());
   const ProcessResult second = RunSome();
   EXPECT_THAT(second.err, Not(HasSubstr("measured")));
@@ -84,9 +84,9 @@ TEST_F(CliKernels, AreMeasuredAnewWhereTheFileSaysNothing) {
   for (const std::string& text : {std::string("{ \"version\": "), std::string(), old}) {
     std::ofstream(File(), std::ios::binary) << text;
     const ProcessResult result = RunSome();
-    EXPECT_THAT(result.err, HasSubstr("kernels for 5 shapes"));
+    EXPECT_THAT(result.err, HasSubstr("kernels for 4 shapes"));
     EXPECT_THAT(result.err, Not(HasSubstr("error")));
-    EXPECT_EQ(ChoicesInFile(), 5U);
+    EXPECT_EQ(ChoicesInFile(), 4U);
   }
 }
 
@@ -103,7 +103,7 @@ TEST_F(CliKernels, AreKeptWholeByProcessesAtTheSameTime) {
   std::vector<std::thread> processes;
   for (int i = 0; i < 4; ++i) processes.emplace_back([] { RunSome(); });
   for (std::thread& process : processes) process.join();
-  EXPECT_EQ(ChoicesInFile(), 5U);
+  EXPECT_EQ(ChoicesInFile(), 4U);
   const std::filesystem::directory_iterator files(Folder() + "/llm-run");
   for (const auto& entry : files) {
     EXPECT_THAT(entry.path().string(), Not(HasSubstr("kernels.json.")));
