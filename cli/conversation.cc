@@ -64,10 +64,10 @@ Result<GenerateResult> Conversation::Answer(const ShowText& show) {
   std::string answer;
   GenerateOptions options = parts_.generate;
   options.stop.push_back(parts_.chat_template.stop());
-  options.on_text = [&](std::string_view text) {
-    if (answer.empty()) text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
-    answer += text;
-    return text.empty() || show(text);
+  options.on_text = [&](std::string_view piece) {
+    if (answer.empty()) piece.remove_prefix(std::min(piece.find_first_not_of(" \n"), piece.size()));
+    answer += piece;
+    return piece.empty() || show(piece);
   };
   ASSIGN_OR_RETURN(const GenerateResult result,
                    GenerateReusing(parts_.session, parts_.tokenizer, parts_.sampler, ids, options));

@@ -318,7 +318,8 @@ std::vector<std::span<std::byte>> Session::KvRuns(int64_t positions) {
   for (int64_t layer = 0; layer < c.n_layers; ++layer) {
     for (int64_t head = 0; head < c.n_kv_heads; ++head) {
       runs.emplace_back(impl_->kv.Keys(layer, head), rows * KvRowBytes(types.keys, c.head_dim));
-      runs.emplace_back(impl_->kv.Values(layer, head), rows * KvRowBytes(types.values, c.head_dim));
+      runs.emplace_back(impl_->kv.Values(layer, head),
+                        rows * KvRowBytes(types.values, c.value_dim));
     }
   }
   return runs;

@@ -36,13 +36,14 @@ struct FileHeader {
   uint64_t n_layers = 0;
   uint64_t n_kv_heads = 0;
   uint64_t head_dim = 0;
+  uint64_t value_dim = 0;
   uint64_t n_tokens = 0;
   uint64_t note_bytes = 0;
   uint64_t kv_bytes = 0;
   uint64_t body_xxh3 = 0;    // of all bytes behind the header
   uint64_t header_xxh3 = 0;  // of all bytes before it
 };
-static_assert(sizeof(FileHeader) == 96);
+static_assert(sizeof(FileHeader) == 104);
 
 uint64_t HeaderHash(const FileHeader& header) {
   return XXH3_64bits(&header, offsetof(FileHeader, header_xxh3));
@@ -74,6 +75,7 @@ Result<FileHeader> HeaderOf(const Session& session) {
   header.n_layers = static_cast<uint64_t>(session.config().n_layers);
   header.n_kv_heads = static_cast<uint64_t>(session.config().n_kv_heads);
   header.head_dim = static_cast<uint64_t>(session.config().head_dim);
+  header.value_dim = static_cast<uint64_t>(session.config().value_dim);
   return header;
 }
 
@@ -125,7 +127,8 @@ Status CheckHeader(const FileHeader& header, uint64_t file_bytes, const Session&
   }
   ASSIGN_OR_RETURN(const FileHeader wanted, HeaderOf(session));
   if (header.model != wanted.model || header.n_layers != wanted.n_layers ||
-      header.n_kv_heads != wanted.n_kv_heads || header.head_dim != wanted.head_dim) {
+      header.n_kv_heads != wanted.n_kv_heads || header.head_dim != wanted.head_dim ||
+      header.value_dim != wanted.value_dim) {
     return Refuse(ErrorCode::kUsage, path, "it was made with another model");
   }
   if (header.key_type != wanted.key_type || header.value_type != wanted.value_type) {

@@ -93,6 +93,24 @@ TEST(SessionFile, LogitsAfterARestoreAreTheSameBits) {
   }
 }
 
+TEST(SessionFile, SoAreThoseOfLatents) {
+  for (const bool cached : {false, true}) {
+    const Saved model(TinyLlamaSpec{.n_kv_heads = cached ? 1U : 4U,
+                                    .architecture = "deepseek2",
+                                    .n_experts = 4,
+                                    .n_experts_used = 2,
+                                    .cached_latents = cached});
+    const std::vector<TokenId> ids = Prompt(23);
+    const auto first = model.NewSession();
+    Forward(*first, std::span(ids).first(17));
+    ASSERT_TRUE(SaveSession(*first, model.path()));
+    const std::vector<float> expected = Forward(*first, std::span(ids).subspan(17));
+    const auto second = model.NewSession();
+    ASSERT_TRUE(RestoreSession(*second, model.path()));
+    EXPECT_EQ(Forward(*second, std::span(ids).subspan(17)), expected);
+  }
+}
+
 TEST(SessionFile, APrefixOfItServesAnotherPrompt) {
   const Saved model;
   std::vector<TokenId> ids = Prompt(40);
