@@ -167,7 +167,7 @@ TEST(CliSynth, RefusesWhatCannotBe) {
   ExpectError(synth("256:512:2:4:2:512:4:2:1", "Q4_0"), 64, "D:FF:L:H:KV:V");
   ExpectError(synth("256:512:2:4:2:512:4:0", "Q4_0"), 64, "K = 1");
   ExpectError(synth("256:512:2:4:2:512:4:5", "Q4_0"), 64, "a token uses K");
-  ExpectError(synth("256:512:2:4:2:512:1000:2", "Q4_0"), 64, "E = 2 to 256");
+  ExpectError(synth("256:512:2:4:2:512:1000:2", "Q4_0"), 64, "E = 2 to 512");
   ExpectError(synth("256:512:2:4:3:512", "Q4_0"), 64, "KV");
   ExpectError(synth("258:512:2:4:2:512", "F32"), 64, "D = 258");
   ExpectError(synth("256:512:2:4:2:100", "F32"), 64, "V is 100");

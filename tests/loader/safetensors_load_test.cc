@@ -75,7 +75,7 @@ TEST(SafetensorsLoad, RunningIsRefused) {
   const Result<TensorIndex> index = OpenRunnableModel(tree.Path("m.safetensors"));
   ASSERT_FALSE(index);
   EXPECT_EQ(index.error().code, ErrorCode::kUnavailable);
-  EXPECT_THAT(index.error().OneLine(), HasSubstr("GGUF"));
+  EXPECT_THAT(index.error().OneLine(), HasSubstr("llm-run convert"));
 }
 
 class SafetensorsShards : public testing::Test {
