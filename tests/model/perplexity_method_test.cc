@@ -1,10 +1,12 @@
 // Perplexity by the method of others: their values; means, divergences, and the file of log
 // likelihoods.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "model/log_prob_file.h"
 #include "model/perplexity.h"
@@ -96,7 +98,10 @@ INSTANTIATE_TEST_SUITE_P(Models, PerplexityOracle,
 
 // --- the file of log likelihoods ---
 
-std::string LogProbPath() { return ::testing::TempDir() + "llmrun-logprobs.lp"; }
+// Tests run beside each other, a process each.
+std::string LogProbPath() {
+  return ::testing::TempDir() + "llmrun-logprobs-" + std::to_string(::getpid()) + ".lp";
+}
 
 std::vector<float> WriteLogProbs(const LogProbHead& head) {
   std::vector<float> logits(head.rows() * head.n_vocab);
@@ -125,6 +130,7 @@ TEST(LogProbFile, GivesBackWhatWasWritten) {
       EXPECT_NEAR(got[i], want[i] - LogSumExp(want), 18.0 / 65535) << row << ' ' << i;
     }
   }
+  std::filesystem::remove(LogProbPath());
 }
 
 TEST(LogProbFile, RefusesWhatIsDamaged) {
