@@ -187,6 +187,7 @@ Result<int> RunChat(ChatOptions& options) {
                             "standard input cannot be both the model and the conversation");
   }
   RETURN_IF_ERROR(MakeSamplerOptions(flags.sampler));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Drafter> drafter, MakeDrafter(flags));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(flags.session));
   ProgressBar bar("load");
   ASSIGN_OR_RETURN(const EngineOptions engine_options, MakeEngineOptions(flags, bar));
@@ -201,11 +202,13 @@ Result<int> RunChat(ChatOptions& options) {
       MakeChatTemplate(options.chat_template, engine->index->metadata(), *engine->tokenizer));
   NoteSeed(flags);
   LineReader reader(StateFile("chat_history"));
+  GenerateOptions generate = MakeGenerateOptions(flags);
+  generate.drafter = drafter.get();
   Chat chat(Conversation({.session = *session,
                           .tokenizer = *engine->tokenizer,
                           .chat_template = chat_template,
                           .sampler = sampler,
-                          .generate = MakeGenerateOptions(flags)}),
+                          .generate = generate}),
             *session, *engine->workers.keeper, reader);
   chat.conversation().SetSystem(options.system);
   if (reader.interactive() && !flags.quiet) NoteLine("/help lists what can be said beside text");

@@ -124,6 +124,9 @@ void ShowTimes(const GenerateResult& result, const Engine& engine, const Session
   Note("with   isa {}  threads {}{}  context {}", NameOf(engine.isa), threads,
        prompt_threads == threads ? "" : fmt::format(" (prompt {})", prompt_threads),
        session.n_ctx());
+  if (result.drafts > 0) {
+    Note("drafts {} of {} tokens were guessed right", result.right_drafts, result.drafts);
+  }
   NoteTuned(session.tuned());
   if (result.stop == StopReason::kContextFull) {
     Note("note   stopped: the context of {} tokens is full; fix: -c {}", session.n_ctx(),
@@ -147,6 +150,7 @@ Result<int> Run(RunOptions& options) {
   ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
   const Stopwatch since_start;  // who types a prompt does not wait for us
   RETURN_IF_ERROR(MakeSamplerOptions(options.generation.sampler));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Drafter> drafter, MakeDrafter(options.generation));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.generation.session));
   ProgressBar bar("load");
   ASSIGN_OR_RETURN(EngineOptions engine_options, MakeEngineOptions(options.generation, bar));
@@ -162,6 +166,7 @@ Result<int> Run(RunOptions& options) {
       engine->tokenizer->Encode(prompt, {.add_special = true, .parse_special = true});
   RunOutput output(options, watcher, bar, prompt);
   GenerateOptions generate = MakeGenerateOptions(options.generation);
+  generate.drafter = drafter.get();
   ProfileMarks marks;
   ThreadPool& pool = *engine->workers.pool;
   if (options.profile) marks.begin = StepProfile::Of(pool);

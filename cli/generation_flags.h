@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,10 @@ struct GenerationFlags {
   SamplerFlags sampler;
   bool has_seed = false;
   int64_t n_predict = -1;
-  std::vector<std::string> stop;  // texts that end the answer
-  bool escape = false;            // \n, \xHH ... in `stop`, and in the prompt of `run`
+  std::vector<std::string> stop;   // texts that end the answer
+  bool escape = false;             // \n, \xHH ... in `stop`, and in the prompt of `run`
+  std::string spec_type = "none";  // whose guesses are checked
+  int64_t spec_drafts = 3;
   bool special = false;
   bool check_tensors = false;
   bool quiet = false;
@@ -43,6 +46,8 @@ void CompleteGenerationFlags(const CLI::App& command, GenerationFlags& flags);
 // `bar` shows the load unless it is to be quiet, and must outlive the engine.
 Result<EngineOptions> MakeEngineOptions(const GenerationFlags& flags, ProgressBar& bar);
 GenerateOptions MakeGenerateOptions(const GenerationFlags& flags);
+// Null where nothing is to be guessed; goes into the GenerateOptions. kUsage for unknown types.
+Result<std::unique_ptr<Drafter>> MakeDrafter(const GenerationFlags& flags);
 
 // The seed that was drawn, so that it can be typed back.
 void NoteSeed(const GenerationFlags& flags);

@@ -1,6 +1,8 @@
 #include "model/generator.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/stopwatch.h"
 #include "text/stop_matcher.h"
@@ -51,8 +53,8 @@ class Decoder {
       if (!go_on) return Stop(StopReason::kInterrupted, result);
       if (sampler_.AtEnd()) return Stop(StopReason::kEndOfText, result);
       if (result->generated_tokens == options_.max_tokens) break;
-      if (session_.position() == session_.n_ctx()) return Stop(StopReason::kContextFull, result);
-      Result<std::span<const float>> next = session_.Forward(std::span(&id, 1), LogitsOf::kLast);
+      if (ConfirmedPosition() == session_.n_ctx()) return Stop(StopReason::kContextFull, result);
+      Result<std::span<const float>> next = Behind(id, result);
       if (!next && session_.interrupted()) return Stop(StopReason::kInterrupted, result);
       RETURN_IF_ERROR(next);
       logits = *next;
@@ -61,6 +63,44 @@ class Decoder {
   }
 
  private:
+  // The logits behind a token: of the batch in which it was guessed, or computed now, together with
+  // guesses of what comes next.
+  Result<std::span<const float>> Behind(TokenId id, GenerateResult* result) {
+    const auto n_vocab = static_cast<size_t>(session_.n_vocab());
+    if (right_ < drafts_.size() && drafts_[right_] == id) {
+      ++result->right_drafts;
+      return logits_.subspan(++right_ * n_vocab, n_vocab);
+    }
+    DropDrafts();
+    std::vector<TokenId> batch = {id};
+    AppendDrafts(*result, &batch);
+    const LogitsOf which = batch.size() > 1 ? LogitsOf::kAll : LogitsOf::kLast;
+    ASSIGN_OR_RETURN(logits_, session_.Forward(batch, which));
+    drafts_.assign(batch.begin() + 1, batch.end());
+    result->drafts += static_cast<int64_t>(drafts_.size());
+    return logits_.first(n_vocab);
+  }
+  void AppendDrafts(const GenerateResult& result, std::vector<TokenId>* batch) const {
+    if (options_.drafter == nullptr) return;
+    int64_t most = std::min(options_.max_drafts, session_.n_ctx() - session_.position() - 1);
+    if (options_.max_tokens >= 0) {
+      most = std::min(most, options_.max_tokens - result.generated_tokens - 1);
+    }
+    if (most <= 0) return;
+    std::vector<TokenId> tokens(session_.tokens().begin(), session_.tokens().end());
+    tokens.push_back(batch->front());
+    const std::vector<TokenId> drafts = options_.drafter->Draft(tokens, static_cast<size_t>(most));
+    batch->insert(batch->end(), drafts.begin(), drafts.end());
+  }
+  // Without the guesses that are not known to be right.
+  int64_t ConfirmedPosition() const {
+    return session_.position() - static_cast<int64_t>(drafts_.size() - right_);
+  }
+  void DropDrafts() {
+    session_.Truncate(ConfirmedPosition());
+    drafts_.clear();
+    right_ = 0;
+  }
   std::string TextOf(TokenId id) const { return tokenizer_.Decode(id, options_.show_special); }
   // Shows what can be: no beginning of a stop string, no part of a character.
   bool Show(std::string_view bytes) {
@@ -73,6 +113,7 @@ class Decoder {
   }
   Status Stop(StopReason reason, GenerateResult* result) {
     result->stop = reason;
+    DropDrafts();
     if (result->generated_tokens > 0) {
       result->generate_seconds = since_call_.Seconds() - result->first_token_seconds;
     }
@@ -89,6 +130,11 @@ class Decoder {
   StopMatcher stops_;
   Utf8Stream stream_;
   bool stopped_ = false;  // a stop string came
+  // Of the last batch, whose first token was no guess: the others, how many of them were right, and
+  // the logits behind each of its tokens.
+  std::vector<TokenId> drafts_;
+  size_t right_ = 0;
+  std::span<const float> logits_;
 };
 
 }  // namespace

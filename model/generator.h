@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "model/drafter.h"
 #include "model/session.h"
 #include "text/sampler.h"
 #include "text/tokenizer.h"
@@ -23,6 +24,9 @@ struct GenerateOptions {
   bool ignore_eos = false;
   bool show_special = false;           // control tokens too
   std::vector<std::string> stop = {};  // texts that end the answer; they are not shown
+  // Guesses that are checked several at a time; borrowed, null: none. What comes out is the same.
+  Drafter* drafter = nullptr;
+  int64_t max_drafts = 3;  // with one more token they are a tile of the kernels
   // Shows text as it comes, whole UTF-8 characters only. Returns false to stop. May be empty.
   std::function<bool(std::string_view text)> on_text = {};
 };
@@ -33,6 +37,8 @@ struct GenerateResult {
   double prompt_seconds = 0;       // until the logits of the last prompt token
   double generate_seconds = 0;     // all tokens after the first
   double first_token_seconds = 0;  // from the call to the first token; 0: there was none
+  int64_t drafts = 0;              // tokens that were guessed
+  int64_t right_drafts = 0;        // of these
   StopReason stop = StopReason::kLimit;
 };
 

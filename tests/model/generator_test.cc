@@ -149,6 +149,94 @@ TEST_F(GeneratorTest, StopsAtAStopStringAcrossTokens) {
   EXPECT_EQ(text_, all);  // held back to the end, but not lost
 }
 
+// Knows what is to come, and is wrong in every third guess.
+class MixedDrafter final : public Drafter {
+ public:
+  explicit MixedDrafter(std::vector<TokenId> truth) : truth_(std::move(truth)) {}
+  std::vector<TokenId> Draft(std::span<const TokenId> tokens, size_t most) override {
+    std::vector<TokenId> drafts;
+    for (size_t at = tokens.size(); drafts.size() < most && at < truth_.size(); ++at) {
+      drafts.push_back(++guesses_ % 3 == 0 ? TokenId{5} : truth_[at]);
+    }
+    return drafts;
+  }
+
+ private:
+  std::vector<TokenId> truth_;
+  int guesses_ = 0;
+};
+
+TEST_F(GeneratorTest, GuessesChangeNothingButTheTime) {
+  for (const float temperature : {0.0F, 1.5F}) {
+    SamplerOptions sampling;
+    sampling.temperature = temperature;
+    sampling.seed = 7;
+    sampling.repeat_penalty = 1.1F;
+    const auto sampler = [&] { return Sampler::Create(sampling).value(); };
+    session_->Truncate(0);
+    const auto plain = Run(sampler(), {.ignore_eos = true});
+    ASSERT_TRUE(plain) << plain.error().OneLine();
+    EXPECT_EQ(plain->stop, StopReason::kContextFull);
+    EXPECT_EQ(plain->drafts, 0);
+    const std::string text = text_;
+    const std::vector<TokenId> truth(session_->tokens().begin(), session_->tokens().end());
+    for (const int64_t most : {1, 2, 3, 7}) {
+      SCOPED_TRACE(most);
+      for (const int64_t limit : {int64_t{-1}, int64_t{9}, int64_t{10}, int64_t{11}}) {
+        MixedDrafter drafter(truth);
+        session_->Truncate(0);
+        const auto result =
+            Run(sampler(),
+                {.max_tokens = limit, .ignore_eos = true, .drafter = &drafter, .max_drafts = most});
+        ASSERT_TRUE(result) << result.error().OneLine();
+        EXPECT_EQ(text_, limit < 0 ? text : text.substr(0, text_.size()));
+        EXPECT_EQ(result->generated_tokens, limit < 0 ? plain->generated_tokens : limit);
+        EXPECT_EQ(session_->position(), limit < 0 ? 64 : 4 + limit - 1);
+        EXPECT_TRUE(std::ranges::equal(session_->tokens(),
+                                       std::span(truth).first(session_->tokens().size())));
+        EXPECT_GT(result->right_drafts, 0);
+        EXPECT_LT(result->right_drafts, result->drafts);
+      }
+    }
+  }
+}
+
+TEST_F(GeneratorTest, AStopStringInsideAGuessedBatchLeavesNoMoreThanItBrought) {
+  session_->Truncate(0);
+  ASSERT_TRUE(Run(Greedy(), {.max_tokens = 20, .ignore_eos = true}));
+  const std::vector<TokenId> truth(session_->tokens().begin(), session_->tokens().end());
+  const std::string stop = text_.substr(text_.size() / 2, 3);
+  session_->Truncate(0);
+  const auto plain = Run(Greedy(), {.max_tokens = 20, .ignore_eos = true, .stop = {stop}});
+  ASSERT_EQ(plain->stop, StopReason::kStopString);
+  const std::string text = text_;
+  const int64_t position = session_->position();
+  MixedDrafter drafter(truth);
+  session_->Truncate(0);
+  const auto result =
+      Run(Greedy(), {.max_tokens = 20, .ignore_eos = true, .stop = {stop}, .drafter = &drafter});
+  ASSERT_EQ(result->stop, StopReason::kStopString);
+  EXPECT_EQ(text_, text);
+  EXPECT_EQ(session_->position(), position);
+}
+
+TEST(LookupDrafter, GuessesWhatFollowedBefore) {
+  LookupDrafter drafter;
+  const std::vector<TokenId> tokens = {1, 2, 3, 4, 5, 9, 2, 3, 7, 8, 1, 2, 3};
+  // After 1 2 3, not after the later 2 3.
+  EXPECT_THAT(drafter.Draft(tokens, 3), testing::ElementsAre(4, 5, 9));
+  EXPECT_THAT(drafter.Draft(tokens, 1), testing::ElementsAre(4));
+  // After 2 3, since 6 2 3 is new; the last time counts.
+  const std::vector<TokenId> other = {1, 2, 3, 4, 5, 9, 2, 3, 7, 8, 1, 2, 3, 6, 2, 3};
+  EXPECT_THAT(drafter.Draft(other, 2), testing::ElementsAre(6, 2));
+  // No further than the text goes.
+  const std::vector<TokenId> same = {4, 4, 4, 4};
+  LookupDrafter fresh;
+  EXPECT_THAT(fresh.Draft(same, 5), testing::ElementsAre(4));
+  EXPECT_THAT(fresh.Draft(std::span(same).first(2), 5), testing::IsEmpty());
+  EXPECT_THAT(fresh.Draft({}, 5), testing::IsEmpty());
+}
+
 TEST_F(GeneratorTest, StopsWhenTheReaderSaysSo) {
   int shown = 0;
   const auto result =
