@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/unique_fd.h"
+#include "loader/io/output_file.h"
 #include "model/model_identity.h"
 
 namespace llmrun {
@@ -85,16 +86,6 @@ uint64_t SizeOf(std::span<const std::span<std::byte>> runs) {
   return bytes;
 }
 
-Status WriteAll(int fd, std::span<const std::byte> bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return OsError(errno, path);
-    bytes = bytes.subspan(static_cast<size_t>(n));
-  }
-  return {};
-}
-
 Status ReadAll(int fd, std::span<std::byte> bytes, const std::string& path) {
   while (!bytes.empty()) {
     const ssize_t n = ::read(fd, bytes.data(), bytes.size());
@@ -149,34 +140,19 @@ Status CheckHeader(const FileHeader& header, uint64_t file_bytes, const Session&
   return {};
 }
 
-Status SyncFolder(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == path.npos ? "." : path.substr(0, slash + 1);
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || ::fsync(fd.get()) != 0) return OsError(errno, folder);
-  return {};
-}
-
 using Pieces = std::vector<std::span<const std::byte>>;
 
+// For its owner alone: it is a conversation.
 Status WriteFile(const std::string& path, const Pieces& pieces) {
-  const std::string unfinished = fmt::format("{}.{}.unfinished", path, ::getpid());
-  Status status;
-  {
-    const UniqueFd fd(
-        ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd.valid()) return OsError(errno, unfinished);
-    for (const auto& piece : pieces) {
-      if (status) status = WriteAll(fd.get(), piece, unfinished);
-    }
-    if (status && ::fsync(fd.get()) != 0) status = OsError(errno, unfinished);
+  uint64_t bytes = 0;
+  for (const auto& piece : pieces) bytes += piece.size();
+  ASSIGN_OR_RETURN(const auto file, OutputFile::Create(path, bytes, OutputFile::Readers::kOwner));
+  uint64_t offset = 0;
+  for (const auto& piece : pieces) {
+    RETURN_IF_ERROR(file->WriteAt(offset, piece));
+    offset += piece.size();
   }
-  if (status && ::rename(unfinished.c_str(), path.c_str()) != 0) status = OsError(errno, path);
-  if (!status) {
-    ::unlink(unfinished.c_str());
-    return status;
-  }
-  return SyncFolder(path);
+  return file->Commit();
 }
 
 // Behind a header that fits: everything else, into the cache of the session.

@@ -19,17 +19,28 @@ Status CheckSpace(const std::string& path, uint64_t bytes) {
   if (::statvfs(parent.c_str(), &stats) != 0) return OsError(errno, parent.string());
   const uint64_t free_bytes = uint64_t{stats.f_bavail} * stats.f_frsize;
   if (bytes <= free_bytes) return {};
-  return MakeFixableError(ErrorCode::kResource, "a smaller type, or another disk",
+  return MakeFixableError(ErrorCode::kResource, "free some space, or take another disk",
                           "{}: {} are needed, {} has {} free", path, FormatBytes(bytes),
                           parent.string(), FormatBytes(free_bytes));
 }
 
+// So that the new name is on the device, too.
+Status SyncFolderOf(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid() || ::fsync(fd.get()) != 0) return OsError(errno, folder.string());
+  return {};
+}
+
 }  // namespace
 
-Result<std::unique_ptr<OutputFile>> OutputFile::Create(const std::string& path, uint64_t bytes) {
+Result<std::unique_ptr<OutputFile>> OutputFile::Create(const std::string& path, uint64_t bytes,
+                                                       Readers readers) {
   RETURN_IF_ERROR(CheckSpace(path, bytes));
-  std::string temporary = path + ".tmp";
-  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
+  const mode_t mode = readers == Readers::kOwner ? 0600 : 0644;
+  UniqueFd fd(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd.valid()) return OsError(errno, temporary);
   std::unique_ptr<OutputFile> file(new OutputFile(std::move(fd), path, std::move(temporary)));
   if (::ftruncate(file->fd_.get(), static_cast<off_t>(bytes)) != 0) return OsError(errno, path);
@@ -57,7 +68,7 @@ Status OutputFile::Commit() {
   if (::fdatasync(fd_.get()) != 0) return OsError(errno, temporary_);
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) return OsError(errno, path_);
   temporary_.clear();
-  return {};
+  return SyncFolderOf(path_);
 }
 
 }  // namespace llmrun

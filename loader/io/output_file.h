@@ -1,5 +1,5 @@
-// A file that is written whole or not at all: under "<path>.tmp" until it is committed, which puts
-// it on the device and gives it its name. Replaces a file that is there.
+// A file that is written whole or not at all: under "<path>.<pid>.tmp" until it is committed, which
+// puts it on the device and gives it its name. Replaces a file that is there.
 //
 // Threads: WriteAt() is Thread-safe, the rest Thread-compatible. Owner: removes the temporary file
 // unless Commit() succeeded.
@@ -21,8 +21,11 @@ namespace llmrun {
 
 class OutputFile {
  public:
+  enum class Readers : uint8_t { kAll, kOwner };
+
   // Of so many bytes, which are 0 until they are written.
-  static Result<std::unique_ptr<OutputFile>> Create(const std::string& path, uint64_t bytes);
+  static Result<std::unique_ptr<OutputFile>> Create(const std::string& path, uint64_t bytes,
+                                                    Readers readers = Readers::kAll);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;

@@ -51,6 +51,16 @@ inline std::string WriteModel(const std::string& name, const std::vector<std::by
   return path;
 }
 
+// Whether an unfinished file (loader/io/output_file.h) lies beside `path`.
+inline bool HasUnfinished(const std::string& path) {
+  const std::filesystem::path whole = path;
+  for (const auto& file : std::filesystem::directory_iterator(whole.parent_path())) {
+    const std::string name = file.path().filename().string();
+    if (name.starts_with(whole.filename().string() + ".") && name.ends_with(".tmp")) return true;
+  }
+  return false;
+}
+
 // One line that begins as errors do, and the exit code.
 inline void ExpectError(const ProcessResult& result, int exit_code, const std::string& part) {
   EXPECT_EQ(result.exit_code, exit_code) << result.err;

@@ -58,7 +58,7 @@ TEST(CliQuantize, WritesAModelThatRuns) {
   const ProcessResult made = Made({"quantize", kTinyF16, out, "Q4_K_M", "--force"});
   EXPECT_EQ(made.out, "");
   EXPECT_THAT(made.err, HasSubstr("bits per weight"));
-  EXPECT_FALSE(std::filesystem::exists(out + ".tmp"));
+  EXPECT_FALSE(HasUnfinished(out));
   const auto before = OpenModel(kTinyF16);
   const auto after = OpenModel(out);
   ASSERT_TRUE(before && after);

@@ -178,7 +178,7 @@ TEST(CliSynth, RefusesWhatCannotBe) {
   ExpectError(synth(kShape, "Q9_9"), 64, "Q9_9");
   ExpectError(synth("262144:1048576:1024:8:8:512", "F32"), 75, "are needed");
   EXPECT_FALSE(std::filesystem::exists(path));
-  EXPECT_FALSE(std::filesystem::exists(path + ".tmp"));
+  EXPECT_FALSE(HasUnfinished(path));
 }
 
 TEST(CliSynth, DoesNotOverwriteUnlessForced) {
