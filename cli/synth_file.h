@@ -13,8 +13,8 @@ namespace llmrun {
 
 // The file appears under `path` when it is complete and on the device; until then it is
 // "<path>.<pid>.tmp", which is removed on failure and on Ctrl-C (kUsage "interrupted"). Replaces a
-// file that is there. The bytes depend on layout and seed, not on the pool. Failure: kResource with
-// numbers when the file system lacks the space, kNoInput, kOs.
+// file that is there. The bytes depend on layout and seed, not on the pool.
+// Failure: kResource with numbers when the file system lacks the space, kNoInput, kOs.
 Status WriteSynthFile(const SynthLayout& layout, uint64_t seed, const std::string& path,
                       ThreadPool& pool);
 
