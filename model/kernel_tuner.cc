@@ -15,6 +15,7 @@ namespace llmrun {
 namespace {
 
 constexpr int64_t kMostSampleBytes = 4 * kMiB;
+constexpr int64_t kLeastSampleBytes = kMiB;  // what takes less time than its measuring is repeated
 
 bool CanLookUpMatrix(const WeightMatrix& matrix) {
   return matrix.packed && matrix.n_experts == 1 && CanLookUp(matrix.dtype) &&
@@ -47,15 +48,16 @@ class Sample {
         q_(static_cast<size_t>(shape.cols)),
         scale_(q_.size() / kQuantBlock, 1.0F),
         sums_(q_.size() / kSumBlock),
-        out_(static_cast<size_t>(Rows())) {
+        out_(static_cast<size_t>(Rows())),
+        products_(1 + static_cast<size_t>(kLeastSampleBytes / SampleBytes())) {
     for (size_t i = 0; i < q_.size(); ++i) {
       q_[i] = static_cast<int8_t>(static_cast<int>(i * 37 % 255) - 127);
       sums_[i / kSumBlock] = static_cast<int16_t>(sums_[i / kSumBlock] + q_[i]);
     }
   }
 
+  // Of one product.
   double Seconds(ProductKernel kernel) {
-    const WeightMatrix& matrix = *matrices_[next_++ % matrices_.size()];
     const Team& team = *pool_.team();
     const Stopwatch watch;
     pool_.Run([&](int member) {
@@ -63,9 +65,12 @@ class Sample {
       const FlushDenormals flush;
       // What falls to others is left out, of both kernels.
       const Range rows = StaticRange(Rows(), pool_.size(), member, kPackedPanelRows);
-      Multiply(matrix, rows, member, kernel);
+      for (size_t i = next_; i < next_ + products_; ++i) {
+        Multiply(*matrices_[i % matrices_.size()], rows, member, kernel);
+      }
     });
-    return watch.Seconds();
+    next_ += products_;
+    return watch.Seconds() / static_cast<double>(products_);
   }
 
  private:
@@ -77,6 +82,9 @@ class Sample {
       rows = std::min(rows, static_cast<int64_t>(any->pieces.front().view.rows()));
     }
     return PackedRowsOf(rows);
+  }
+  int64_t SampleBytes() const {
+    return Rows() * static_cast<int64_t>(matrices_.front()->row_bytes);
   }
   void Multiply(const WeightMatrix& matrix, Range rows, int member, ProductKernel kernel) {
     if (rows.empty()) return;
@@ -108,6 +116,7 @@ class Sample {
   std::vector<float> scale_;
   std::vector<int16_t> sums_;
   std::vector<float> out_;
+  const size_t products_;  // of one sample
   size_t next_ = 0;
 };
 
