@@ -23,13 +23,13 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr std::array<char, 8> kMagic = {'L', 'L', 'M', 'R', 'S', 'E', 'S', 'S'};
-constexpr uint32_t kVersion = 1;
+constexpr std::array<char, 8> kSessionMagic = {'L', 'L', 'M', 'R', 'S', 'E', 'S', 'S'};
+constexpr uint32_t kSessionVersion = 1;
 constexpr uint64_t kMaxNoteBytes = uint64_t{1} << 28;
 
 struct FileHeader {
-  std::array<char, 8> magic = kMagic;
-  uint32_t version = kVersion;
+  std::array<char, 8> magic = kSessionMagic;
+  uint32_t version = kSessionVersion;
   uint32_t header_bytes = 0;
   uint64_t model = 0;  // ModelIdentity()
   uint32_t key_type = 0;
@@ -105,13 +105,13 @@ tl::unexpected<Error> Refuse(ErrorCode code, const std::string& path, std::strin
 // Header and size of the file, against what this session wants.
 Status CheckHeader(const FileHeader& header, uint64_t file_bytes, const Session& session,
                    const std::string& path) {
-  if (header.magic != kMagic) {
+  if (header.magic != kSessionMagic) {
     return MakeError(ErrorCode::kBadData, "{}: this is not a session file of llm-run", path);
   }
-  if (header.version != kVersion || header.header_bytes != sizeof header) {
-    return Refuse(
-        ErrorCode::kUsage, path,
-        fmt::format("expected version {} of the format, found {}", kVersion, header.version));
+  if (header.version != kSessionVersion || header.header_bytes != sizeof header) {
+    return Refuse(ErrorCode::kUsage, path,
+                  fmt::format("expected version {} of the format, found {}", kSessionVersion,
+                              header.version));
   }
   if (header.header_xxh3 != HeaderHash(header)) {
     return Refuse(ErrorCode::kBadData, path, "its header is damaged");

@@ -12,8 +12,7 @@ namespace llmrun {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using jinja::Value;
-using Variables = std::vector<std::pair<Value, Value>>;
+using Variables = std::vector<std::pair<jinja::Value, jinja::Value>>;
 
 tl::unexpected<Error> OfTemplate(const std::string& name, Error error) {
   error.message = fmt::format("chat template '{}': {}", name, error.message);
@@ -21,7 +20,7 @@ tl::unexpected<Error> OfTemplate(const std::string& name, Error error) {
   return tl::unexpected<Error>(std::move(error));
 }
 
-Result<Value> ParseVariables(const std::string& kwargs) {
+Result<jinja::Value> ParseVariables(const std::string& kwargs) {
   const Json json = Json::parse(kwargs.empty() ? "{}" : kwargs, nullptr, false);
   if (!json.is_object()) {
     return MakeFixableError(
@@ -32,11 +31,11 @@ Result<Value> ParseVariables(const std::string& kwargs) {
 }
 
 // Those of the user win.
-void SetVariable(Variables* variables, const char* name, Value value) {
+void SetVariable(Variables* variables, const char* name, jinja::Value value) {
   const bool given = std::ranges::any_of(*variables, [&](const auto& variable) {
     return variable.first.string() != nullptr && *variable.first.string() == name;
   });
-  if (!given) variables->emplace_back(Value::Of(name), std::move(value));
+  if (!given) variables->emplace_back(jinja::Value::Of(name), std::move(value));
 }
 
 }  // namespace
@@ -47,33 +46,34 @@ const BuiltinTemplate* FindBuiltinTemplate(std::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
-ChatTemplate::ChatTemplate(ChatTemplateSpec spec, jinja::Template parsed, Value variables)
+ChatTemplate::ChatTemplate(ChatTemplateSpec spec, jinja::Template parsed, jinja::Value variables)
     : spec_(std::move(spec)), template_(std::move(parsed)), variables_(std::move(variables)) {}
 
 Result<ChatTemplate> ChatTemplate::Create(ChatTemplateSpec spec) {
   Result<jinja::Template> parsed = jinja::Template::Parse(spec.source);
   if (!parsed) return OfTemplate(spec.name, std::move(parsed).error());
-  ASSIGN_OR_RETURN(Value variables, ParseVariables(spec.kwargs));
+  ASSIGN_OR_RETURN(jinja::Value variables, ParseVariables(spec.kwargs));
   return ChatTemplate(std::move(spec), *std::move(parsed), std::move(variables));
 }
 
 Result<std::string> ChatTemplate::Render(std::span<const ChatMessage> messages,
                                          bool add_generation_prompt) const {
-  std::vector<Value> list;
+  std::vector<jinja::Value> list;
   for (const ChatMessage& message : messages) {
-    ASSIGN_OR_RETURN(Value value,
-                     jinja::MakeDict({{Value::Of("role"), Value::Of(message.role)},
-                                      {Value::Of("content"), Value::Of(message.content)}}));
+    ASSIGN_OR_RETURN(
+        jinja::Value value,
+        jinja::MakeDict({{jinja::Value::Of("role"), jinja::Value::Of(message.role)},
+                         {jinja::Value::Of("content"), jinja::Value::Of(message.content)}}));
     list.push_back(std::move(value));
   }
   Variables variables = variables_.dict()->items;
-  Result<Value> all_messages = jinja::MakeList(std::move(list));
+  Result<jinja::Value> all_messages = jinja::MakeList(std::move(list));
   if (!all_messages) return OfTemplate(spec_.name, std::move(all_messages).error());
   SetVariable(&variables, "messages", *std::move(all_messages));
-  SetVariable(&variables, "add_generation_prompt", Value::Of(add_generation_prompt));
-  SetVariable(&variables, "bos_token", Value::Of(spec_.bos));
-  SetVariable(&variables, "eos_token", Value::Of(spec_.eos));
-  ASSIGN_OR_RETURN(const Value context, jinja::MakeDict(std::move(variables)));
+  SetVariable(&variables, "add_generation_prompt", jinja::Value::Of(add_generation_prompt));
+  SetVariable(&variables, "bos_token", jinja::Value::Of(spec_.bos));
+  SetVariable(&variables, "eos_token", jinja::Value::Of(spec_.eos));
+  ASSIGN_OR_RETURN(const jinja::Value context, jinja::MakeDict(std::move(variables)));
   jinja::RenderOptions options;
   options.now = spec_.now;
   Result<std::string> text = template_.Render(context, options);

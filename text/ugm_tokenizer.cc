@@ -16,7 +16,7 @@ namespace {
 constexpr double kUnknownPenalty = 10;
 
 // What files of this kind mean when they leave it out.
-void ApplyDefaults(TokenizerSpec* spec) {
+void ApplyUgmDefaults(TokenizerSpec* spec) {
   FillCustomaryId(1, *spec, &spec->eos);
   FillCustomaryId(2, *spec, &spec->unk);
   FillCustomaryId(0, *spec, &spec->pad);
@@ -64,7 +64,7 @@ Result<std::unique_ptr<Tokenizer>> UgmTokenizer::Create(TokenizerSpec spec) {
     return MakeError(ErrorCode::kBadData, "tokenizer: a vocabulary of the kind t5 has no scores");
   }
   ASSIGN_OR_RETURN(Charsmap charsmap, Charsmap::Parse(spec.precompiled_charsmap));
-  ApplyDefaults(&spec);
+  ApplyUgmDefaults(&spec);
   RETURN_IF_ERROR(CheckAddedTokens(spec));
   CompleteTokenizerSpec(/*default_add_bos=*/false, &spec);
   return std::unique_ptr<Tokenizer>(new UgmTokenizer(std::move(spec), std::move(charsmap)));

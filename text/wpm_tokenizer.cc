@@ -9,7 +9,7 @@ namespace llmrun {
 namespace {
 
 // What files of this kind mean when they leave it out: the numbers of the released vocabularies.
-void ApplyDefaults(TokenizerSpec* spec) {
+void ApplyWpmDefaults(TokenizerSpec* spec) {
   FillCustomaryId(100, *spec, &spec->unk);
   FillCustomaryId(101, *spec, &spec->bos);
   FillCustomaryId(102, *spec, &spec->sep);
@@ -24,7 +24,7 @@ void ApplyDefaults(TokenizerSpec* spec) {
 Result<std::unique_ptr<Tokenizer>> WpmTokenizer::Create(TokenizerSpec spec) {
   RETURN_IF_ERROR(CheckTokenizerSpec(spec));
   DropUnusableIds(&spec);
-  ApplyDefaults(&spec);
+  ApplyWpmDefaults(&spec);
   RETURN_IF_ERROR(CheckAddedTokens(spec));
   CompleteTokenizerSpec(/*default_add_bos=*/true, &spec);
   return std::unique_ptr<Tokenizer>(new WpmTokenizer(std::move(spec)));
