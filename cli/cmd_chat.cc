@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "cli/cache_file.h"
 #include "cli/chat_template_flags.h"
@@ -186,7 +187,7 @@ Result<int> RunChat(ChatOptions& options) {
     return MakeFixableError(ErrorCode::kUsage, "llm-run chat -m model.gguf",
                             "standard input cannot be both the model and the conversation");
   }
-  RETURN_IF_ERROR(MakeSamplerOptions(flags.sampler));
+  ASSIGN_OR_RETURN(SamplerPlan sampler_plan, PlanSampler(flags.sampler));
   ASSIGN_OR_RETURN(const std::unique_ptr<Drafter> drafter, MakeDrafter(flags));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(flags.session));
   ProgressBar bar("load");
@@ -196,7 +197,7 @@ Result<int> RunChat(ChatOptions& options) {
   session_options.interrupted = Interrupted;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
   RETURN_IF_ERROR(WaitForLoad(flags, watcher, bar));
-  ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(flags.sampler, *engine->tokenizer));
+  ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(std::move(sampler_plan), *engine->tokenizer));
   ASSIGN_OR_RETURN(
       const ChatTemplate chat_template,
       MakeChatTemplate(options.chat_template, engine->index->metadata(), *engine->tokenizer));

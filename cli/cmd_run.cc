@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/stopwatch.h"
@@ -149,7 +150,7 @@ Result<int> Run(RunOptions& options) {
   options.prompt.escape = options.generation.escape;
   ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
   const Stopwatch since_start;  // who types a prompt does not wait for us
-  RETURN_IF_ERROR(MakeSamplerOptions(options.generation.sampler));
+  ASSIGN_OR_RETURN(SamplerPlan sampler_plan, PlanSampler(options.generation.sampler));
   ASSIGN_OR_RETURN(const std::unique_ptr<Drafter> drafter, MakeDrafter(options.generation));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.generation.session));
   ProgressBar bar("load");
@@ -160,7 +161,7 @@ Result<int> Run(RunOptions& options) {
   session_options.interrupted = Interrupted;
   session_options.trace = engine_options.load.trace;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
-  ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(options.generation.sampler, *engine->tokenizer));
+  ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(std::move(sampler_plan), *engine->tokenizer));
 
   const std::vector<TokenId> ids =
       engine->tokenizer->Encode(prompt, {.add_special = true, .parse_special = true});

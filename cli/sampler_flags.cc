@@ -41,19 +41,28 @@ Status ParseBias(const std::string& text, SamplerOptions* options) {
   return {};
 }
 
+template <typename T>
+void AddNumber(CLI::App& command, const char* name, T& value, const char* what) {
+  command.add_option(name, value, what)->capture_default_str()->group(kGroupSampling);
+}
+
 void AddPenaltyFlags(CLI::App& command, SamplerFlags& flags) {
   SamplerOptions& s = flags.options;
-  const auto add = [&](const char* name, auto& value, const char* what) {
-    command.add_option(name, value, what)->capture_default_str()->group(kGroupSampling);
-  };
-  add("--repeat-last-n", s.repeat_last_n, "tokens the penalties look back, 0 = off, -1 = all");
-  add("--repeat-penalty", s.repeat_penalty, "make repetition less likely, 1 = off");
-  add("--presence-penalty", s.presence_penalty, "taken off tokens that came, 0 = off");
-  add("--frequency-penalty", s.frequency_penalty, "taken off each time a token came, 0 = off");
-  add("--dry-multiplier", s.dry.multiplier, "DRY: penalty of repeated rows of tokens, 0 = off");
-  add("--dry-base", s.dry.base, "DRY: the penalty grows by this for each further token");
-  add("--dry-allowed-length", s.dry.allowed_length, "DRY: rows shorter than this cost nothing");
-  add("--dry-penalty-last-n", s.dry.last_n, "DRY: tokens to look back, 0 = off, -1 = all");
+  AddNumber(command, "--repeat-last-n", s.repeat_last_n,
+            "tokens the penalties look back, 0 = off, -1 = all");
+  AddNumber(command, "--repeat-penalty", s.repeat_penalty, "make repetition less likely, 1 = off");
+  AddNumber(command, "--presence-penalty", s.presence_penalty,
+            "taken off tokens that came, 0 = off");
+  AddNumber(command, "--frequency-penalty", s.frequency_penalty,
+            "taken off each time a token came, 0 = off");
+  AddNumber(command, "--dry-multiplier", s.dry.multiplier,
+            "DRY: penalty of repeated rows of tokens, 0 = off");
+  AddNumber(command, "--dry-base", s.dry.base,
+            "DRY: the penalty grows by this for each further token");
+  AddNumber(command, "--dry-allowed-length", s.dry.allowed_length,
+            "DRY: rows shorter than this cost nothing");
+  AddNumber(command, "--dry-penalty-last-n", s.dry.last_n,
+            "DRY: tokens to look back, 0 = off, -1 = all");
   command
       .add_option("--dry-sequence-breaker", flags.breakers,
                   "DRY: no row goes across this text (default: newline : \" *), none = no breakers")
@@ -65,22 +74,27 @@ void AddPenaltyFlags(CLI::App& command, SamplerFlags& flags) {
 
 void AddTruncationFlags(CLI::App& command, SamplerFlags& flags) {
   SamplerOptions& s = flags.options;
-  const auto add = [&](const char* name, auto& value, const char* what) {
-    command.add_option(name, value, what)->capture_default_str()->group(kGroupSampling);
-  };
-  add("--temp,--temperature", s.temperature, "temperature, 0 = always the likeliest token");
-  add("--top-k", s.top_k, "of the K likeliest tokens, 0 = all");
-  add("--top-p", s.top_p, "of the likeliest tokens that make up P, 1 = all");
-  add("--min-p", s.min_p, "at least P times as likely as the likeliest, 0 = all");
-  add("--top-n-sigma,--top-nsigma", s.top_n_sigma, "N standard deviations from the best, -1 = all");
-  add("--typical,--typical-p", s.typical_p, "of usual surprise that make up P, 1 = all");
-  add("--xtc-probability", s.xtc_probability, "XTC: how often the likeliest are excluded, 0 = off");
-  add("--xtc-threshold", s.xtc_threshold, "XTC: how likely they are at least, over 0.5 = off");
-  add("--dynatemp-range", s.dynatemp_range, "temperature by entropy, up to so much off, 0 = fixed");
-  add("--dynatemp-exp", s.dynatemp_exponent, "exponent of that entropy");
-  add("--mirostat", s.mirostat.version, "hold the surprise: 0 = off, 1 or 2 = Mirostat 1 or 2");
-  add("--mirostat-lr", s.mirostat.learning_rate, "Mirostat's learning rate (eta)");
-  add("--mirostat-ent", s.mirostat.target_surprise, "Mirostat's surprise to hold, bits (tau)");
+  AddNumber(command, "--temp,--temperature", s.temperature,
+            "temperature, 0 = always the likeliest token");
+  AddNumber(command, "--top-k", s.top_k, "of the K likeliest tokens, 0 = all");
+  AddNumber(command, "--top-p", s.top_p, "of the likeliest tokens that make up P, 1 = all");
+  AddNumber(command, "--min-p", s.min_p, "at least P times as likely as the likeliest, 0 = all");
+  AddNumber(command, "--top-n-sigma,--top-nsigma", s.top_n_sigma,
+            "N standard deviations from the best, -1 = all");
+  AddNumber(command, "--typical,--typical-p", s.typical_p,
+            "of usual surprise that make up P, 1 = all");
+  AddNumber(command, "--xtc-probability", s.xtc_probability,
+            "XTC: how often the likeliest are excluded, 0 = off");
+  AddNumber(command, "--xtc-threshold", s.xtc_threshold,
+            "XTC: how likely they are at least, over 0.5 = off");
+  AddNumber(command, "--dynatemp-range", s.dynatemp_range,
+            "temperature by entropy, up to so much off, 0 = fixed");
+  AddNumber(command, "--dynatemp-exp", s.dynatemp_exponent, "exponent of that entropy");
+  AddNumber(command, "--mirostat", s.mirostat.version,
+            "hold the surprise: 0 = off, 1 or 2 = Mirostat 1 or 2");
+  AddNumber(command, "--mirostat-lr", s.mirostat.learning_rate, "Mirostat's learning rate (eta)");
+  AddNumber(command, "--mirostat-ent", s.mirostat.target_surprise,
+            "Mirostat's surprise to hold, bits (tau)");
 }
 
 void AddGrammarFlags(CLI::App& command, SamplerFlags& flags) {
@@ -153,8 +167,9 @@ void AddSamplerFlags(CLI::App& command, SamplerFlags& flags) {
       ->group(kGroupSampling);
 }
 
-Result<SamplerOptions> MakeSamplerOptions(const SamplerFlags& flags) {
-  SamplerOptions options = flags.options;
+Result<SamplerPlan> PlanSampler(const SamplerFlags& flags) {
+  SamplerPlan plan{.options = flags.options, .ignore_eos = flags.ignore_eos};
+  SamplerOptions& options = plan.options;
   if (!flags.steps.empty() && !flags.step_letters.empty()) {
     return MakeError(ErrorCode::kUsage, "--samplers and --sampler-seq are one thing; give one");
   }
@@ -170,13 +185,13 @@ Result<SamplerOptions> MakeSamplerOptions(const SamplerFlags& flags) {
     if (breaker != "none") options.dry.breakers.push_back(Unescape(breaker));
   }
   RETURN_IF_ERROR(Sampler::Create(options));
-  RETURN_IF_ERROR(ReadGrammar(flags));
-  return options;
+  ASSIGN_OR_RETURN(plan.grammar, ReadGrammar(flags));
+  return plan;
 }
 
-Result<Sampler> MakeSampler(const SamplerFlags& flags, const Tokenizer& tokenizer) {
-  ASSIGN_OR_RETURN(SamplerOptions options, MakeSamplerOptions(flags));
-  if (flags.ignore_eos) {
+Result<Sampler> MakeSampler(SamplerPlan plan, const Tokenizer& tokenizer) {
+  SamplerOptions& options = plan.options;
+  if (plan.ignore_eos) {
     for (size_t i = 0; i < tokenizer.VocabSize(); ++i) {
       const auto id = static_cast<TokenId>(i);
       if (!tokenizer.IsEndOfGeneration(id)) continue;
@@ -186,10 +201,9 @@ Result<Sampler> MakeSampler(const SamplerFlags& flags, const Tokenizer& tokenize
   ASSIGN_OR_RETURN(Sampler sampler, Sampler::Create(options, [&tokenizer](TokenId id) {
                      return tokenizer.Decode(id);
                    }));
-  ASSIGN_OR_RETURN(std::optional<Grammar> grammar, ReadGrammar(flags));
-  if (grammar) {
+  if (plan.grammar) {
     ASSIGN_OR_RETURN(const GrammarConstraint constraint,
-                     GrammarConstraint::Create(*std::move(grammar), tokenizer));
+                     GrammarConstraint::Create(*std::move(plan.grammar), tokenizer));
     sampler.Constrain(constraint);
   }
   return sampler;

@@ -2,11 +2,13 @@
 // Threads: before any thread is started.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "cli/cli11_fwd.h"
+#include "text/grammar/grammar.h"
 #include "text/sampler.h"
 #include "text/tokenizer.h"
 
@@ -31,11 +33,18 @@ struct SamplerFlags {
 // Draws the seed where the user gives none, when the options are parsed.
 void AddSamplerFlags(CLI::App& command, SamplerFlags& flags);
 
-// kUsage for values that no sampler takes: before anything is loaded. Looks at the grammar, too.
-Result<SamplerOptions> MakeSamplerOptions(const SamplerFlags& flags);
+// What can be made of the flags before anything is loaded.
+struct SamplerPlan {
+  SamplerOptions options;
+  bool ignore_eos = false;
+  std::optional<Grammar> grammar = std::nullopt;
+};
+
+// kUsage for values that no sampler takes; errors of the grammar.
+Result<SamplerPlan> PlanSampler(const SamplerFlags& flags);
 
 // The sampler for a vocabulary: with ignore_eos the tokens that end a text are forbidden.
 // The tokenizer must outlive it.
-Result<Sampler> MakeSampler(const SamplerFlags& flags, const Tokenizer& tokenizer);
+Result<Sampler> MakeSampler(SamplerPlan plan, const Tokenizer& tokenizer);
 
 }  // namespace llmrun

@@ -23,15 +23,19 @@ Result<ExprPtr> Parser::ParsePostfix(ExprPtr value) {
     } else if (IsOperator("[")) {
       ASSIGN_OR_RETURN(value, ParseSubscript(std::move(value)));
     } else if (IsOperator("(")) {
-      Expr expr = NewExpr(ExprKind::kCall);
-      ++at_;
-      expr.parts.push_back(std::move(value));
-      RETURN_IF_ERROR(ParseArguments(&expr));
-      ASSIGN_OR_RETURN(value, Finish(std::move(expr)));
+      ASSIGN_OR_RETURN(value, ParseCall(std::move(value)));
     } else {
       return value;
     }
   }
+}
+
+Result<ExprPtr> Parser::ParseCall(ExprPtr value) {
+  Expr expr = NewExpr(ExprKind::kCall);
+  ++at_;
+  expr.parts.push_back(std::move(value));
+  RETURN_IF_ERROR(ParseArguments(&expr));
+  return Finish(std::move(expr));
 }
 
 Result<ExprPtr> Parser::ParseSubscript(ExprPtr value) {
@@ -83,11 +87,7 @@ Result<ExprPtr> Parser::ParseFilters(ExprPtr value) {
     } else if (value != nullptr && TakeWord("is")) {
       ASSIGN_OR_RETURN(value, ParseTest(std::move(value)));
     } else if (value != nullptr && IsOperator("(")) {
-      Expr expr = NewExpr(ExprKind::kCall);
-      ++at_;
-      expr.parts.push_back(std::move(value));
-      RETURN_IF_ERROR(ParseArguments(&expr));
-      ASSIGN_OR_RETURN(value, Finish(std::move(expr)));
+      ASSIGN_OR_RETURN(value, ParseCall(std::move(value)));
     } else {
       return value;
     }

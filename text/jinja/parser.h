@@ -71,6 +71,7 @@ class Parser {
   Result<ExprPtr> ParseList();
   Result<ExprPtr> ParseDict();
   Result<ExprPtr> ParsePostfix(ExprPtr value);
+  Result<ExprPtr> ParseCall(ExprPtr value);  // at its opening parenthesis
   Result<ExprPtr> ParseSubscript(ExprPtr value);
   Result<ExprPtr> ParseFilters(ExprPtr value);  // filters, tests and calls behind a value
   Result<ExprPtr> ParseFilter(ExprPtr value);   // behind its bar
