@@ -139,5 +139,15 @@ TEST(RunSampling, RefusesWhatItCannotDo) {
   EXPECT_EQ(ExitWith({"--grammar-file", TempPath("none.gbnf")}, "none.gbnf"), 66);
 }
 
+TEST(RunSampling, AGrammarMayComeFromStandardInput) {
+  ProcessOptions options;
+  options.args = {kBinary, "-q", "-p", "Is it? ", "-n", "20", "--temp", "0", "--grammar-file", "-"};
+  options.env = {{"XDG_CACHE_HOME", TempPath("cache")}};
+  options.input = "root ::= \"maybe\"";
+  const ProcessResult result = RunProcess(options);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "Is it? maybe\n");
+}
+
 }  // namespace
 }  // namespace llmrun
