@@ -93,6 +93,14 @@ struct Bytes : Floats {
     return {_mm256_load_si256(reinterpret_cast<const __m256i*>(at)),
             _mm256_load_si256(reinterpret_cast<const __m256i*>(at) + 1)};
   }
+  LLMRUN_INLINE static void StoreWide(std::byte* at, B x) {
+    StoreGroup(at, {EvenBytes(x.low), EvenBytes(x.high)});
+    StoreGroup(at + 64, {OddBytes(x.low), OddBytes(x.high)});
+  }
+  LLMRUN_INLINE static void WidenEvenAndOdd(const int8_t* from, int16_t* to) {
+    const __m256i x = Load32(from);
+    StoreGroup(reinterpret_cast<std::byte*>(to), {EvenBytes(x), OddBytes(x)});
+  }
   LLMRUN_INLINE static B Held(B x) { return x; }
   LLMRUN_INLINE static B SpreadFour(const int8_t* at) {
     const __m256i four = _mm256_set1_epi32(Word(reinterpret_cast<const std::byte*>(at)));
@@ -108,6 +116,11 @@ struct Bytes : Floats {
   }
 
  private:
+  // Signed, as words.
+  LLMRUN_INLINE static __m256i EvenBytes(__m256i x) {
+    return _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8);
+  }
+  LLMRUN_INLINE static __m256i OddBytes(__m256i x) { return _mm256_srai_epi16(x, 8); }
   LLMRUN_INLINE static __m256i TwoPieces(const std::byte* low, const std::byte* high) {
     return _mm256_inserti128_si256(_mm256_castsi128_si256(Load16(low)), Load16(high), 1);
   }

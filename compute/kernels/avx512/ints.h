@@ -14,6 +14,7 @@ namespace llmrun::avx512 {
 struct Ints : Bytes {
   LLMRUN_INLINE static F AsFloats(B x) { return _mm512_castsi512_ps(x); }
   LLMRUN_INLINE static F ToFloat(I x) { return _mm512_cvtepi32_ps(x); }
+  static constexpr bool kUsesWords = false;
   template <int kOffset>
   static constexpr bool HasStart() {
     return kOffset != 0;

@@ -14,6 +14,7 @@ namespace llmrun::avxvnni {
 
 struct Isa : avx2::Isa {
   static constexpr bool kHasTables = false;
+  static constexpr bool kUsesWords = false;
   template <int kOffset>
   static constexpr bool HasStart() {
     return kOffset != 0;

@@ -17,7 +17,9 @@ struct OfBlocks {
   using F = typename Isa::F;
   using Order = OrderOfFile;
   static constexpr bool kSuper = false;
+  static constexpr bool kUsesWords = Isa::kUsesWords;
   static constexpr bool kHasMin = false;
+  static constexpr bool kHasSubs = false;
   static constexpr int kSubCols = 32;
 
   template <class In>

@@ -16,6 +16,7 @@ template <class Isa, int kScaleAt>
 struct OfSuperblocks {
   using Order = OrderOfFile;
   static constexpr bool kSuper = true;
+  static constexpr bool kUsesWords = Isa::kUsesWords;
   static constexpr bool kHasMin = false;
   static constexpr bool kHasSubs = true;
   static constexpr int kSubCols = 32;

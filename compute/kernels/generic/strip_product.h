@@ -44,12 +44,24 @@ struct StripProduct {
     }
     const int64_t at = token * args.n_cols + col;
     const TokenSource x = {args.xq.q + at, args.n_cols, args.xq.scale + at / kQuantBlock,
-                           args.n_cols / kQuantBlock};
+                           args.n_cols / kQuantBlock, args.xq.sums + at / kSumBlock};
     TokenSums<Format, T> sums;
-    SumsOfTokens<Isa, Format>::Put(args.xq.sums + at / kSumBlock, x, blocks, T, &sums);
+    SumsOfTokens<Isa, Format>::Put(x.sums, x, blocks, T, &sums);
     if (token + 2 * T <= args.n_tokens) {
       Prefetch<T>(x.q + T * args.n_cols, args.n_cols, blocks * Block::kCols);
     }
+    if constexpr (kWeightBytes<Format> == 2) {
+      WideTokens<Isa, T> wide;
+      const TokenSource words = wide.Put(x, blocks * Block::kCols);
+      Multiply<P, T>(strips, n, words, sums, col, blocks, out, out_stride);
+    } else {
+      Multiply<P, T>(strips, n, x, sums, col, blocks, out, out_stride);
+    }
+  }
+  template <int P, int T>
+  static void Multiply(const Strip<Format, P>* strips, int n, const TokenSource& x,
+                       const TokenSums<Format, T>& sums, int64_t col, int blocks, float* out,
+                       int64_t out_stride) {
     for (int i = 0; i < n; ++i) {
       PanelTile<Isa, Format, P, T> tile{strips[i], x, sums, blocks, {}};
       tile.Run(col == 0, out + i * P * kPanelRows, out_stride);

@@ -67,7 +67,12 @@ struct StripUnpack {
         const In in = source.Block(p, i);
         Format::Quants(in, [&](int piece, const typename In::Pieces& groups) {
           LLMRUN_UNROLL for (int g = 0; g < 4; ++g) {
-            Isa::StoreGroup(strip->q[place * Block::kGroups + piece * 4 + g][p], groups.v[g]);
+            std::byte* to = strip->q[place * Block::kGroups + piece * 4 + g][p];
+            if constexpr (kWeightBytes<Format> == 2) {
+              Isa::StoreWide(to, groups.v[g]);
+            } else {
+              Isa::StoreGroup(to, groups.v[g]);
+            }
           }
         });
         Scales(in, place, p, strip);
@@ -76,6 +81,20 @@ struct StripUnpack {
   }
 
  private:
+  using I = typename Isa::I;
+
+  template <int P>
+  LLMRUN_INLINE static void PutSub(int at, int p, I x, SuperStrip<Format, P>* strip) {
+    if constexpr (kScalesWords<Format>) x = Isa::PairOfWords(x, x);
+    Isa::StoreInts(strip->sub[at][p], x);
+  }
+  // `x`: of two sub-blocks.
+  template <int P>
+  LLMRUN_INLINE static void PutStart(int at, int p, const I* x, SuperStrip<Format, P>* strip) {
+    const I factor = Isa::SetInt(-Format::kOffset);
+    Isa::StoreInts(strip->start[at][p],
+                   Isa::PairOfWords(Isa::MulInts(x[0], factor), Isa::MulInts(x[1], factor)));
+  }
   // Of one block of each of 16 rows.
   template <int P, class In>
   LLMRUN_INLINE static void Scales(const In& in, int place, int p, BlockStrip<Format, P>* strip) {
@@ -96,7 +115,10 @@ struct StripUnpack {
       }
       LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
         const int at = place * Block::kSubs + s;
-        Isa::StoreInts(strip->sub[at][p], subs[s / 4].v[s % 4]);
+        PutSub(at, p, subs[s / 4].v[s % 4], strip);
+        if constexpr (SuperStrip<Format, P>::kHasStart) {
+          if (s % 2 == 1) PutStart(at / 2, p, subs[s / 4].v + s % 4 - 1, strip);
+        }
         if constexpr (Format::kHasMin) {
           Isa::Store(strip->sub_min[at][p], Isa::ToFloat(mins[s / 4].v[s % 4]));
         }

@@ -17,6 +17,7 @@ struct TokenSource {
   int64_t q_stride;
   const float* scale;  // of blocks
   int64_t scale_stride;
+  const int16_t* sums = nullptr;  // of 16 columns each; where kScalesWords
 };
 
 // What follows from the activations of a section alone, for the tokens of a tile.
@@ -25,6 +26,23 @@ struct TokenSums {
   static constexpr int kSubs = kSectionCols / Format::kSubCols;
   alignas(64) int32_t start[T][kSubs];                    // -offset x sum
   alignas(64) float sum[Format::kHasMin ? T : 1][kSubs];  // scale x sum
+};
+
+// The activations themselves for wide weights: those of 32 columns as 16 words of the even columns
+// and 16 of the odd ones.
+template <class Isa, int T>
+struct WideTokens {
+  alignas(64) int16_t q[T][kSectionCols];
+
+  TokenSource Put(const TokenSource& x, int cols) {
+    for (int t = 0; t < T; ++t) {
+      for (int i = 0; i < cols; i += kQuantBlock) {
+        Isa::WidenEvenAndOdd(x.q + t * x.q_stride + i, q[t] + i);
+      }
+    }
+    constexpr auto kStride = static_cast<int64_t>(sizeof q[0]);
+    return {reinterpret_cast<const int8_t*>(q), kStride, x.scale, x.scale_stride, x.sums};
+  }
 };
 
 template <class Isa, class Format>

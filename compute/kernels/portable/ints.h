@@ -101,6 +101,9 @@ struct Ints : Bytes {
   static constexpr bool HasStart() {
     return kOffset != 0;
   }
+  // Whether strips (generic/panel.h) have words, and the operations for that: StoreWide,
+  // WidenEvenAndOdd, LoadWords, PairOfWords, AddWords.
+  static constexpr bool kUsesWords = false;
   // Signed weights, as AddDot wants them.
   template <int kOffset>
   static B AddOffset(const B& x) {
