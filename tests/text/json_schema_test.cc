@@ -83,6 +83,12 @@ const SchemaCase kSchemaCases[] = {
      {"{}", R"({"ab":1})", R"({"ab":1,"x":"y"})", R"({"x":"y"})", R"({"abc":"y"})",
       R"({"":"y","b":"z"})", R"({"ad":"y"})"},
      {R"({"ab":"y"})", R"({"a":"y"})", R"({"x":1})", R"({"x":"y","ab":1})"}},
+    // Escapes of names are whole: no other name ends inside one.
+    {R"({"properties": {"a\nb": {"type": "null"}, "\"": {"type": "null"}, "\u0001": {}},
+        "additionalProperties": {"type": "integer"}})",
+     {R"({"a\nb":null})", R"({"a\nc":1})", R"({"a":1})", R"({"an":1})", R"({"n":1})",
+      R"({"\"b":1})", R"({"\u0001b":1})", R"({"u":1})", R"({"\"":null})"},
+     {R"({"a\nb":1})", R"({"a\qc":1})", R"({"\"":1})", R"({"\q":1})", R"({"\u00x":1})"}},
     {R"({"additionalProperties": {"type": "integer"}})", {"{}", R"({"a":1})"}, {R"({"a":"b"})"}},
     {R"({"type": "object", "required": ["k"]})", {R"({"k": [1]})", R"({"k":1,"x":2})"}, {"{}"}},
     {R"({"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": 1}]})",
