@@ -17,7 +17,6 @@
 namespace llmrun {
 namespace {
 
-using testing::EndsWith;
 using testing::HasSubstr;
 
 constexpr int kPatienceMs = 60'000;
@@ -54,11 +53,11 @@ class Terminal {
   void Type(std::string_view keys) {
     EXPECT_EQ(::write(fd_.get(), keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
   }
-  // What is shown from here on until it ends with `end`, or nothing more comes.
-  std::string ShownUntil(std::string_view end) {
+  // What is shown from here on until it has this part, or nothing more comes.
+  std::string ShownUntil(std::string_view part) {
     std::string shown;
     pollfd wait = {fd_.get(), POLLIN, 0};
-    while (!shown.ends_with(end) && ::poll(&wait, 1, kPatienceMs) > 0) {
+    while (shown.find(part) == shown.npos && ::poll(&wait, 1, kPatienceMs) > 0) {
       char buffer[1024];
       const ssize_t n = ::read(fd_.get(), buffer, sizeof buffer);
       if (n <= 0) break;
@@ -91,8 +90,7 @@ TEST(CliTerminal, CtrlCDropsTheLineAndShowsThePromptOnce) {
     EXPECT_EQ(terminal.ShownUntil(kPrompt), kPrompt);
   }
   terminal.Type("What color is the sky?\r");
-  EXPECT_EQ(terminal.ShownUntil(kPrompt),
-            "What color is the sky?\r\n" + std::string(" The sky is blue\r\n> "));
+  EXPECT_EQ(terminal.ShownUntil(kPrompt), "What color is the sky?\r\nThe sky is blue\r\n> ");
   terminal.Type("\x04");
   EXPECT_EQ(terminal.Wait(), 0);
 }
@@ -102,7 +100,7 @@ TEST(CliTerminal, CtrlCStopsAnAnswerAndTheNextLineIsHeard) {
                      "100000", "-n", "90000"});
   EXPECT_EQ(terminal.ShownUntil("> "), "> ");
   terminal.Type("Once upon a time\r");
-  EXPECT_THAT(terminal.ShownUntil("there"), EndsWith("there"));
+  EXPECT_THAT(terminal.ShownUntil("there was"), HasSubstr("there was"));
   terminal.Type("\x03");
   const std::string rest = terminal.ShownUntil(kPrompt);
   EXPECT_THAT(rest, HasSubstr("^C"));
