@@ -51,13 +51,24 @@ Status UseNamed(const std::string& wanted, const Metadata& metadata, ChatTemplat
   return {};
 }
 
-void UseFallback(const Tokenizer& tokenizer, ChatTemplateSpec* spec) {
+void UseFallback(const Tokenizer& tokenizer, bool quiet, ChatTemplateSpec* spec) {
   const auto ids = tokenizer.Encode("<|im_start|>", {.parse_special = true});
   const bool knows_markers = ids.size() == 1;
   UseBuiltin(*FindBuiltinTemplate(knows_markers ? "chatml" : "plain"), spec);
+  if (quiet) return;
   const Fallback fallback = {"the chat template of the model", fmt::format("'{}'", spec->name),
                              "its file has none", "--chat-template NAME: " + NamesOfBuiltins()};
   Note("note   {}", fallback.OneLine());
+}
+
+Status UseTools(const ChatTemplateFlags& flags, ChatTemplateSpec* spec) {
+  ASSIGN_OR_RETURN(spec->tools, ReadWholeFile(flags.tools_file));
+  if (flags.quiet || spec->source.find("tools") != std::string::npos) return {};
+  const Fallback fallback = {"the tools of " + flags.tools_file, "a prompt without them",
+                             fmt::format("the chat template '{}' has no word of tools", spec->name),
+                             "--chat-template or --chat-template-file with one that has"};
+  Note("note   {}", fallback.OneLine());
+  return {};
 }
 
 std::string TextOfToken(const Tokenizer& tokenizer, std::optional<TokenId> id) {
@@ -85,6 +96,11 @@ void AddChatTemplateFlags(CLI::App& command, ChatTemplateFlags& flags) {
                       ->type_name("JSON")
                       ->group(kGroupChat),
                   {"LLMRUN_CHAT_TEMPLATE_KWARGS", "LLAMA_ARG_CHAT_TEMPLATE_KWARGS"});
+  command
+      .add_option("--tools", flags.tools_file,
+                  "a file with the tools that the model may call: a JSON array as OpenAI's")
+      ->type_name("FILE")
+      ->group(kGroupChat);
 }
 
 Result<ChatTemplate> MakeChatTemplate(const ChatTemplateFlags& flags, const Metadata& metadata,
@@ -109,9 +125,10 @@ Result<ChatTemplate> MakeChatTemplate(const ChatTemplateFlags& flags, const Meta
     if (own) {
       spec.source = *own;
     } else {
-      UseFallback(tokenizer, &spec);
+      UseFallback(tokenizer, flags.quiet, &spec);
     }
   }
+  if (!flags.tools_file.empty()) RETURN_IF_ERROR(UseTools(flags, &spec));
   return ChatTemplate::Create(std::move(spec));
 }
 

@@ -77,15 +77,20 @@ class Chat {
 
   // Until the end of the input. A person may go on after an error, a script may not.
   Result<int> Run() {
+    // A Ctrl-C that finds neither an answer to stop nor a line to drop does nothing.
+    const auto forget = [this] {
+      if (reader_.interactive()) ForgetInterrupts();
+    };
     while (!ended_) {
+      forget();
       const std::optional<std::string> text = ReadMessage(reader_);
-      if (Interrupted()) {
-        if (ToldToEnd() || !reader_.interactive()) return kInterruptedExit;
-        ForgetInterrupts();
+      if (ToldToEnd() || (Interrupted() && !reader_.interactive())) return kInterruptedExit;
+      if (!text && Interrupted()) {
         NoteLine("\n");  // a fresh line; /exit or Ctrl-D ends
         continue;
       }
       if (!text) break;
+      forget();
       if (text->empty()) continue;
       const Status status = text->starts_with('/') ? Command(*text) : Ask(*text);
       if (status) continue;
@@ -107,7 +112,6 @@ class Chat {
     RETURN_IF_ERROR(WriteStdout("\n"));
     if (Interrupted()) {
       ended_ = ToldToEnd() || !reader_.interactive();
-      if (!ended_) ForgetInterrupts();
       return {};
     }
     if (result->stop == StopReason::kContextFull) {
@@ -233,6 +237,7 @@ void AddChatCommand(CLI::App& app, CommandContext& context) {
   command->callback([options, command, &context] {
     context.action = [options, command] {
       CompleteGenerationFlags(*command, options->generation);
+      options->chat_template.quiet = options->generation.quiet;
       const Result<int> exit_code = RunChat(*options);
       return exit_code ? *exit_code : ReportError(exit_code.error());
     };

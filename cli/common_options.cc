@@ -169,7 +169,7 @@ Result<std::string> ModelPath(const ModelOptions& options) {
     return MakeFixableError(ErrorCode::kNoInput, "-m MODEL.gguf, or set LLMRUN_MODEL",
                             "no model given, and the shipped {} is not installed", kShippedModel);
   }
-  Note("model  no -m given, using the shipped {}", *shipped);
+  if (!options.quiet) Note("model  no -m given, using the shipped {}", *shipped);
   return *shipped;
 }
 

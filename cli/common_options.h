@@ -26,10 +26,12 @@ void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> var
 Result<uint64_t> ParseSize(std::string_view text);
 
 struct ModelOptions {
-  std::string path;  // empty: the shipped tiny model; "-": standard input
+  std::string path;    // empty: the shipped tiny model; "-": standard input
+  bool quiet = false;  // nothing is said about that
 };
 void AddModelOptions(CLI::App& command, ModelOptions& options);
-// The model to open. Says so on stderr when it is the shipped one; kNoInput when that is not there.
+// The model to open. Says so on stderr when it is the shipped one, unless it is to be quiet;
+// kNoInput when that is not there.
 // "-" stays what it is (see model_source.h), unless standard input is a file.
 Result<std::string> ModelPath(const ModelOptions& options);
 // The same for commands that need files; kUsage for "-".

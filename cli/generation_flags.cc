@@ -47,6 +47,7 @@ void AddGenerationFlags(CLI::App& command, GenerationFlags& flags) {
 void CompleteGenerationFlags(const CLI::App& command, GenerationFlags& flags) {
   flags.has_seed = command.count("--seed") > 0;
   if (!flags.positional_model.empty()) flags.model.path = flags.positional_model;
+  flags.model.quiet = flags.quiet;
 }
 
 Result<EngineOptions> MakeEngineOptions(const GenerationFlags& flags, ProgressBar& bar) {

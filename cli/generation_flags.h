@@ -40,7 +40,7 @@ struct GenerationFlags {
 
 void AddGenerationFlags(CLI::App& command, GenerationFlags& flags);
 
-// After parsing: the positional model, and whether a seed was given.
+// After parsing: the positional model, whether a seed was given, and what is not to be said.
 void CompleteGenerationFlags(const CLI::App& command, GenerationFlags& flags);
 
 // `bar` shows the load unless it is to be quiet, and must outlive the engine.

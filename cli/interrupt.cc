@@ -25,7 +25,8 @@ bool Interrupted() { return interrupted.load(std::memory_order_relaxed) != 0; }
 bool ToldToEnd() { return interrupted.load(std::memory_order_relaxed) == SIGTERM; }
 
 void ForgetInterrupts() {
-  interrupted.store(0, std::memory_order_relaxed);
+  int forgotten = SIGINT;
+  interrupted.compare_exchange_strong(forgotten, 0, std::memory_order_relaxed);
   CatchInterrupts();
 }
 

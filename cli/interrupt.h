@@ -11,6 +11,6 @@ inline constexpr int kInterruptedExit = 130;  // 128 + SIGINT, as shells report 
 void CatchInterrupts();
 bool Interrupted();
 bool ToldToEnd();         // by SIGTERM, rather than by Ctrl-C
-void ForgetInterrupts();  // and waits for the next one
+void ForgetInterrupts();  // of Ctrl-C, and waits for the next one
 
 }  // namespace llmrun

@@ -30,6 +30,56 @@ Result<jinja::Value> ParseVariables(const std::string& kwargs) {
   return jinja::FromJson(json);
 }
 
+// What is wrong with a tool; empty: nothing.
+std::string FaultOfTool(const Json& tool) {
+  const auto is_text = [](const Json& object, const char* key) {
+    return object.contains(key) && object[key].is_string();
+  };
+  if (!tool.is_object()) return "it is no object";
+  if (!is_text(tool, "type") || tool["type"] != "function") return "its type is not \"function\"";
+  if (!tool.contains("function") || !tool["function"].is_object()) return "it has no 'function'";
+  const Json& function = tool["function"];
+  if (!is_text(function, "name") || function["name"] == "") return "its function has no 'name'";
+  if (function.contains("description") && !is_text(function, "description")) {
+    return "the description of its function is no text";
+  }
+  if (function.contains("parameters") && !function["parameters"].is_object()) {
+    return "the parameters of its function are no object (a JSON schema)";
+  }
+  return "";
+}
+
+Result<jinja::Value> ParseTools(const std::string& text) {
+  constexpr char kFix[] =
+      R"([{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}])";
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_array() || json.empty()) {
+    return MakeFixableError(ErrorCode::kUsage, kFix,
+                            "--tools: expected a JSON array of functions, found '{}'",
+                            text.substr(0, 60));
+  }
+  for (size_t i = 0; i < json.size(); ++i) {
+    const std::string fault = FaultOfTool(json[i]);
+    if (fault.empty()) continue;
+    return MakeFixableError(ErrorCode::kUsage, kFix, "--tools: tool {} of {}: {}", i + 1,
+                            json.size(), fault);
+  }
+  return jinja::FromJson(json);
+}
+
+// The variables of --chat-template-kwargs, and the tools.
+Result<jinja::Value> GivenVariables(const ChatTemplateSpec& spec) {
+  ASSIGN_OR_RETURN(jinja::Value variables, ParseVariables(spec.kwargs));
+  if (!spec.tools) return variables;
+  if (variables.dict()->Find("tools") != nullptr) {
+    return MakeError(ErrorCode::kUsage, "both --tools and tools in --chat-template-kwargs");
+  }
+  ASSIGN_OR_RETURN(jinja::Value tools, ParseTools(*spec.tools));
+  Variables all = variables.dict()->items;
+  all.emplace_back(jinja::Value::Of("tools"), std::move(tools));
+  return jinja::MakeDict(std::move(all));
+}
+
 // Those of the user win.
 void SetVariable(Variables* variables, const char* name, jinja::Value value) {
   const bool given = std::ranges::any_of(*variables, [&](const auto& variable) {
@@ -52,7 +102,7 @@ ChatTemplate::ChatTemplate(ChatTemplateSpec spec, jinja::Template parsed, jinja:
 Result<ChatTemplate> ChatTemplate::Create(ChatTemplateSpec spec) {
   Result<jinja::Template> parsed = jinja::Template::Parse(spec.source);
   if (!parsed) return OfTemplate(spec.name, std::move(parsed).error());
-  ASSIGN_OR_RETURN(jinja::Value variables, ParseVariables(spec.kwargs));
+  ASSIGN_OR_RETURN(jinja::Value variables, GivenVariables(spec));
   return ChatTemplate(std::move(spec), *std::move(parsed), std::move(variables));
 }
 

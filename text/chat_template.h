@@ -2,7 +2,8 @@
 // that comes with the model, by one of ours, or by one that the user gives.
 //
 // Owner: values. Threads: immutable after Create(); Render() is Thread-safe.
-// Failure: Create() and Render() give the errors of jinja/template.h behind the template's name.
+// Failure: Create() and Render() give the errors of jinja/template.h behind the template's name;
+// Create() kUsage for variables and tools that are none.
 #pragma once
 
 #include <ctime>
@@ -35,8 +36,9 @@ struct ChatTemplateSpec {
   std::string name;  // for errors: "chat template 'NAME'"
   std::string source;
   std::string stop = {};
-  std::string bos, eos;     // as text; empty: the vocabulary has none
-  std::string kwargs = {};  // a JSON object: further variables, as tools or enable_thinking
+  std::string bos, eos;                   // as text; empty: the vocabulary has none
+  std::string kwargs = {};                // a JSON object: further variables, as enable_thinking
+  std::optional<std::string> tools = {};  // a JSON array of functions, as OpenAI's interface has it
   std::tm now = {};
 };
 
@@ -56,7 +58,7 @@ class ChatTemplate {
 
   ChatTemplateSpec spec_;
   jinja::Template template_;
-  jinja::Value variables_;  // of kwargs
+  jinja::Value variables_;  // of kwargs, and tools
 };
 
 // What a template has rendered, as tokens: control tokens are recognized, and BOS stands in front

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,6 +50,29 @@ TEST(CliChat, ATemplateThatIsGivenIsUsed) {
   ExpectError(Talk(kSky, {"--chat-template-file", TempPath("none")}), 66, "none");
   ExpectError(Talk(kSky, {"--chat-template", "{{ raise_exception('no') }}"}), 64,
               "the template refuses: no");
+}
+
+TEST(CliChat, ToolsOfAFileReachTheTemplate) {
+  const std::string file = TempPath("tools.json");
+  std::ofstream(file) << R"([{"type": "function", "function": {"name": "What color is"}}])";
+  const std::vector<std::string> args = {
+      "-n",
+      "4",
+      "--chat-template",
+      "Question: {{ tools[0].function.name }} {{ messages[-1].content }}\nAnswer:",
+      "--tools",
+      file};
+  const ProcessResult result = Talk("the sky?\n", args);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, Talk(kSky, {"-n", "4"}).out);
+  EXPECT_THAT(result.err, Not(HasSubstr("without them")));
+  EXPECT_THAT(Talk(kSky, {"-n", "1", "--tools", file}).err,
+              HasSubstr("got a prompt without them: the chat template 'plain' has no word of "
+                        "tools; fix: --chat-template"));
+  EXPECT_EQ(Talk(kSky, {"-n", "1", "--tools", file, "-q"}).err, "");
+  std::ofstream(file) << "{}";
+  ExpectError(Talk(kSky, args), 64, "--tools: expected a JSON array of functions, found '{}'");
+  ExpectError(Talk(kSky, {"-q", "--tools", TempPath("none")}), 66, "none");
 }
 
 TEST(CliChat, TheWordsOfACommandAreHeeded) {

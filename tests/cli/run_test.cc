@@ -85,6 +85,15 @@ TEST(Run, TakesThePromptFromFileAndStandardInput) {
   EXPECT_EQ(Llm({kTinyModel, "The dog", "-n", "8", "--temp", "0", "-q"}).out, expected);
 }
 
+TEST(Run, QuietIsQuietAboutTheShippedModelToo) {
+  const std::vector<std::string> args = {"-p", "The dog", "-n", "2", "--temp", "0"};
+  EXPECT_THAT(Llm(args).err, StartsWith("model  no -m given, using the shipped "));
+  std::vector<std::string> quiet = args;
+  quiet.push_back("-q");
+  EXPECT_EQ(Llm(quiet).err, "");
+  EXPECT_EQ(Llm(quiet).out, Llm(args).out);
+}
+
 TEST(Run, ZeroTokensLoadsAndReadsThePrompt) {
   const ProcessResult result = Llm({"-m", kTinyModel, "-p", "Once", "-n", "0"});
   EXPECT_EQ(result.exit_code, 0) << result.err;

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (next.ways.empty() && !next.complete) continue;
     std::swap(position, next);
     if (i % 64 == 0) {
-      matcher.Compact(&position);
+      matcher.Compact({&position, 1});
       for (const GrammarMatcher::Way& way : position.ways) CHECK(way.stack < matcher.stack_nodes());
     }
   }

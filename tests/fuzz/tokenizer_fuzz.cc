@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +46,25 @@ TokenizerSpec MakeSpec(std::string model) {
   return spec;
 }
 
+struct BytePair {
+  std::unique_ptr<Tokenizer> tokenizer;
+  PreTokenizer words;
+};
+
+// One for each rule of pre-tokenizing, made when it is first asked for.
+const BytePair& BytePairOf(size_t choice) {
+  static auto* const made = new std::map<size_t, BytePair>;
+  const auto rules = AllPreTokenizerRules();
+  choice %= rules.size();
+  const auto found = made->find(choice);
+  if (found != made->end()) return found->second;
+  TokenizerSpec spec = MakeSpec("gpt2");
+  spec.pre = rules[choice].names[0];
+  auto words = PreTokenizer::Create(spec.pre);
+  return made->try_emplace(choice, BytePair{*Tokenizer::Create(std::move(spec)), *std::move(words)})
+      .first->second;
+}
+
 void EncodeAndDecode(const Tokenizer& tokenizer, std::string_view text, bool gives_text_back) {
   for (const bool special : {false, true}) {
     const std::vector<TokenId> ids =
@@ -83,12 +104,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }();
     EncodeAndDecode(*kSentencePiece, text, text.find("\u2581") == std::string_view::npos);
   } else {
-    const auto rules = AllPreTokenizerRules();
-    const std::string_view name = rules[data[1] % rules.size()].names[0];
-    TokenizerSpec spec = MakeSpec("gpt2");
-    spec.pre = name;
-    EncodeAndDecode(**Tokenizer::Create(std::move(spec)), text, true);
-    const std::vector<size_t> ends = PreTokenizer::Create(name)->Split(text);
+    const BytePair& pair = BytePairOf(data[1]);
+    EncodeAndDecode(*pair.tokenizer, text, true);
+    const std::vector<size_t> ends = pair.words.Split(text);
     CHECK(ends.empty() ? text.empty() : ends.back() == text.size());
   }
   return 0;

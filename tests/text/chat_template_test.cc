@@ -92,6 +92,56 @@ TEST(ChatTemplate, VariablesOfTheUserReachTheTemplateAndWin) {
   }
 }
 
+constexpr char kTool[] =
+    R"({"type": "function", "function": {"name": "now", "description": "d", "parameters": {}}})";
+
+TEST(ChatTemplate, ToolsReachTheTemplate) {
+  ChatTemplateSpec spec;
+  spec.name = "test";
+  spec.source = "{% for t in tools %}{{ t.function.name }} {{ t | tojson }};{% endfor %}";
+  EXPECT_EQ(Rendered(spec), "");
+  spec.tools = fmt::format(R"([{}, {{"type": "function", "function": {{"name": "g"}}}}])", kTool);
+  EXPECT_EQ(Rendered(spec), fmt::format(R"(now {};g {{"type": "function", "function": )"
+                                        R"({{"name": "g"}}}};)",
+                                        kTool));
+  spec.kwargs = R"({"tools": []})";
+  EXPECT_THAT(Rendered(spec), HasSubstr("both --tools and tools in --chat-template-kwargs"));
+}
+
+TEST(ChatTemplate, ToolsThatAreNoneAreRefused) {
+  ChatTemplateSpec spec;
+  spec.name = "test";
+  const auto expect = [&](const std::string& tools, const char* message) {
+    spec.tools = tools;
+    EXPECT_THAT(Rendered(spec), HasSubstr(message)) << tools;
+    EXPECT_EQ(ChatTemplate::Create(spec).error().code, ErrorCode::kUsage);
+  };
+  for (const char* wrong : {"", "{}", "[", "[]", "5"}) {
+    expect(wrong, "--tools: expected a JSON array of functions");
+  }
+  const auto behind_one = [](const char* tool) { return fmt::format("[{}, {}]", kTool, tool); };
+  expect(behind_one("1"), "--tools: tool 2 of 2: it is no object");
+  expect(behind_one(R"({"name": "f"})"), "tool 2 of 2: its type is not \"function\"");
+  expect(behind_one(R"({"type": "function"})"), "it has no 'function'");
+  expect(behind_one(R"({"type": "function", "function": {"name": 5}})"), "has no 'name'");
+  expect(behind_one(R"({"type": "function", "function": {"name": "f", "description": 1}})"),
+         "the description of its function is no text");
+  expect(behind_one(R"({"type": "function", "function": {"name": "f", "parameters": []}})"),
+         "the parameters of its function are no object");
+}
+
+TEST(ChatTemplate, DeepVariablesAreRefused) {
+  ChatTemplateSpec spec;
+  spec.name = "test";
+  const std::string deep = std::string(3000, '[') + std::string(3000, ']');
+  spec.kwargs = "{\"x\": " + deep + "}";
+  EXPECT_THAT(Rendered(spec), HasSubstr("JSON nested more than 200 deep"));
+  spec.kwargs = "";
+  spec.tools = fmt::format(
+      R"([{{"type": "function", "function": {{"name": "f", "parameters": {{"x": {}}}}}}}])", deep);
+  EXPECT_THAT(Rendered(spec), HasSubstr("JSON nested more than 200 deep"));
+}
+
 TEST(ChatTemplate, ErrorsNameTheTemplate) {
   ChatTemplateSpec spec;
   spec.name = "of the model";

@@ -134,6 +134,7 @@ TEST(Jinja, DeepNestingIsRefusedWithoutRecursion) {
       "{{ " + Repeated("1 if 1 else ", kMany) + "1 }}",
       Repeated("{% if 1 %}", kMany) + Repeated("{% endif %}", kMany),
       Repeated("{% for i in x %}", kMany) + Repeated("{% endfor %}", kMany),
+      Repeated("{% call x() %}", kMany) + Repeated("{% endcall %}", kMany),
       "{{ x(" + Repeated("x(", kMany) + Repeated(")", kMany) + ") }}",
   };
   for (const std::string& source : nested) {
@@ -158,6 +159,48 @@ TEST(Jinja, WorkIsBounded) {
   EXPECT_THAT(ErrorOf("{{ 10**30 }}"), HasSubstr("beyond 64 bits"));
   EXPECT_THAT(ErrorOf("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
               HasSubstr("calls nested more than 800 deep"));
+}
+
+TEST(Jinja, RecursionThroughBlocksIsBounded) {
+  EXPECT_THAT(ErrorOf("{% macro m() %}{% call m() %}{{ caller() }}{% endcall %}{% endmacro %}"
+                      "{% call m() %}{% endcall %}"),
+              HasSubstr("calls nested more than 800 deep"));
+  EXPECT_THAT(ErrorOf("{% for i in [1] recursive %}{{ loop([i]) }}{% endfor %}"),
+              HasSubstr("calls nested more than 800 deep"));
+  RenderOptions small = WithNow();
+  small.max_steps = 10'000;
+  EXPECT_THAT(ErrorOf("{% for i in range(9) recursive %}{{ loop(range(9)) if loop.depth < 9 }}"
+                      "{% endfor %}",
+                      small),
+              HasSubstr("takes more than 10000 steps"));
+}
+
+// What is of a block may be kept behind its end, and must not be called there.
+TEST(Jinja, WhatIsOfABlockEndsWithIt) {
+  EXPECT_EQ(ErrorOf("{% set ns = namespace() %}{% macro m() %}{% set ns.c = caller %}{% endmacro %}"
+                    "{% call m() %}x{% endcall %}{{ ns.c() }}"),
+            "1:114: this is called behind the end of the block it is of");
+  EXPECT_EQ(ErrorOf("{% set ns = namespace() %}{% for i in [[1]] recursive %}{% set ns.l = loop %}"
+                    "{% endfor %}{{ ns.l([2]) }}"),
+            "1:97: this is called behind the end of the block it is of");
+  // What a loop has seen may hold the loop.
+  EXPECT_EQ(RenderText("{% for i in [1, 2] %}{{ loop.changed(loop) }}{{ loop.changed(loop) }}"
+                       "{% endfor %}{% set ns = namespace() %}{% for i in [1] %}"
+                       "{% set ns.l = loop.cycle %}{% endfor %}{{ ns.l('a', 'b') }}"),
+            "TrueFalseTrueFalsea");
+}
+
+TEST(Jinja, OtherTemplatesAreRefusedByName) {
+  for (const char* word : {"extends", "block", "include", "import", "from"}) {
+    EXPECT_EQ(ErrorOf(fmt::format("a{{% {} 'x' %}}", word)),
+              fmt::format("1:2: '{}' is not supported: there are no other templates beside this "
+                          "one",
+                          word));
+  }
+  EXPECT_EQ(ErrorOf("{% call x %}{% endcall %}"),
+            "1:11: expected the call of a macro before it, found '%}'");
+  EXPECT_EQ(ErrorOf("{% call range(3) %}{% endcall %}"),
+            "1:1: 'call' of 'range', which is no macro");
 }
 
 // A value that stands for more than it takes up: each round doubles it.

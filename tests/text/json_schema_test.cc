@@ -83,6 +83,12 @@ const SchemaCase kSchemaCases[] = {
      {"{}", R"({"ab":1})", R"({"ab":1,"x":"y"})", R"({"x":"y"})", R"({"abc":"y"})",
       R"({"":"y","b":"z"})", R"({"ad":"y"})"},
      {R"({"ab":"y"})", R"({"a":"y"})", R"({"x":1})", R"({"x":"y","ab":1})"}},
+    // Escapes of names are whole: no other name ends inside one.
+    {R"({"properties": {"a\nb": {"type": "null"}, "\"": {"type": "null"}, "\u0001": {}},
+        "additionalProperties": {"type": "integer"}})",
+     {R"({"a\nb":null})", R"({"a\nc":1})", R"({"a":1})", R"({"an":1})", R"({"n":1})",
+      R"({"\"b":1})", R"({"\u0001b":1})", R"({"u":1})", R"({"\"":null})"},
+     {R"({"a\nb":1})", R"({"a\qc":1})", R"({"\"":1})", R"({"\q":1})", R"({"\u00x":1})"}},
     {R"({"additionalProperties": {"type": "integer"}})", {"{}", R"({"a":1})"}, {R"({"a":"b"})"}},
     {R"({"type": "object", "required": ["k"]})", {R"({"k": [1]})", R"({"k":1,"x":2})"}, {"{}"}},
     {R"({"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": 1}]})",
@@ -109,6 +115,9 @@ const SchemaCase kSchemaCases[] = {
     {R"({"type": "string", "pattern": "^[ -~]+\\.[^a\\]]$"})",
      {"\"ok.b\"", "\"x.\u00E9\""},
      {"\"a\"b.c\"", "\"x.a\"", "\"x.]\"", "\"\\.b\""}},
+    {R"({"pattern": "^a+?b*?c??d{2}?$"})",
+     {"\"aadd\"", "\"abcdd\""},
+     {"\"dd\"", "\"abc\"", "\"ad\""}},
     {R"({"pattern": "^\"q\\\\$"})", {R"("\"q\\")"}, {"\"\"q\""}},
     {R"({"format": "date"})", {"\"2024-02-29\""}, {"\"2024-13-01\"", "\"2024-1-1\"", "\"\""}},
     {R"({"format": "time"})", {"\"23:59:59Z\"", "\"00:00:00.123+05:30\""}, {"\"24:00:00Z\""}},
@@ -149,6 +158,61 @@ TEST(JsonSchemaIntegers, RangesAreExact) {
   EXPECT_NE(Take(below, "0"), Taken::kWhole);
 }
 
+// Decimals around all bounds, against a comparison of numbers.
+TEST(JsonSchemaNumbers, RangesAreExact) {
+  const char* bounds[] = {"-100.25", "-2", "-1.5", "-0.05", "-1e-3", "0",    "1e-06", "0.049",
+                          "0.05",    "1",  "1.05", "1.5",   "2",     "9.99", "10",    "1234.5"};
+  std::vector<std::string> numbers = {"0.0", "0.050", "-0.0501", "1.0", "999999999999999999"};
+  for (const std::string bound : bounds) {
+    const double value = std::stod(bound);
+    for (const double step : {0.0, 1e-7, -1e-7, 0.01, -0.01, 0.5, -0.5, 1.0, -1.0, 30.0, -30.0}) {
+      numbers.push_back(fmt::format("{:.7f}", value + step));
+      const std::string whole = fmt::format("{:.0f}", value + step);
+      if (whole != "-0") numbers.push_back(whole);
+    }
+  }
+  std::erase_if(numbers, [](const std::string& text) {
+    return text.starts_with('-') && std::stod(text) == 0;  // written without a sign
+  });
+  for (const std::string least : bounds) {
+    for (const std::string most : bounds) {
+      for (const auto& [low, high] :
+           {std::pair("minimum", "maximum"), std::pair("exclusiveMinimum", "exclusiveMaximum")}) {
+        const bool open = low[0] == 'e';
+        const double from = std::stod(least);
+        const double to = std::stod(most);
+        if (from > to || (open && from == to)) continue;
+        const std::string schema = fmt::format(R"({{"{}": {}, "{}": {}}})", low, least, high, most);
+        const auto grammar = OfSchema(schema);
+        for (const std::string& number : numbers) {
+          const double value = std::stod(number);
+          const bool inside = open ? value > from && value < to : value >= from && value <= to;
+          EXPECT_EQ(Take(grammar, number) == Taken::kWhole, inside) << number << " of " << schema;
+        }
+      }
+    }
+  }
+}
+
+TEST(JsonSchemaNumbers, OneBoundIsEnough) {
+  const auto check = [](const char* schema, std::vector<const char*> accepted,
+                        std::vector<const char*> refused) {
+    const auto grammar = OfSchema(schema);
+    for (const char* text : accepted) EXPECT_EQ(Take(grammar, text), Taken::kWhole) << text;
+    for (const char* text : refused) EXPECT_NE(Take(grammar, text), Taken::kWhole) << text;
+  };
+  check(R"({"type": "number", "minimum": 0})", {"0", "0.0", "0.5", "17", "123456789.25"},
+        {"-0.1", "-0", "01", "1.", "1e5", ".5"});
+  check(R"({"type": "number", "exclusiveMinimum": 0})", {"0.0001", "1", "1.0"}, {"0", "0.0", "-1"});
+  check(R"({"maximum": 1, "exclusiveMaximum": 1})", {"0.999", "0", "-5.5", "-123"}, {"1", "1.0"});
+  check(R"({"maximum": -1.25})", {"-1.25", "-1.250", "-1.3", "-2", "-10"}, {"-1.2", "-1", "0"});
+  check(R"({"minimum": 123456789012345})",
+        {"123456789012345", "123456789012345.5", "999999999999999"}, {"123456789012344.9", "1"});
+  // Of both words the tighter counts.
+  check(R"({"minimum": 2, "exclusiveMinimum": 1, "maximum": 3, "exclusiveMaximum": 3})",
+        {"2", "2.99"}, {"1.5", "3"});
+}
+
 void ExpectSchemaError(std::string_view schema, ErrorCode code, std::string_view message) {
   const Result<std::string> gbnf = JsonSchemaToGbnf(schema);
   ASSERT_FALSE(gbnf) << schema.substr(0, 200);
@@ -162,12 +226,27 @@ TEST(JsonSchemaErrors, NothingIsIgnoredThatConstrains) {
     ExpectSchemaError(fmt::format(R"({{"type": "object", "{}": 1}})", keyword), ErrorCode::kUsage,
                       fmt::format("the keyword '{}' is not understood", keyword));
   }
-  ExpectSchemaError(R"({"type": "number", "minimum": 1})", ErrorCode::kUsage, "of integers only");
   ExpectSchemaError(R"({"format": "email"})", ErrorCode::kUsage, "format \"email\"");
   ExpectSchemaError(R"({"pattern": "a+"})", ErrorCode::kUsage, "begin with ^");
   ExpectSchemaError(R"({"pattern": "^(?=a)b$"})", ErrorCode::kUsage, "looks around");
   ExpectSchemaError(R"({"pattern": "^(a)\\1$"})", ErrorCode::kUsage, "\\1");
   ExpectSchemaError(R"({"pattern": "^[\"]$"})", ErrorCode::kUsage, "escape");
+  for (const char* pattern : {"^*$", "^a|+$", "^(?$", "^(|{2})$"}) {
+    const bool group = pattern[2] == '?';
+    ExpectSchemaError(fmt::format(R"({{"pattern": "{}"}})", pattern), ErrorCode::kUsage,
+                      group ? "looks around" : "repeats nothing");
+  }
+  for (const char* pattern : {"^a{,3}$", "^a{}$", "^a{2$", "^a{2,$", "^a{x}$",
+                              "^a{99999999999999999999}$", "^a{1,99999999999999999999}$"}) {
+    ExpectSchemaError(fmt::format(R"({{"pattern": "{}"}})", pattern), ErrorCode::kUsage,
+                      "is no repetition");
+  }
+  ExpectSchemaError(R"({"pattern": "^a{20,3}$"})", ErrorCode::kUsage,
+                    "has a repetition of more times at least than at most");
+  for (const char* pattern : {"^a**$", "^a+??$", "^a{2}{3}$", "^a?+$"}) {
+    ExpectSchemaError(fmt::format(R"({{"pattern": "{}"}})", pattern), ErrorCode::kUsage,
+                      "repeats a repetition");
+  }
   ExpectSchemaError(R"({"pattern": "^a$", "minLength": 1})", ErrorCode::kUsage, "only one");
 }
 
@@ -182,7 +261,13 @@ TEST(JsonSchemaErrors, WhatContradictsItself) {
   ExpectSchemaError(R"({"minLength": -1})", ErrorCode::kUsage, "minLength");
   ExpectSchemaError(R"({"minLength": 3, "maxLength": 2})", ErrorCode::kUsage,
                     "maxLength 2 is below");
-  ExpectSchemaError(R"({"minimum": 3, "maximum": 2})", ErrorCode::kUsage, "no integer");
+  ExpectSchemaError(R"({"minimum": 3, "maximum": 2})", ErrorCode::kUsage,
+                    "no number is at least 3 and at most 2");
+  ExpectSchemaError(R"({"minimum": 3, "exclusiveMaximum": 3})", ErrorCode::kUsage,
+                    "no number is at least 3 and below 3");
+  ExpectSchemaError(R"({"type": "integer", "minimum": 3, "maximum": 2})", ErrorCode::kUsage,
+                    "no integer");
+  ExpectSchemaError(R"({"minimum": 1e-40})", ErrorCode::kUsage, "digits behind its point");
   ExpectSchemaError(R"({"minimum": "a"})", ErrorCode::kUsage, "minimum");
   ExpectSchemaError(R"({"maximum": 1e300})", ErrorCode::kUsage, "maximum");
   ExpectSchemaError(R"({"$ref": "#/none"})", ErrorCode::kUsage, "there is no '#/none'");
@@ -203,6 +288,28 @@ TEST(JsonSchemaErrors, DepthHasALimit) {
   for (int i = 0; i < 150; ++i) deep += R"({"items":)";
   ExpectSchemaError(deep + "{}" + std::string(150, '}'), ErrorCode::kResource, "deeper than");
   ExpectSchemaError(std::string(60'000, '['), ErrorCode::kResource, "brackets");
+}
+
+TEST(JsonSchemaErrors, ListsMayBeLong) {
+  constexpr size_t kItems = 2000;
+  std::string items;
+  std::string document;
+  for (size_t i = 0; i < kItems; ++i) {
+    items += i == 0 ? "true" : ",true";
+    document += i == 0 ? "[1" : ",1";
+  }
+  const auto grammar = OfSchema("{\"prefixItems\":[" + items + "],\"items\":false}");
+  EXPECT_EQ(Take(grammar, document + "]"), Taken::kWhole);
+  EXPECT_EQ(Take(grammar, document + ",1]"), Taken::kNo);
+}
+
+TEST(JsonSchemaErrors, DocumentsMayBeDeep) {
+  constexpr size_t kDepth = 3000;
+  const auto grammar = OfSchema("{}");
+  const std::string open(kDepth, '[');
+  EXPECT_EQ(Take(grammar, open + std::string(kDepth, ']')), Taken::kWhole);
+  EXPECT_EQ(Take(grammar, open + std::string(kDepth - 1, ']')), Taken::kBeginning);
+  EXPECT_EQ(Take(grammar, open + std::string(kDepth + 1, ']')), Taken::kNo);
 }
 
 // A reference that leads to itself is a rule that begins with itself.

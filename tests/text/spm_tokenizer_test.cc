@@ -137,8 +137,8 @@ TEST(SpmTokenizer, LongRunsNeedNoStackAndLittleTime) {
   TokenizerSpec spec = LettersSpec();
   spec.add_space_prefix = false;
   const auto tokenizer = MakeTokenizer(spec);
-  EXPECT_EQ(tokenizer->Encode(std::string(1 << 18, 'a'), {}), Ids(1 << 16, kFirstPiece + 9));
-  EXPECT_EQ(tokenizer->Encode(std::string(1 << 18, '\n'), {}), Ids(1 << 18, SpmByte('\n')));
+  EXPECT_EQ(tokenizer->Encode(std::string(1 << 20, 'a'), {}), Ids(1 << 18, kFirstPiece + 9));
+  EXPECT_EQ(tokenizer->Encode(std::string(1 << 20, '\n'), {}), Ids(1 << 20, SpmByte('\n')));
 }
 
 TEST(SpmTokenizer, RefusesMalformedByteTokens) {

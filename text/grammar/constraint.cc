@@ -8,7 +8,6 @@ namespace llmrun {
 namespace {
 
 constexpr size_t kMaxAnswers = 32;
-constexpr size_t kCompactNodes = size_t{1} << 16;
 
 tl::unexpected<Error> TooAmbiguous() {
   return MakeError(ErrorCode::kResource,
@@ -21,13 +20,15 @@ tl::unexpected<Error> TooAmbiguous() {
 
 Result<GrammarConstraint> GrammarConstraint::Create(Grammar grammar, const Tokenizer& tokenizer) {
   GrammarConstraint out(std::move(grammar), std::make_shared<Vocabulary>(Sort(tokenizer)));
-  if (!out.matcher_.Start(&out.position_)) return TooAmbiguous();
+  const std::optional<PositionTable::Id> start = out.table_.Start();
+  if (!start) return TooAmbiguous();
+  out.position_ = *start;
   return out;
 }
 
 GrammarConstraint::GrammarConstraint(Grammar grammar, std::shared_ptr<const Vocabulary> vocabulary)
     : vocabulary_(std::move(vocabulary)),
-      matcher_(std::make_shared<const Grammar>(std::move(grammar))) {}
+      table_(std::make_shared<const Grammar>(std::move(grammar))) {}
 
 GrammarConstraint::Vocabulary GrammarConstraint::Sort(const Tokenizer& tokenizer) {
   Vocabulary out;
@@ -60,68 +61,72 @@ GrammarConstraint::Vocabulary GrammarConstraint::Sort(const Tokenizer& tokenizer
 // goes on from what it shares with it.
 bool GrammarConstraint::FillAllowed(std::vector<bool>* allowed) {
   allowed->assign(vocabulary_->places.size(), false);
-  if (position_.complete) {
+  if (table_.IsComplete(position_)) {
     for (const TokenId id : vocabulary_->ends) (*allowed)[static_cast<size_t>(id)] = true;
   }
-  if (after_.empty()) after_.emplace_back();
-  after_[0] = position_;
-  size_t known = 0;                       // bytes of the token before that were followed
-  bool same = false;                      // whether the token before is allowed
-  bool refused = position_.ways.empty();  // the last of them may not come
+  if (!table_.MayGoOn(position_)) return true;
+  after_.assign(1, position_);
+  bool same = false;     // whether the token before is allowed
+  bool refused = false;  // the last of its bytes that were followed may not come
   for (const SortedToken& token : vocabulary_->tokens) {
     if (token.shared == token.length) {  // the same bytes once more
       (*allowed)[static_cast<size_t>(token.id)] = same;
       continue;
     }
-    if (token.shared < known) {  // it does not have the byte that may not come
-      known = token.shared;
+    if (token.shared + 1 < after_.size()) {  // it does not have the last of these bytes
+      after_.resize(token.shared + 1);
       refused = false;
     }
     same = false;
     if (refused) continue;
     const std::string_view text = vocabulary_->TextOf(token);
-    while (known < text.size() && !refused) {
-      if (after_.size() < known + 2) after_.emplace_back();
-      const auto byte = static_cast<uint8_t>(text[known]);
-      if (!matcher_.Advance(after_[known], byte, &after_[known + 1])) return false;
-      ++known;
-      refused = after_[known].ways.empty() && (!after_[known].complete || known < text.size());
+    while (after_.size() <= text.size() && !refused) {
+      const auto byte = static_cast<uint8_t>(text[after_.size() - 1]);
+      const std::optional<PositionTable::Id> next = table_.Next(after_.back(), byte);
+      if (!next) return false;
+      after_.push_back(*next);
+      refused = *next == PositionTable::kNowhere;
     }
     same = !refused;
-    (*allowed)[static_cast<size_t>(token.id)] = same;
-    // A complete text that nothing may follow refuses all that is longer.
-    refused = after_[known].ways.empty();
+    if (same) (*allowed)[static_cast<size_t>(token.id)] = true;
+    if (table_.IsLarge()) {
+      table_.Keep(after_);
+      position_ = after_[0];
+      ForgetAnswers();
+    }
   }
   return true;
+}
+
+void GrammarConstraint::ForgetAnswers() {
+  answers_.clear();
+  next_answer_ = 0;
 }
 
 Result<const std::vector<bool>*> GrammarConstraint::Allowed() {
   for (const Answer& answer : answers_) {
     if (answer.position == position_) return &answer.allowed;
   }
+  std::vector<bool> allowed;
+  if (!FillAllowed(&allowed)) return TooAmbiguous();
   if (answers_.size() < kMaxAnswers) answers_.emplace_back();
   Answer& answer = answers_[next_answer_++ % kMaxAnswers];
-  answer.position = position_;
-  if (!FillAllowed(&answer.allowed)) {
-    answers_.clear();
-    next_answer_ = 0;
-    return TooAmbiguous();
-  }
+  answer = {position_, std::move(allowed)};
   return &answer.allowed;
 }
 
 Status GrammarConstraint::Accept(TokenId id) {
   const auto index = static_cast<size_t>(id);
   if (index >= vocabulary_->places.size() || vocabulary_->places[index] == kNoPlace) return {};
-  GrammarMatcher::Position next;
   for (const char byte : vocabulary_->TextOf(vocabulary_->tokens[vocabulary_->places[index]])) {
-    if (!matcher_.Advance(position_, static_cast<uint8_t>(byte), &next)) return TooAmbiguous();
-    std::swap(position_, next);
+    const std::optional<PositionTable::Id> next =
+        table_.Next(position_, static_cast<uint8_t>(byte));
+    if (!next) return TooAmbiguous();
+    position_ = *next;
   }
-  if (matcher_.stack_nodes() > kCompactNodes) {
-    matcher_.Compact(&position_);
-    answers_.clear();
-    next_answer_ = 0;
+  if (table_.IsLarge()) {
+    table_.Keep({&position_, 1});
+    ForgetAnswers();
   }
   return {};
 }

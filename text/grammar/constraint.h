@@ -2,8 +2,9 @@
 // the text is complete; other control tokens, and tokens without text, never.
 //
 // The vocabulary is sorted by its tokens' bytes, so that what tokens begin with is followed once
-// for all of them, and where that is not allowed, they are skipped together. Answers are kept for
-// positions that come again, as inside a string.
+// for all of them, and where that is not allowed, they are skipped together. Where a byte leads is
+// found out once (position_table.h), and answers are kept for positions that come again, as inside
+// a string.
 //
 // Threads: Thread-compatible. Copies share the grammar and the sorted vocabulary, nothing else.
 // Failure: kResource when the grammar is too ambiguous for the limits of GrammarMatcher.
@@ -17,7 +18,7 @@
 
 #include "base/error.h"
 #include "text/grammar/grammar.h"
-#include "text/grammar/matcher.h"
+#include "text/grammar/position_table.h"
 #include "text/tokenizer.h"
 
 namespace llmrun {
@@ -31,7 +32,7 @@ class GrammarConstraint {
   // Requires: a token that is allowed.
   Status Accept(TokenId id);
   // The text is complete, and no byte may follow.
-  bool AtEnd() const { return position_.complete && position_.ways.empty(); }
+  bool AtEnd() const { return table_.IsComplete(position_) && !table_.MayGoOn(position_); }
 
  private:
   struct SortedToken {
@@ -51,18 +52,19 @@ class GrammarConstraint {
   };
   static constexpr uint32_t kNoPlace = 0xFFFFFFFF;
   struct Answer {
-    GrammarMatcher::Position position;
+    PositionTable::Id position = PositionTable::kNowhere;
     std::vector<bool> allowed;
   };
 
   GrammarConstraint(Grammar grammar, std::shared_ptr<const Vocabulary> vocabulary);
   static Vocabulary Sort(const Tokenizer& tokenizer);
   bool FillAllowed(std::vector<bool>* allowed);
+  void ForgetAnswers();
 
   std::shared_ptr<const Vocabulary> vocabulary_;
-  GrammarMatcher matcher_;
-  GrammarMatcher::Position position_;
-  std::vector<GrammarMatcher::Position> after_;  // [bytes of the token that is looked at]
+  PositionTable table_;
+  PositionTable::Id position_ = PositionTable::kNowhere;
+  std::vector<PositionTable::Id> after_;  // [bytes of the token that is looked at]
   std::vector<Answer> answers_;
   size_t next_answer_ = 0;  // which is replaced next
 };

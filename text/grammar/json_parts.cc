@@ -53,6 +53,12 @@ void AddRange(const std::string& prefix, uint64_t least, uint64_t most, std::str
   }
 }
 
+// Of the character at `at` in a text between the quotes of a JSON string, its escape as a whole.
+size_t JsonCharacterBytes(std::string_view text, size_t at) {
+  if (text[at] != '\\') return Utf8At(text, at).bytes;
+  return text.substr(at).starts_with("\\u") ? 6 : 2;
+}
+
 // The rest of a name behind a prefix that all `names` share: anything that is none of them.
 std::string OtherRests(std::span<const std::string> names, size_t shared) {
   std::string stops;  // for the class of characters that lead away from all of them
@@ -60,12 +66,13 @@ std::string OtherRests(std::span<const std::string> names, size_t shared) {
   const bool ends = !names.empty() && names[0].size() == shared;
   if (ends) names = names.subspan(1);
   for (size_t begin = 0; begin < names.size();) {
-    const size_t bytes = Utf8At(names[begin], shared).bytes;
+    const size_t bytes = JsonCharacterBytes(names[begin], shared);
     const std::string next = names[begin].substr(shared, bytes);
     size_t end = begin;
     while (end < names.size() && names[end].compare(shared, bytes, next) == 0) ++end;
     for (const char c : next) {
-      if (std::string_view("]^-\\[").find(c) != std::string_view::npos) stops += '\\';
+      if (next[0] == '\\') break;  // the class has no escapes
+      if (std::string_view("]^-[").find(c) != std::string_view::npos) stops += '\\';
       stops += c;
     }
     AddAlternative(fmt::format("{} ({})", GbnfLiteral(next),

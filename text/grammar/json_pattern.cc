@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstdint>
 #include <initializer_list>
 #include <iterator>
 #include <utility>
@@ -42,6 +44,8 @@ class PatternTranslator {
 
   Status TranslateNext() {
     const char c = pattern_[pos_];
+    if (std::string_view("*+?{").find(c) != std::string_view::npos) return TranslateRepetition();
+    before_ = c == '(' || c == '|' ? Before::kNothing : Before::kItem;
     switch (c) {
       case '(':
         return OpenGroup();
@@ -49,14 +53,9 @@ class PatternTranslator {
         if (depth_-- == 0) return Fail("has a ) without a (");
         [[fallthrough]];
       case '|':
-      case '*':
-      case '+':
-      case '?':
         out_ += c;
         ++pos_;
         return {};
-      case '{':
-        return CopyBounds();
       case '[':
         return TranslateClass();
       case '.':
@@ -73,6 +72,22 @@ class PatternTranslator {
     }
   }
 
+  Status TranslateRepetition() {
+    const Before before = std::exchange(before_, Before::kRepetition);
+    if (before == Before::kNothing) return Fail("repeats nothing");
+    if (before == Before::kRepetition) {
+      // "As few as possible" says how to search, not what matches.
+      if (pattern_[pos_] != '?' || lazy_) return Fail("repeats a repetition");
+      lazy_ = true;
+      ++pos_;
+      return {};
+    }
+    lazy_ = false;
+    if (pattern_[pos_] == '{') return CopyBounds();
+    out_ += pattern_[pos_++];
+    return {};
+  }
+
   Status OpenGroup() {
     ++pos_;
     if (pattern_.substr(pos_).starts_with("?:")) {
@@ -86,14 +101,26 @@ class PatternTranslator {
   }
 
   Status CopyBounds() {
-    const size_t end = pattern_.find('}', pos_);
-    const std::string_view bounds = pattern_.substr(pos_, end - pos_ + 1);
-    if (end == std::string_view::npos ||
-        bounds.find_first_not_of("0123456789,{}") != std::string_view::npos) {
-      return Fail("has a { that is no repetition");
+    const char* const end = pattern_.data() + pattern_.size();
+    uint64_t least = 0;
+    auto [at, error] = std::from_chars(pattern_.data() + pos_ + 1, end, least);
+    uint64_t most = least;
+    if (error == std::errc() && at != end && *at == ',') {
+      ++at;
+      most = UINT64_MAX;
+      if (at != end && *at != '}') {
+        const auto [stop, wrong] = std::from_chars(at, end, most);
+        at = stop;
+        error = wrong;
+      }
     }
-    out_ += bounds;
-    pos_ = end + 1;
+    if (error != std::errc() || at == end || *at != '}') {
+      return Fail("has a { that is no repetition, or one too large");
+    }
+    if (most < least) return Fail("has a repetition of more times at least than at most");
+    const auto after = static_cast<size_t>(at + 1 - pattern_.data());
+    out_ += pattern_.substr(pos_, after - pos_);
+    pos_ = after;
     return {};
   }
 
@@ -200,9 +227,13 @@ class PatternTranslator {
     return static_cast<uint32_t>(unit.codepoint);
   }
 
+  enum class Before : uint8_t { kNothing, kItem, kRepetition };
+
   std::string_view pattern_;
   size_t pos_ = 0;
   int depth_ = 0;
+  Before before_ = Before::kNothing;  // what stands in front
+  bool lazy_ = false;                 // of a repetition in front: whether it had its "?"
   std::string out_;
 };
 

@@ -207,10 +207,10 @@ class SchemaConverter {
         {"minLength", "\"string\""},
         {"maxLength", "\"string\""},
         {"format", "\"string\""},
-        {"minimum", "\"integer\""},
-        {"maximum", "\"integer\""},
-        {"exclusiveMinimum", "\"integer\""},
-        {"exclusiveMaximum", "\"integer\""}};
+        {"minimum", "\"number\""},
+        {"maximum", "\"number\""},
+        {"exclusiveMinimum", "\"number\""},
+        {"exclusiveMaximum", "\"number\""}};
     for (const auto& [keyword, type] : kImplied) {
       if (schema.contains(keyword)) return type;
     }
@@ -254,6 +254,7 @@ class SchemaConverter {
       const std::string item = first[i] + " space" + (last ? "" : " " + body);
       body = i == 0 ? item : fmt::format("\",\" space {}", item);
       if (i >= counts.least) body = fmt::format("({})?", body);
+      body = NewRule(body);
     }
     return fmt::format(R"("[" space {} "]")", body);
   }

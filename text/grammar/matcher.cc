@@ -6,15 +6,15 @@ namespace llmrun {
 
 namespace {
 
-constexpr size_t kSeenSlots = 32768;  // a power of two, twice what is let in
-constexpr size_t kMaxSeen = kSeenSlots / 2;
+constexpr size_t kFirstSlots = 64;  // a power of two
+constexpr size_t kMaxSeen = 16384;
 
 uint64_t Key(uint32_t high, uint32_t low) { return uint64_t{high} << 32 | low; }
 
 }  // namespace
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<const Grammar> grammar)
-    : grammar_(std::move(grammar)), stacks_{{0, 0}}, seen_(kSeenSlots), seen_round_(kSeenSlots) {}
+    : grammar_(std::move(grammar)), stacks_{{0, 0}}, seen_(kFirstSlots), seen_round_(kFirstSlots) {}
 
 uint32_t GrammarMatcher::Push(uint32_t back, uint32_t below) {
   const auto [entry, added] =
@@ -23,31 +23,41 @@ uint32_t GrammarMatcher::Push(uint32_t back, uint32_t below) {
   return entry->second;
 }
 
-bool GrammarMatcher::FirstTime(const Way& way) {
-  const uint64_t key = Key(way.state, way.stack);
-  size_t slot = (key * 0x9E3779B97F4A7C15U >> 32) % kSeenSlots;
+bool GrammarMatcher::FirstTime(uint64_t key) {
+  const size_t mask = seen_.size() - 1;
+  size_t slot = (key * 0x9E3779B97F4A7C15U >> 32) & mask;
   while (seen_round_[slot] == round_) {
     if (seen_[slot] == key) return false;
-    slot = (slot + 1) % kSeenSlots;
+    slot = (slot + 1) & mask;
   }
   seen_[slot] = key;
   seen_round_[slot] = round_;
-  ++seen_count_;
+  if (++seen_count_ * 2 > seen_.size()) GrowSeen();
   return true;
+}
+
+void GrammarMatcher::GrowSeen() {
+  const std::vector<uint64_t> keys = std::exchange(seen_, std::vector<uint64_t>(2 * seen_.size()));
+  const std::vector<uint32_t> rounds =
+      std::exchange(seen_round_, std::vector<uint32_t>(seen_.size()));
+  seen_count_ = 0;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (rounds[i] == round_) FirstTime(keys[i]);
+  }
 }
 
 bool GrammarMatcher::Close(Position* position) {
   position->ways.clear();
   position->complete = false;
   if (++round_ == 0) {
-    seen_round_.assign(kSeenSlots, 0);
+    seen_round_.assign(seen_round_.size(), 0);
     round_ = 1;
   }
   seen_count_ = 0;
   while (!work_.empty()) {
     const Way way = work_.back();
     work_.pop_back();
-    if (!FirstTime(way)) continue;
+    if (!FirstTime(Key(way.state, way.stack))) continue;
     const GrammarState& state = grammar_->states[way.state];
     switch (state.kind) {
       case GrammarState::Kind::kBytes:
@@ -99,12 +109,14 @@ bool GrammarMatcher::Advance(const Position& from, uint8_t byte, Position* to) {
   return Close(to);
 }
 
-void GrammarMatcher::Compact(Position* position) {
+void GrammarMatcher::Compact(std::span<Position> positions) {
   const std::vector<Stack> old = std::exchange(stacks_, {{0, 0}});
   numbers_.clear();
   // A stack comes after what lies below it, so that one pass from below is enough.
   std::vector<bool> needed(old.size());
-  for (const Way& way : position->ways) needed[way.stack] = true;
+  for (const Position& position : positions) {
+    for (const Way& way : position.ways) needed[way.stack] = true;
+  }
   for (size_t i = old.size(); i-- > 1;) {
     if (needed[i]) needed[old[i].below] = true;
   }
@@ -112,7 +124,9 @@ void GrammarMatcher::Compact(Position* position) {
   for (size_t i = 1; i < old.size(); ++i) {
     if (needed[i]) renamed[i] = Push(old[i].back, renamed[old[i].below]);
   }
-  for (Way& way : position->ways) way.stack = renamed[way.stack];
+  for (Position& position : positions) {
+    for (Way& way : position.ways) way.stack = renamed[way.stack];
+  }
 }
 
 }  // namespace llmrun

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -37,8 +38,8 @@ class GrammarMatcher {
   [[nodiscard]] bool Advance(const Position& from, uint8_t byte, Position* to);
 
   size_t stack_nodes() const { return stacks_.size(); }
-  // Forgets all stacks but those of this position, whose numbers change.
-  void Compact(Position* position);
+  // Forgets all stacks but those of these positions, whose numbers change.
+  void Compact(std::span<Position> positions);
 
  private:
   struct Stack {
@@ -47,13 +48,15 @@ class GrammarMatcher {
   };
   uint32_t Push(uint32_t back, uint32_t below);
   bool Close(Position* position);  // follows what takes no byte, from work_
-  bool FirstTime(const Way& way);
+  bool FirstTime(uint64_t key);
 
   std::shared_ptr<const Grammar> grammar_;
   std::vector<Stack> stacks_;  // 0: the empty one
   std::unordered_map<uint64_t, uint32_t> numbers_;
   std::vector<Way> work_;
-  // What Close() has seen: a table that is emptied by counting rounds.
+  void GrowSeen();
+
+  // What Close() has seen: a table that is emptied by counting rounds, and kept half empty.
   std::vector<uint64_t> seen_;
   std::vector<uint32_t> seen_round_;
   uint32_t round_ = 0;

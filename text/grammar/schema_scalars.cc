@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "text/grammar/json_parts.h"
+#include "text/grammar/number_range.h"
 
 namespace llmrun {
 
@@ -40,6 +41,21 @@ Result<std::optional<int64_t>> GetBound(const SchemaJson& schema, const char* ke
   return std::optional<int64_t>(static_cast<int64_t>(whole) + (move ? (lower ? 1 : -1) : 0));
 }
 
+// The tighter of two bounds, of which the first includes its value; `sign` 1: the greater is.
+Result<std::optional<NumberBound>> GetNumberBound(const SchemaJson& schema, const char* inclusive,
+                                                  const char* exclusive, int sign) {
+  std::optional<NumberBound> bound;
+  for (const char* keyword : {inclusive, exclusive}) {
+    if (!schema.contains(keyword)) continue;
+    if (!schema[keyword].is_number()) return SchemaError("{}: expected a number", keyword);
+    const double value = schema[keyword].get<double>();
+    if (!(std::abs(value) <= kMaxNumberBound)) return SchemaError("{}: too far from 0", keyword);
+    const bool tighter = !bound || sign * value >= sign * bound->value;
+    if (tighter) bound = {.value = value, .open = keyword == exclusive};
+  }
+  return bound;
+}
+
 }  // namespace
 
 std::string ShowSchema(const SchemaJson& json) {
@@ -47,12 +63,17 @@ std::string ShowSchema(const SchemaJson& json) {
 }
 
 Result<std::string> SchemaNumber(const SchemaJson& schema) {
-  for (const char* keyword : {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}) {
-    if (schema.contains(keyword)) {
-      return SchemaError("the keyword '{}' is understood of integers only", keyword);
-    }
+  ASSIGN_OR_RETURN(const auto least, GetNumberBound(schema, "minimum", "exclusiveMinimum", 1));
+  ASSIGN_OR_RETURN(const auto most, GetNumberBound(schema, "maximum", "exclusiveMaximum", -1));
+  if (!least && !most) return std::string("number");
+  const bool at_one = least && most && least->value == most->value;
+  if (least && most && (least->value > most->value || (at_one && (least->open || most->open)))) {
+    return SchemaError("no number is {} {} and {} {}", least->open ? "above" : "at least",
+                       least->value, most->open ? "below" : "at most", most->value);
   }
-  return std::string("number");
+  Result<std::string> range = NumberRange(least, most);
+  if (!range) return SchemaError("a bound of numbers: {}", range.error().message);
+  return range;
 }
 
 Result<SchemaCounts> GetSchemaCounts(const SchemaJson& schema, const char* least,

@@ -10,11 +10,12 @@ namespace {
 
 using Ranges = std::vector<CodepointRange>;
 
-// The part of the ranges in [first, last], counted from first.
+// The part of the ranges in [first, last], counted from first. Requires: in order.
 Ranges Part(std::span<const CodepointRange> ranges, uint32_t first, uint32_t last) {
   Ranges out;
   for (const CodepointRange& range : ranges) {
-    if (range.last < first || range.first > last) continue;
+    if (range.last < first) continue;
+    if (range.first > last) break;
     out.push_back({std::max(range.first, first) - first, std::min(range.last, last) - first});
   }
   return out;
@@ -44,24 +45,39 @@ class SetBuilder {
     for (const CodepointRange& range : ranges) {
       if (range.last >= least) longer.push_back({std::max(range.first, least), range.last});
     }
-    AddEdges(lead, longer.empty() ? 0 : longer.back().last >> (6 * rest), rest, longer, edges);
+    AddEdges(lead, rest, longer, edges);
   }
 
-  // Edges from the bytes first + i, of which each stands for 64^rest code points.
-  void AddEdges(uint32_t first, uint32_t last_index, uint32_t rest, const Ranges& ranges,
+  // Edges from the bytes first + i, of which each stands for 64^rest code points. Goes from border
+  // to border of the ranges: bytes that are in one of them as a whole lead to one state.
+  void AddEdges(uint32_t first, uint32_t rest, const Ranges& ranges,
                 std::vector<GrammarEdge>* edges) {
     const size_t begin = edges->size();
-    const uint32_t width = uint32_t{1} << (6 * rest);
-    for (uint32_t i = 0; i <= last_index; ++i) {
-      const Ranges part = Part(ranges, i * width, i * width + width - 1);
-      if (part.empty()) continue;
-      const uint32_t target = rest == 0 ? next_ : Follow(rest, part);
-      const auto byte = static_cast<uint8_t>(first + i);
-      if (edges->size() > begin && edges->back().target == target &&
-          edges->back().last + 1 == byte) {
-        edges->back().last = byte;
+    const uint32_t shift = 6 * rest;
+    const uint32_t inside = (uint32_t{1} << shift) - 1;
+    uint32_t at = 0;
+    for (size_t k = 0; k < ranges.size();) {
+      at = std::max(at, ranges[k].first);
+      if (at > ranges[k].last) {
+        ++k;
+        continue;
+      }
+      const uint32_t i = at >> shift;
+      uint32_t last = i;
+      uint32_t target = next_;
+      if ((at & inside) != 0 || ranges[k].last - at < inside) {
+        target = Follow(rest, Part(std::span(ranges).subspan(k), i << shift, i << shift | inside));
       } else {
-        edges->push_back({byte, byte, target});
+        last = ((ranges[k].last + 1) >> shift) - 1;
+        if (rest > 0) target = Follow(rest, {{0, inside}});
+      }
+      at = (last + 1) << shift;
+      if (edges->size() > begin && edges->back().target == target &&
+          edges->back().last + 1U == first + i) {
+        edges->back().last = static_cast<uint8_t>(first + last);
+      } else {
+        edges->push_back(
+            {static_cast<uint8_t>(first + i), static_cast<uint8_t>(first + last), target});
       }
     }
   }
@@ -71,7 +87,7 @@ class SetBuilder {
     const auto known = follow_.find({rest, ranges});
     if (known != follow_.end()) return known->second;
     std::vector<GrammarEdge> edges;
-    AddEdges(0x80, 63, rest - 1, ranges, &edges);
+    AddEdges(0x80, rest - 1, ranges, &edges);
     const uint32_t state = AddState(edges);
     follow_[{rest, ranges}] = state;
     return state;

@@ -19,8 +19,8 @@ Value LoopAttribute(const LoopState& loop, std::string_view name) {
   if (name == "first") return Value::Of(i == 0);
   if (name == "last") return Value::Of(i + 1 == items.size());
   if (name == "length") return Value::Of(items.size());
-  if (name == "depth") return Value::Of(int64_t{1});  // of recursive loops, which are not there
-  if (name == "depth0") return Value::Of(int64_t{0});
+  if (name == "depth") return Value::Of(int64_t{loop.depth});
+  if (name == "depth0") return Value::Of(int64_t{loop.depth} - 1);
   if (name == "previtem") {
     return i > 0 ? items[i - 1] : Value::Missing("there is no previous item");
   }
@@ -50,10 +50,14 @@ Result<Value> Interpreter::Attribute(const Value& value, const std::string& name
     const Value* found = space->Find(name);
     return found != nullptr ? *found : MissingOf(value, name);
   }
-  if (const LoopState* loop = value.loop()) return LoopAttribute(*loop, name);
   if (FindMethod(value, name) != nullptr) {
     return Value(
         Value::Data(std::make_shared<const Callable>(Callable{.name = name, .self = value})));
+  }
+  if (const LoopState* loop = value.loop()) return LoopAttribute(*loop, name);
+  const List* list = value.list();
+  if (list != nullptr && list->is_group && (name == "grouper" || name == "list")) {
+    return list->items[name == "grouper" ? 0 : 1];
   }
   if (const Dict* dict = value.dict()) {
     RETURN_IF_ERROR(Charge(dict->items.size() / 8));

@@ -46,15 +46,17 @@ struct Expr {
 };
 
 enum class StmtKind : uint8_t {
-  kText,      // name
-  kPrint,     // {{ value }}
-  kIf,        // branches; the last one without a condition is the else
-  kFor,       // targets in value, where `filter` holds; branches: body, else
-  kSet,       // targets = value
-  kSetBlock,  // targets[0] = branches[0], through value (a filter) unless null
-  kMacro,     // name(targets..., the last ones with defaults); branches[0]
-  kFilter,    // branches[0] through value
-  kScope,     // branches[0]: with (targets = values of a tuple), generation
+  kText,       // name
+  kPrint,      // {{ value }}
+  kIf,         // branches; the last one without a condition is the else
+  kFor,        // targets in value, where `filter` holds; branches: body, else
+  kDo,         // value, which is not printed
+  kSet,        // targets = value
+  kSetBlock,   // targets[0] = branches[0], through value (a filter) unless null
+  kMacro,      // name(targets..., the last ones with defaults); branches[0]
+  kCallBlock,  // value (a call), given a macro like the above as `caller`
+  kFilter,     // branches[0] through value
+  kScope,      // branches[0]: with (targets = values of a tuple), generation
   kBreak,
   kContinue,
 };
@@ -76,6 +78,8 @@ struct Stmt {
   ExprPtr filter = {};
   std::vector<ExprPtr> defaults = {};
   std::vector<Branch> branches = {};
+  bool is_recursive = false;  // kFor: `loop` can be called
+  bool uses_caller = false;   // kMacro, kCallBlock: the name `caller` occurs in the body
 };
 
 }  // namespace llmrun::jinja

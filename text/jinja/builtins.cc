@@ -53,6 +53,7 @@ Builtin FindMethod(const Value& self, std::string_view name) {
   if (self.string() != nullptr) return FindBuiltin(TextMethods(), name);
   if (self.dict() != nullptr) return FindBuiltin(DictMethods(), name);
   if (self.list() != nullptr) return FindBuiltin(ListMethods(), name);
+  if (self.loop() != nullptr) return FindBuiltin(LoopMethods(), name);
   return nullptr;
 }
 

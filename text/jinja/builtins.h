@@ -25,6 +25,7 @@ const BuiltinTable& Functions();        // functions.cc
 const BuiltinTable& TextMethods();      // methods.cc
 const BuiltinTable& DictMethods();      // methods.cc
 const BuiltinTable& ListMethods();      // methods.cc
+const BuiltinTable& LoopMethods();      // loops.cc
 
 Builtin FindBuiltin(const BuiltinTable& table, std::string_view name);  // nullptr when absent
 Builtin FindFilter(std::string_view name);

@@ -222,16 +222,23 @@ Result<Arguments> Interpreter::EvalArguments(const Expr& expr) {
   return arguments;
 }
 
-Result<Value> Interpreter::EvalCall(const Expr& expr) {
+// `caller`: of a call block; null: none.
+Result<Value> Interpreter::EvalCall(const Expr& expr, const Value* caller) {
   ASSIGN_OR_RETURN(const Value callee, Eval(*expr.parts[0]));
   const Callable* called = callee.callable();
-  if (called == nullptr) {
+  const LoopState* loop = callee.loop();
+  if (called == nullptr && loop == nullptr) {
     return MakeError(ErrorCode::kBadData, "cannot call {}",
                      callee.is_undefined() ? callee.What()
                                            : fmt::format("a value of type {}", callee.TypeName()));
   }
-  ASSIGN_OR_RETURN(const Arguments arguments, EvalArguments(expr));
-  if (called->macro != nullptr) return CallMacro(*called->macro, arguments);
+  ASSIGN_OR_RETURN(Arguments arguments, EvalArguments(expr));
+  if (caller != nullptr) arguments.named.emplace_back("caller", *caller);
+  if (loop != nullptr) return CallLoop(*loop, arguments);
+  if (called->macro != nullptr) return CallMacro(*called, arguments);
+  if (caller != nullptr) {
+    return MakeError(ErrorCode::kBadData, "'call' of '{}', which is no macro", called->name);
+  }
   const Builtin builtin = called->self.is_undefined() ? FindBuiltin(Functions(), called->name)
                                                       : FindMethod(called->self, called->name);
   return builtin(*this, called->self, arguments);

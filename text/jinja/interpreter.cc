@@ -15,22 +15,6 @@ constexpr uint64_t kValueBytes = 32;
 
 }  // namespace
 
-class Interpreter::InScope {
- public:
-  InScope(Interpreter& in, Scope* parent) : in_(in), outer_(in.scope_), scope_{{}, parent} {
-    in_.scope_ = &scope_;
-  }
-  explicit InScope(Interpreter& in) : InScope(in, in.scope_) {}
-  ~InScope() { in_.scope_ = outer_; }
-  InScope(const InScope&) = delete;
-  InScope& operator=(const InScope&) = delete;
-
- private:
-  Interpreter& in_;
-  Scope* outer_;
-  Scope scope_;
-};
-
 const Value* Arguments::Find(size_t index, std::string_view name) const {
   if (index < values.size()) return &values[index];
   for (const auto& [given, value] : named) {
@@ -72,6 +56,14 @@ Result<Value> Interpreter::NewList(std::vector<Value> items, bool is_tuple) {
   RETURN_IF_ERROR(Charge(items.size()));
   RETURN_IF_ERROR(ChargeBytes(kValueBytes * (1 + items.size())));
   return MakeList(std::move(items), is_tuple);
+}
+
+Result<Value> Interpreter::NewGroup(Value grouper, std::vector<Value> items) {
+  ASSIGN_OR_RETURN(Value list, NewList(std::move(items)));
+  ASSIGN_OR_RETURN(const Value tuple, NewList({std::move(grouper), std::move(list)}, true));
+  List group = *tuple.list();
+  group.is_group = true;
+  return Value(Value::Data(std::make_shared<const List>(std::move(group))));
 }
 
 Result<Value> Interpreter::NewNamespace(const Arguments& attributes) {
@@ -134,13 +126,19 @@ Result<Interpreter::Flow> Interpreter::RunStatement(const Stmt& stmt) {
       status = Assign(stmt.targets, value);
       break;
     }
+    case StmtKind::kDo:
+      RETURN_IF_ERROR(Eval(*stmt.value));
+      break;
     case StmtKind::kSetBlock:
       status = RunSetBlock(stmt);
       break;
     case StmtKind::kMacro:
-      scope_->values.insert_or_assign(
-          stmt.name,
-          Value(Value::Data(std::make_shared<const Callable>(Callable{stmt.name, {}, &stmt}))));
+      scope_->values.insert_or_assign(stmt.name,
+                                      Value(Value::Data(std::make_shared<const Callable>(
+                                          Callable{.name = stmt.name, .macro = &stmt}))));
+      break;
+    case StmtKind::kCallBlock:
+      status = RunCallBlock(stmt);
       break;
     case StmtKind::kFilter:
       status = RunFilterBlock(stmt);
@@ -181,39 +179,6 @@ Result<Interpreter::Flow> Interpreter::RunIf(const Stmt& stmt) {
   return Flow::kNext;
 }
 
-// Those that the loop's filter lets through.
-Result<ListPtr> Interpreter::LoopItems(const Stmt& stmt) {
-  ASSIGN_OR_RETURN(const Value value, Eval(*stmt.value));
-  ASSIGN_OR_RETURN(const ListPtr all, ItemsOf(value));
-  if (stmt.filter == nullptr) return all;
-  std::vector<Value> items;
-  for (const Value& item : all->items) {
-    const InScope scope(*this);
-    RETURN_IF_ERROR(Assign(stmt.targets, item));
-    ASSIGN_OR_RETURN(const Value wanted, Eval(*stmt.filter));
-    if (wanted.IsTrue()) items.push_back(item);
-  }
-  ASSIGN_OR_RETURN(const Value list, NewList(std::move(items)));
-  return std::get<ListPtr>(list.data());
-}
-
-Result<Interpreter::Flow> Interpreter::RunFor(const Stmt& stmt) {
-  ASSIGN_OR_RETURN(const ListPtr items, LoopItems(stmt));
-  if (items->items.empty()) {
-    return stmt.branches.size() > 1 ? RunBlock(stmt.branches[1].body) : Flow::kNext;
-  }
-  for (size_t i = 0; i < items->items.size(); ++i) {
-    RETURN_IF_ERROR(Charge(1));
-    const InScope scope(*this);
-    scope_->values.emplace(
-        "loop", Value(Value::Data(std::make_shared<const LoopState>(LoopState{items, i}))));
-    RETURN_IF_ERROR(Assign(stmt.targets, items->items[i]));
-    ASSIGN_OR_RETURN(const Flow flow, RunBlock(stmt.branches[0].body));
-    if (flow == Flow::kBreak) break;
-  }
-  return Flow::kNext;
-}
-
 Result<Interpreter::Flow> Interpreter::RunScope(const Stmt& stmt) {
   std::vector<Value> values;
   for (const ExprPtr& expr : stmt.defaults) {
@@ -227,25 +192,25 @@ Result<Interpreter::Flow> Interpreter::RunScope(const Stmt& stmt) {
   return RunBlock(stmt.branches[0].body);
 }
 
-Result<std::string> Interpreter::Capture(const Block& block) {
+Result<std::string> Interpreter::Capture(const std::function<Result<Flow>()>& body) {
   std::string captured;
   std::string* const outer = out_;
   out_ = &captured;
   const InScope scope(*this);
-  const Result<Flow> flow = RunBlock(block);
+  const Result<Flow> flow = body();
   out_ = outer;
   RETURN_IF_ERROR(flow);
   return captured;
 }
 
 Status Interpreter::RunSetBlock(const Stmt& stmt) {
-  ASSIGN_OR_RETURN(std::string text, Capture(stmt.branches[0].body));
+  ASSIGN_OR_RETURN(std::string text, Capture([&] { return RunBlock(stmt.branches[0].body); }));
   ASSIGN_OR_RETURN(Value value, FilterChain(stmt.value.get(), Value::Of(std::move(text))));
   return AssignOne(stmt.targets[0], std::move(value));
 }
 
 Status Interpreter::RunFilterBlock(const Stmt& stmt) {
-  ASSIGN_OR_RETURN(std::string text, Capture(stmt.branches[0].body));
+  ASSIGN_OR_RETURN(std::string text, Capture([&] { return RunBlock(stmt.branches[0].body); }));
   ASSIGN_OR_RETURN(const Value value, FilterChain(stmt.value.get(), Value::Of(std::move(text))));
   return Print(value);
 }
@@ -282,41 +247,6 @@ Status Interpreter::AssignOne(const std::string& target, Value value) {
   } else {
     RETURN_IF_ERROR(ChargeBytes(kValueBytes));
     space->items.emplace_back(name, std::move(value));
-  }
-  return {};
-}
-
-Result<Value> Interpreter::CallMacro(const Stmt& macro, const Arguments& arguments) {
-  const InScope scope(*this, &globals_);
-  RETURN_IF_ERROR(BindMacro(macro, arguments));
-  ASSIGN_OR_RETURN(std::string text, Capture(macro.branches[0].body));
-  return NewText(std::move(text));
-}
-
-Status Interpreter::BindMacro(const Stmt& macro, const Arguments& arguments) {
-  const size_t count = macro.targets.size();
-  if (arguments.values.size() > count) {
-    return MakeError(ErrorCode::kBadData, "macro '{}' takes at most {} values, {} were given",
-                     macro.name, count, arguments.values.size());
-  }
-  for (const auto& [name, value] : arguments.named) {
-    const auto found = std::ranges::find(macro.targets, name);
-    if (found == macro.targets.end() ||
-        found - macro.targets.begin() < static_cast<std::ptrdiff_t>(arguments.values.size())) {
-      return MakeError(ErrorCode::kBadData, "macro '{}' takes no '{}' beside the other values",
-                       macro.name, name);
-    }
-  }
-  const size_t first_default = count - macro.defaults.size();
-  for (size_t i = 0; i < count; ++i) {
-    const std::string& name = macro.targets[i];
-    Value value = Value::Missing(fmt::format("parameter '{}' was not provided", name));
-    if (const Value* given = arguments.Find(i, name)) {
-      value = *given;
-    } else if (i >= first_default) {
-      ASSIGN_OR_RETURN(value, Eval(*macro.defaults[i - first_default]));
-    }
-    scope_->values.insert_or_assign(name, std::move(value));
   }
   return {};
 }

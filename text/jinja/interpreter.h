@@ -60,6 +60,8 @@ class Interpreter {
   Result<Value> ApplyFilter(const std::string& name, const Value& value,
                             const Arguments& arguments);
   Result<bool> ApplyTest(const std::string& name, const Value& value, const Arguments& arguments);
+  // Like Python's, of what `groupby` makes.
+  Result<Value> NewGroup(Value grouper, std::vector<Value> items);
   Result<Value> Binary(const std::string& op, const Value& a, const Value& b);
   const std::tm& now() const { return options_.now; }
 
@@ -80,7 +82,38 @@ class Interpreter {
    private:
     int* depth_;
   };
-  class InScope;  // makes a scope the innermost one
+  // Makes a new scope the innermost one while it lives.
+  class InScope {
+   public:
+    InScope(Interpreter& in, Scope* parent) : in_(in), outer_(in.scope_), scope_{{}, parent} {
+      in_.scope_ = &scope_;
+    }
+    explicit InScope(Interpreter& in) : InScope(in, in.scope_) {}
+    ~InScope() { in_.scope_ = outer_; }
+    InScope(const InScope&) = delete;
+    InScope& operator=(const InScope&) = delete;
+
+   private:
+    Interpreter& in_;
+    Scope* outer_;
+    Scope scope_;
+  };
+  // Gives the innermost scope a number while it lives: values ask for it by that, as they may
+  // outlive it.
+  class OpenScope {
+   public:
+    explicit OpenScope(Interpreter& in) : in_(in), number_(++in.last_open_) {
+      in_.open_scopes_.emplace(number_, in_.scope_);
+    }
+    ~OpenScope() { in_.open_scopes_.erase(number_); }
+    OpenScope(const OpenScope&) = delete;
+    OpenScope& operator=(const OpenScope&) = delete;
+    uint64_t number() const { return number_; }
+
+   private:
+    Interpreter& in_;
+    const uint64_t number_;
+  };
 
   // interpreter.cc
   Result<Flow> RunBlock(const Block& block);
@@ -88,18 +121,26 @@ class Interpreter {
   Status Print(const Value& value);
   Status Emit(std::string_view text);
   Result<Flow> RunIf(const Stmt& stmt);
-  Result<Flow> RunFor(const Stmt& stmt);
-  Result<ListPtr> LoopItems(const Stmt& stmt);
   Result<Flow> RunScope(const Stmt& stmt);
   Status RunSetBlock(const Stmt& stmt);
   Status RunFilterBlock(const Stmt& stmt);
-  Result<std::string> Capture(const Block& block);
+  Result<std::string> Capture(const std::function<Result<Flow>()>& body);
   Status Assign(const std::vector<std::string>& targets, const Value& value);
   Status AssignOne(const std::string& target, Value value);
-  Result<Value> CallMacro(const Stmt& macro, const Arguments& arguments);
-  Status BindMacro(const Stmt& macro, const Arguments& arguments);
   // Puts the position before the message, once.
   tl::unexpected<Error> At(Position at, Error error);
+
+  // loops.cc
+  Result<Flow> RunFor(const Stmt& stmt);
+  Result<Flow> RunLoop(const Stmt& stmt, const Value& value, LoopState state);
+  Result<ListPtr> LoopItems(const Stmt& stmt, const Value& value);
+  Result<Value> CallLoop(const LoopState& loop, const Arguments& arguments);
+
+  // macros.cc
+  Status RunCallBlock(const Stmt& stmt);
+  Result<Value> CallMacro(const Callable& called, const Arguments& arguments);
+  Status BindMacro(const Stmt& macro, const Arguments& arguments);
+  Result<Scope*> FindScope(uint64_t number);
 
   // expressions.cc
   Result<Value> Eval(const Expr& expr);
@@ -114,7 +155,7 @@ class Interpreter {
   Result<Value> EvalConcat(const Expr& expr);
   Result<Value> EvalConditional(const Expr& expr);
   Result<Value> EvalSlice(const Expr& expr);
-  Result<Value> EvalCall(const Expr& expr);
+  Result<Value> EvalCall(const Expr& expr, const Value* caller = nullptr);
   Result<Value> EvalFilter(const Expr& expr, const Value& subject);
   Result<Value> FilterChain(const Expr* filter, Value subject);
   Result<Value> EvalTest(const Expr& expr);
@@ -127,6 +168,8 @@ class Interpreter {
   bool located_ = false;  // the error on its way has its position
   Scope globals_;         // of the template; macros see these and their own
   Scope* scope_ = &globals_;
+  std::map<uint64_t, Scope*> open_scopes_;
+  uint64_t last_open_ = 0;
   std::string* out_ = nullptr;
   std::vector<std::unique_ptr<Namespace>> namespaces_;
 };

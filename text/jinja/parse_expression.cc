@@ -269,6 +269,7 @@ Result<ExprPtr> Parser::ParseWord() {
   } else {
     expr.kind = ExprKind::kName;
     expr.name = Take().text;
+    uses_caller_ = uses_caller_ || expr.name == "caller";
   }
   return Finish(std::move(expr));
 }

@@ -53,18 +53,30 @@ Result<Stmt> Parser::ParseTag(const std::string& word, Position at) {
   if (word == "for") return ParseFor();
   if (word == "set") return ParseSet();
   if (word == "macro") return ParseMacro();
+  if (word == "call") return ParseCallBlock();
   if (word == "with") return ParseWith();
   if (word == "filter") return ParseFilterBlock();
   if (word == "break" || word == "continue") return ParseLoopControl(word);
+  Stmt stmt;
+  if (word == "do") {
+    stmt.kind = StmtKind::kDo;
+    ASSIGN_OR_RETURN(stmt.value, ParseTuple(true));
+    return stmt;
+  }
   if (word == "generation") {
-    Stmt stmt;
     stmt.kind = StmtKind::kScope;
     RETURN_IF_ERROR(ParseBody("endgeneration", &stmt));
     return stmt;
   }
+  for (const std::string_view other : {"extends", "block", "include", "import", "from"}) {
+    if (word != other) continue;
+    return MakeError(ErrorCode::kBadData,
+                     "{}:{}: '{}' is not supported: there are no other templates beside this one",
+                     at.line, at.column, word);
+  }
   return MakeError(ErrorCode::kBadData,
-                   "{}:{}: unknown statement '{}'; expected if, for, set, macro, with, filter, "
-                   "break, continue, generation or raw",
+                   "{}:{}: unknown statement '{}'; expected if, for, set, macro, call, with, "
+                   "filter, do, break, continue, generation or raw",
                    at.line, at.column, word);
 }
 
@@ -109,6 +121,7 @@ Result<Stmt> Parser::ParseFor() {
   if (TakeWord("if")) {
     ASSIGN_OR_RETURN(stmt.filter, ParseExpression());
   }
+  stmt.is_recursive = TakeWord("recursive");
   RETURN_IF_ERROR(EndTag());
   ++loops_;
   ASSIGN_OR_RETURN(Block body, ParseBlock({"endfor", "else"}));
@@ -140,22 +153,44 @@ Result<Stmt> Parser::ParseMacro() {
   stmt.kind = StmtKind::kMacro;
   ASSIGN_OR_RETURN(stmt.name, ExpectName("the name of a macro"));
   RETURN_IF_ERROR(ExpectOperator("("));
+  RETURN_IF_ERROR(ParseParameters(&stmt));
+  RETURN_IF_ERROR(ParseMacroBody("endmacro", &stmt));
+  return stmt;
+}
+
+Result<Stmt> Parser::ParseCallBlock() {
+  Stmt stmt;
+  stmt.kind = StmtKind::kCallBlock;
+  if (TakeOperator("(")) RETURN_IF_ERROR(ParseParameters(&stmt));
+  ASSIGN_OR_RETURN(stmt.value, ParseExpression());
+  if (stmt.value->kind != ExprKind::kCall) return Unexpected("the call of a macro before it");
+  RETURN_IF_ERROR(ParseMacroBody("endcall", &stmt));
+  return stmt;
+}
+
+Status Parser::ParseParameters(Stmt* stmt) {
   while (!TakeOperator(")")) {
-    if (!stmt.targets.empty()) RETURN_IF_ERROR(ExpectOperator(","));
+    if (!stmt->targets.empty()) RETURN_IF_ERROR(ExpectOperator(","));
     ASSIGN_OR_RETURN(std::string parameter, ExpectName("the name of a parameter"));
-    stmt.targets.push_back(std::move(parameter));
+    stmt->targets.push_back(std::move(parameter));
     if (TakeOperator("=")) {
       ASSIGN_OR_RETURN(ExprPtr value, ParseExpression());
-      stmt.defaults.push_back(std::move(value));
-    } else if (!stmt.defaults.empty()) {
+      stmt->defaults.push_back(std::move(value));
+    } else if (!stmt->defaults.empty()) {
       return Unexpected("'=': a parameter behind one with a default has one too");
     }
   }
-  const int outer_loops = loops_;
-  loops_ = 0;
-  RETURN_IF_ERROR(ParseBody("endmacro", &stmt));
+  return {};
+}
+
+Status Parser::ParseMacroBody(std::string_view end, Stmt* stmt) {
+  const int outer_loops = std::exchange(loops_, 0);
+  const bool outer_uses_caller = std::exchange(uses_caller_, false);
+  RETURN_IF_ERROR(ParseBody(end, stmt));
   loops_ = outer_loops;
-  return stmt;
+  stmt->uses_caller = uses_caller_;
+  uses_caller_ = uses_caller_ || outer_uses_caller;
+  return {};
 }
 
 Result<Stmt> Parser::ParseWith() {

@@ -1,5 +1,5 @@
-// Tokens of a template into its statements: the grammar of Jinja 3.1 but for inheritance, imports
-// and `call`, with the loop controls and the `generation` block of Hugging Face's transformers.
+// Tokens of a template into its statements: the grammar of Jinja 3.1 but for inheritance and
+// imports, with `do`, the loop controls, and the `generation` block of Hugging Face's transformers.
 //
 // Recursive descent; how deep it goes is counted, and refused beyond kMaxNesting.
 // Threads: Single-thread. Failure: kBadData with line, column, what was expected and found.
@@ -47,6 +47,9 @@ class Parser {
   Result<Stmt> ParseFor();
   Result<Stmt> ParseSet();
   Result<Stmt> ParseMacro();
+  Result<Stmt> ParseCallBlock();
+  Status ParseParameters(Stmt* stmt);                       // behind (
+  Status ParseMacroBody(std::string_view end, Stmt* stmt);  // whose loops and caller are its own
   Result<Stmt> ParseWith();
   Result<Stmt> ParseFilterBlock();
   Result<Stmt> ParseLoopControl(const std::string& word);
@@ -94,7 +97,8 @@ class Parser {
   const std::vector<Token> tokens_;
   size_t at_ = 0;
   int depth_ = 0;
-  int loops_ = 0;  // for statements around what is parsed, in this macro
+  int loops_ = 0;             // for statements around what is parsed, in this macro
+  bool uses_caller_ = false;  // what was parsed of this macro
 };
 
 }  // namespace llmrun::jinja

@@ -135,6 +135,34 @@ Result<Value> Sort(Interpreter& in, const Value& self, const Arguments& argument
   return ItemsOfKeyed(in, items);
 }
 
+// Those with the same attribute together, in its order: tuples of it and the list of them.
+Result<Value> GroupBy(Interpreter& in, const Value& self, const Arguments& arguments) {
+  const Value* attribute = arguments.Find(0, "attribute");
+  if (attribute == nullptr) {
+    return MakeError(ErrorCode::kBadData, "groupby: expected the name of an attribute");
+  }
+  ASSIGN_OR_RETURN(const bool case_sensitive, BoolArgument(arguments, 2, "case_sensitive", false));
+  ASSIGN_OR_RETURN(std::vector<Keyed> items, KeyedItems(in, self, attribute));
+  const Value* fallback = arguments.Find(1, "default");
+  for (Keyed& item : items) {
+    if (fallback != nullptr && item.key.is_undefined()) item.key = *fallback;
+  }
+  RETURN_IF_ERROR(SortKeyed(in, &items, case_sensitive, false));
+  std::vector<Value> groups;
+  for (size_t begin = 0, end = 0; begin < items.size(); begin = end) {
+    std::vector<Value> group;
+    for (; end < items.size(); ++end) {
+      ASSIGN_OR_RETURN(const int order,
+                       CompareForSort(items[begin].key, items[end].key, case_sensitive));
+      if (order != 0) break;
+      group.push_back(items[end].item);
+    }
+    ASSIGN_OR_RETURN(Value made, in.NewGroup(items[begin].key, std::move(group)));
+    groups.push_back(std::move(made));
+  }
+  return in.NewList(std::move(groups));
+}
+
 Result<Value> Unique(Interpreter& in, const Value& self, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const bool case_sensitive, BoolArgument(arguments, 0, "case_sensitive", false));
   ASSIGN_OR_RETURN(const std::vector<Keyed> items,
@@ -214,10 +242,10 @@ Result<Value> DictSort(Interpreter& in, const Value& self, const Arguments& argu
 
 const BuiltinTable& SequenceFilters() {
   static const BuiltinTable table = {
-      {"count", Length},    {"dictsort", DictSort}, {"first", First},     {"items", Items},
-      {"join", Join},       {"last", Last},         {"length", Length},   {"list", ListFilter},
-      {"max", Extreme<-1>}, {"min", Extreme<1>},    {"reverse", Reverse}, {"sort", Sort},
-      {"sum", Sum},         {"unique", Unique},
+      {"count", Length},    {"dictsort", DictSort}, {"first", First},    {"groupby", GroupBy},
+      {"items", Items},     {"join", Join},         {"last", Last},      {"length", Length},
+      {"list", ListFilter}, {"max", Extreme<-1>},   {"min", Extreme<1>}, {"reverse", Reverse},
+      {"sort", Sort},       {"sum", Sum},           {"unique", Unique},
   };
   return table;
 }

@@ -1,7 +1,7 @@
 // Templates in the part of Jinja that chat templates are written in: statements if, for, set,
-// macro, with, filter, break, continue, generation and raw; expressions with their operators, tests
-// and filters, methods of strings and dictionaries, and the functions range, namespace, dict,
-// raise_exception and strftime_now. No inheritance, imports, `call` or `do`.
+// macro, call, with, filter, do, break, continue, generation and raw; expressions with their
+// operators, tests and filters, methods of strings and dictionaries, and the functions range,
+// namespace, dict, raise_exception and strftime_now. No inheritance, no imports.
 // Source: the documentation and behaviour of Jinja 3.1, as Hugging Face's transformers sets it up.
 //
 // Owner: values. Threads: immutable after Parse(); Render() is Thread-safe.

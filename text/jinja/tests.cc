@@ -23,7 +23,7 @@ bool IsFloat(const Value& v) { return v.is_float(); }
 bool IsNumber(const Value& v) { return v.is_number(); }
 bool IsString(const Value& v) { return v.string() != nullptr; }
 bool IsMapping(const Value& v) { return v.dict() != nullptr; }
-bool IsCallable(const Value& v) { return v.callable() != nullptr; }
+bool IsCallable(const Value& v) { return v.callable() != nullptr || v.loop() != nullptr; }
 bool IsUpperText(const Value& v) { return v.string() != nullptr && IsUpper(*v.string()); }
 bool IsLowerText(const Value& v) { return v.string() != nullptr && IsLower(*v.string()); }
 // An undefined value is an empty sequence.

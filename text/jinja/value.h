@@ -47,6 +47,7 @@ struct List {
   std::vector<Value> items;
   bool is_tuple = false;
   Extent extent = {};
+  bool is_group = false;  // of groupby: a tuple of a `grouper` and a `list`
 };
 
 struct Dict {
@@ -120,12 +121,18 @@ struct Callable {
   std::string name;
   Value self = {};                     // of a method
   const struct Stmt* macro = nullptr;  // of the template, which outlives all values
+  uint64_t scope = 0;                  // of a call block's body: that which it sees, by number
 };
 
 // The `loop` of a for statement.
 struct LoopState {
-  ListPtr items;
+  ListPtr items = {};
   size_t index = 0;
+  int depth = 1;
+  // What changed() saw last, in the one attribute of a namespace; null: it was not called yet.
+  std::shared_ptr<Namespace*> changed = {};
+  const struct Stmt* recursive = nullptr;  // the statement, where the loop can be called
+  uint64_t scope = 0;                      // that in which it stands, by number
 };
 
 // What namespace() makes: the one thing whose attributes can be set.

@@ -1,0 +1,115 @@
+// llm-run chat as a person at a terminal sees it: a pseudo terminal stands for the terminal.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "base/unique_fd.h"
+#include "tests/cli/llm.h"
+
+namespace llmrun {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kPatienceMs = 60'000;
+
+// What is typed and shown while it lives; the program is killed with it.
+class Terminal {
+ public:
+  explicit Terminal(std::vector<std::string> args) {
+    const std::string cache = TempPath("cache");
+    const std::string state = TempPath("state");
+    args.insert(args.begin(), {kBinary, "chat", "-m", kTinyModel, "-q", "--temp", "0", "-t", "1"});
+    std::vector<char*> argv;
+    for (std::string& arg : args) argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    int fd = -1;
+    pid_ = ::forkpty(&fd, nullptr, nullptr, nullptr);
+    if (pid_ == 0) {
+      ::setenv("XDG_CACHE_HOME", cache.c_str(), 1);
+      ::setenv("XDG_STATE_HOME", state.c_str(), 1);
+      ::setenv("TERM", "dumb", 1);
+      ::execv(argv[0], argv.data());
+      ::_exit(127);
+    }
+    fd_ = UniqueFd(fd);
+  }
+  ~Terminal() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  void Type(std::string_view keys) {
+    EXPECT_EQ(::write(fd_.get(), keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
+  }
+  // What is shown from here on until it has this part, or nothing more comes.
+  std::string ShownUntil(std::string_view part) {
+    std::string shown;
+    pollfd wait = {fd_.get(), POLLIN, 0};
+    while (shown.find(part) == shown.npos && ::poll(&wait, 1, kPatienceMs) > 0) {
+      char buffer[1024];
+      const ssize_t n = ::read(fd_.get(), buffer, sizeof buffer);
+      if (n <= 0) break;
+      shown.append(buffer, static_cast<size_t>(n));
+    }
+    return shown;
+  }
+  // The exit code, or minus the signal.
+  int Wait() {
+    int status = 0;
+    ::waitpid(std::exchange(pid_, 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+ private:
+  pid_t pid_ = 0;
+  UniqueFd fd_;
+};
+
+constexpr std::string_view kPrompt = "\r\n> ";
+
+TEST(CliTerminal, CtrlCDropsTheLineAndShowsThePromptOnce) {
+  Terminal terminal(
+      {"--chat-template", "Question: {{ messages[-1].content }}\nAnswer:", "-n", "4"});
+  EXPECT_EQ(terminal.ShownUntil("> "), "> ");
+  for (int round = 0; round < 3; ++round) {
+    terminal.Type("abc");
+    EXPECT_EQ(terminal.ShownUntil("abc"), "abc");
+    terminal.Type("\x03");
+    EXPECT_EQ(terminal.ShownUntil(kPrompt), kPrompt);
+  }
+  terminal.Type("What color is the sky?\r");
+  EXPECT_EQ(terminal.ShownUntil(kPrompt), "What color is the sky?\r\nThe sky is blue\r\n> ");
+  terminal.Type("\x04");
+  EXPECT_EQ(terminal.Wait(), 0);
+}
+
+TEST(CliTerminal, CtrlCStopsAnAnswerAndTheNextLineIsHeard) {
+  Terminal terminal({"--chat-template", "{{ messages[-1].content }}", "--ignore-eos", "-c",
+                     "100000", "-n", "90000"});
+  EXPECT_EQ(terminal.ShownUntil("> "), "> ");
+  terminal.Type("Once upon a time\r");
+  EXPECT_THAT(terminal.ShownUntil("there was"), HasSubstr("there was"));
+  terminal.Type("\x03");
+  const std::string rest = terminal.ShownUntil(kPrompt);
+  EXPECT_THAT(rest, HasSubstr("^C"));
+  EXPECT_EQ(rest.find("> "), rest.size() - 2) << rest;
+  terminal.Type("/tokens\r");
+  EXPECT_THAT(terminal.ShownUntil(kPrompt), HasSubstr(" of 100000 tokens of the context"));
+  terminal.Type("/exit\r");
+  EXPECT_EQ(terminal.Wait(), 0);
+}
+
+}  // namespace
+}  // namespace llmrun
