@@ -12,6 +12,7 @@
 #include "cli/chat_template_flags.h"
 #include "cli/command.h"
 #include "cli/conversation.h"
+#include "cli/drafting.h"
 #include "cli/engine.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
@@ -207,10 +208,7 @@ Result<int> RunChat(ChatOptions& options) {
   session_options.interrupted = Interrupted;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
   ASSIGN_OR_RETURN(const Drafting drafting,
-                   StartDrafting(flags.draft, {.options = engine_options,
-                                               .engine = *engine,
-                                               .session_flags = flags.session,
-                                               .session = *session}));
+                   StartDrafting(flags, engine_options, *engine, *session));
   RETURN_IF_ERROR(WaitForLoad(flags, watcher, bar));
   RETURN_IF_ERROR(ShowDraftLoad(drafting, flags.quiet));
   ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(std::move(sampler_plan), *engine->tokenizer));

@@ -11,6 +11,7 @@
 
 #include "base/stopwatch.h"
 #include "cli/command.h"
+#include "cli/drafting.h"
 #include "cli/engine.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
@@ -159,12 +160,8 @@ Result<int> Run(RunOptions& options) {
   session_options.interrupted = Interrupted;
   session_options.trace = engine_options.load.trace;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
-  ASSIGN_OR_RETURN(
-      const Drafting drafting,
-      StartDrafting(options.generation.draft, {.options = engine_options,
-                                               .engine = *engine,
-                                               .session_flags = options.generation.session,
-                                               .session = *session}));
+  ASSIGN_OR_RETURN(const Drafting drafting,
+                   StartDrafting(options.generation, engine_options, *engine, *session));
   ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(std::move(sampler_plan), *engine->tokenizer));
 
   const std::vector<TokenId> ids =
@@ -186,7 +183,7 @@ Result<int> Run(RunOptions& options) {
   engine->workers.keeper->Rest();
   if (!result && !Interrupted()) return tl::unexpected<Error>(result.error());
   RETURN_IF_ERROR(output.End());
-  if (!Interrupted()) RETURN_IF_ERROR(ShowDraftLoad(drafting, options.generation.quiet));
+  RETURN_IF_ERROR(ShowDraftLoad(drafting, options.generation.quiet));
   if (result) {
     const auto prompt_tokens = static_cast<int64_t>(ids.size());
     RETURN_IF_ERROR(SavePromptCache(options.cache, prompt_tokens, *session));

@@ -3,22 +3,11 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/common_options.h"
-#include "cli/interrupt.h"
-#include "cli/output.h"
-#include "cli/report.h"
-#include "model/model_drafter.h"
 
 namespace llmrun {
 namespace {
 
 constexpr const char* kGroupDrafts = "Speculative decoding";  // of --help
-
-// As the session's, but for the type of the cache.
-Result<SessionOptions> DraftSessionOptions(const DraftFlags& flags, SessionFlags session) {
-  session.kv_type = flags.kv_type;
-  session.kv_type_v = flags.kv_type_v;
-  return MakeSessionOptions(session);
-}
 
 }  // namespace
 
@@ -63,7 +52,7 @@ Status CheckDraftFlags(const DraftFlags& flags) {
     return MakeError(ErrorCode::kUsage, "--spec-draft-p-min {}: expected 0 to 1",
                      flags.min_probability);
   }
-  RETURN_IF_ERROR(DraftSessionOptions(flags, {}));
+  RETURN_IF_ERROR(MakeDraftSessionOptions(flags, {}));
   if (flags.model.empty()) return {};
   if (flags.type != "none") {
     return MakeFixableError(ErrorCode::kUsage, "one of them",
@@ -77,42 +66,10 @@ Status CheckDraftFlags(const DraftFlags& flags) {
   return {};
 }
 
-Result<Drafting> StartDrafting(const DraftFlags& flags, const Drafted& drafted) {
-  Drafting drafting;
-  if (flags.type == "ngram") drafting.drafter = std::make_unique<LookupDrafter>();
-  if (flags.model.empty()) return drafting;
-  EngineOptions options = drafted.options;
-  options.model_path = flags.model;
-  options.beside = &drafted.engine;
-  options.load.progress = {};
-  options.load.trace = nullptr;
-  ASSIGN_OR_RETURN(drafting.engine, Engine::Start(options));
-  RETURN_IF_ERROR(CheckSameTokens(drafted.engine.tokenizer->spec(),
-                                  drafted.engine.index->metadata().label(),
-                                  drafting.engine->tokenizer->spec(), flags.model));
-  ASSIGN_OR_RETURN(SessionOptions session, DraftSessionOptions(flags, drafted.session_flags));
-  session.n_ctx = drafted.session.n_ctx();
-  session.interrupted = Interrupted;
-  ASSIGN_OR_RETURN(drafting.session, drafting.engine->NewSession(session));
-  drafting.drafter = std::make_unique<ModelDrafter>(*drafting.session, drafted.session.n_vocab(),
-                                                    flags.min_probability);
-  return drafting;
-}
-
-Status ShowDraftLoad(const Drafting& drafting, bool quiet) {
-  if (drafting.engine == nullptr) return {};
-  ASSIGN_OR_RETURN(const LoadReport report, drafting.engine->weights->Finish());
-  if (quiet) return {};
-  Note("draft  {}", drafting.engine->index->metadata().label());
-  const std::string text = ReportText(report);
-  NoteLine(std::string_view(text).substr(0, text.size() - 1));
-  return {};
-}
-
-void NoteDrafts(int64_t right, int64_t all) {
-  if (all == 0) return;
-  Note("drafts {} of {} tokens were guessed right ({:.0f}%)", right, all,
-       100 * static_cast<double>(right) / static_cast<double>(all));
+Result<SessionOptions> MakeDraftSessionOptions(const DraftFlags& flags, SessionFlags session) {
+  session.kv_type = flags.kv_type;
+  session.kv_type_v = flags.kv_type_v;
+  return MakeSessionOptions(session);
 }
 
 }  // namespace llmrun
