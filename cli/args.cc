@@ -9,9 +9,12 @@ namespace llmrun {
 namespace {
 
 constexpr std::pair<std::string_view, std::string_view> kLongNames[] = {
-    {"-tb", "--threads-batch"},    {"-ub", "--ubatch-size"},    {"-ctk", "--cache-type-k"},
-    {"-ctv", "--cache-type-v"},    {"-dio", "--direct-io"},     {"-lm", "--load-mode"},
-    {"-jf", "--json-schema-file"}, {"-sys", "--system-prompt"},
+    {"-tb", "--threads-batch"},        {"-ub", "--ubatch-size"},
+    {"-ctk", "--cache-type-k"},        {"-ctv", "--cache-type-v"},
+    {"-dio", "--direct-io"},           {"-lm", "--load-mode"},
+    {"-jf", "--json-schema-file"},     {"-sys", "--system-prompt"},
+    {"-md", "--model-draft"},          {"-ctkd", "--cache-type-k-draft"},
+    {"-ctvd", "--cache-type-v-draft"},
 };
 
 // Options whose value may be any text, also one that looks like an option.
@@ -21,6 +24,8 @@ constexpr std::string_view kTextOptions[] = {"-p",
                                              "--file",
                                              "-m",
                                              "--model",
+                                             "--model-draft",
+                                             "--spec-draft-model",
                                              "-r",
                                              "--reverse-prompt",
                                              "--dry-sequence-breaker",

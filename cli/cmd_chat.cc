@@ -1,6 +1,7 @@
 // llm-run chat: a conversation on a terminal, or line by line from a script.
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "cli/chat_template_flags.h"
 #include "cli/command.h"
 #include "cli/conversation.h"
+#include "cli/drafting.h"
 #include "cli/engine.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
@@ -74,6 +76,9 @@ class Chat {
         reader_(reader) {}
 
   Conversation& conversation() { return conversation_; }
+  // Of all answers so far.
+  int64_t drafts() const { return drafts_; }
+  int64_t right_drafts() const { return right_drafts_; }
 
   // Until the end of the input. A person may go on after an error, a script may not.
   Result<int> Run() {
@@ -109,6 +114,10 @@ class Chat {
     keeper_.Rest();
     RETURN_IF_ERROR(output_);
     if (!result && !Interrupted()) return tl::unexpected<Error>(result.error());
+    if (result) {
+      drafts_ += result->drafts;
+      right_drafts_ += result->right_drafts;
+    }
     RETURN_IF_ERROR(WriteStdout("\n"));
     if (Interrupted()) {
       ended_ = ToldToEnd() || !reader_.interactive();
@@ -165,6 +174,8 @@ class Chat {
   TeamKeeper& keeper_;
   LineReader& reader_;
   bool ended_ = false;
+  int64_t drafts_ = 0;
+  int64_t right_drafts_ = 0;
   Status output_;
   const Conversation::ShowText show_ = [this](std::string_view text) {
     output_ = WriteStdout(text);
@@ -192,7 +203,7 @@ Result<int> RunChat(ChatOptions& options) {
                             "standard input cannot be both the model and the conversation");
   }
   ASSIGN_OR_RETURN(SamplerPlan sampler_plan, PlanSampler(flags.sampler));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Drafter> drafter, MakeDrafter(flags));
+  RETURN_IF_ERROR(CheckDraftFlags(flags.draft));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(flags.session));
   ProgressBar bar("load");
   ASSIGN_OR_RETURN(const EngineOptions engine_options, MakeEngineOptions(flags, bar));
@@ -200,24 +211,27 @@ Result<int> RunChat(ChatOptions& options) {
   const LoadWatcher watcher(*engine->weights, flags.loader.report);
   session_options.interrupted = Interrupted;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
+  ASSIGN_OR_RETURN(const Drafting drafting,
+                   StartDrafting(flags, engine_options, *engine, *session));
   RETURN_IF_ERROR(WaitForLoad(flags, watcher, bar));
+  RETURN_IF_ERROR(ShowDraftLoad(drafting, flags.quiet));
   ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(std::move(sampler_plan), *engine->tokenizer));
   ASSIGN_OR_RETURN(
       const ChatTemplate chat_template,
       MakeChatTemplate(options.chat_template, engine->index->metadata(), *engine->tokenizer));
   NoteSeed(flags);
   LineReader reader(StateFile("chat_history"));
-  GenerateOptions generate = MakeGenerateOptions(flags);
-  generate.drafter = drafter.get();
   Chat chat(Conversation({.session = *session,
                           .tokenizer = *engine->tokenizer,
                           .chat_template = chat_template,
                           .sampler = sampler,
-                          .generate = generate}),
+                          .generate = MakeGenerateOptions(flags, drafting.drafter.get())}),
             *session, *engine->workers.keeper, reader);
   chat.conversation().SetSystem(options.system);
   if (reader.interactive() && !flags.quiet) NoteLine("/help lists what can be said beside text");
-  return chat.Run();
+  Result<int> exit_code = chat.Run();
+  if (!flags.quiet) NoteDrafts(chat.right_drafts(), chat.drafts());
+  return exit_code;
 }
 
 }  // namespace

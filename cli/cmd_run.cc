@@ -11,6 +11,7 @@
 
 #include "base/stopwatch.h"
 #include "cli/command.h"
+#include "cli/drafting.h"
 #include "cli/engine.h"
 #include "cli/generation_flags.h"
 #include "cli/interrupt.h"
@@ -125,9 +126,7 @@ void ShowTimes(const GenerateResult& result, const Engine& engine, const Session
   Note("with   isa {}  threads {}{}  context {}", NameOf(engine.isa), threads,
        prompt_threads == threads ? "" : fmt::format(" (prompt {})", prompt_threads),
        session.n_ctx());
-  if (result.drafts > 0) {
-    Note("drafts {} of {} tokens were guessed right", result.right_drafts, result.drafts);
-  }
+  NoteDrafts(result.right_drafts, result.drafts);
   NoteTuned(session.tuned());
   if (result.stop == StopReason::kContextFull) {
     Note("note   stopped: the context of {} tokens is full; fix: -c {}", session.n_ctx(),
@@ -151,7 +150,7 @@ Result<int> Run(RunOptions& options) {
   ASSIGN_OR_RETURN(const std::string prompt, ReadPrompt(options.prompt));
   const Stopwatch since_start;  // who types a prompt does not wait for us
   ASSIGN_OR_RETURN(SamplerPlan sampler_plan, PlanSampler(options.generation.sampler));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Drafter> drafter, MakeDrafter(options.generation));
+  RETURN_IF_ERROR(CheckDraftFlags(options.generation.draft));
   ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(options.generation.session));
   ProgressBar bar("load");
   ASSIGN_OR_RETURN(EngineOptions engine_options, MakeEngineOptions(options.generation, bar));
@@ -161,13 +160,14 @@ Result<int> Run(RunOptions& options) {
   session_options.interrupted = Interrupted;
   session_options.trace = engine_options.load.trace;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
+  ASSIGN_OR_RETURN(const Drafting drafting,
+                   StartDrafting(options.generation, engine_options, *engine, *session));
   ASSIGN_OR_RETURN(Sampler sampler, MakeSampler(std::move(sampler_plan), *engine->tokenizer));
 
   const std::vector<TokenId> ids =
       engine->tokenizer->Encode(prompt, {.add_special = true, .parse_special = true});
   RunOutput output(options, watcher, bar, prompt);
-  GenerateOptions generate = MakeGenerateOptions(options.generation);
-  generate.drafter = drafter.get();
+  GenerateOptions generate = MakeGenerateOptions(options.generation, drafting.drafter.get());
   ProfileMarks marks;
   ThreadPool& pool = *engine->workers.pool;
   if (options.profile) marks.begin = StepProfile::Of(pool);
@@ -183,6 +183,7 @@ Result<int> Run(RunOptions& options) {
   engine->workers.keeper->Rest();
   if (!result && !Interrupted()) return tl::unexpected<Error>(result.error());
   RETURN_IF_ERROR(output.End());
+  RETURN_IF_ERROR(ShowDraftLoad(drafting, options.generation.quiet));
   if (result) {
     const auto prompt_tokens = static_cast<int64_t>(ids.size());
     RETURN_IF_ERROR(SavePromptCache(options.cache, prompt_tokens, *session));

@@ -48,8 +48,12 @@ Result<std::unique_ptr<Engine>> Engine::Start(const EngineOptions& options) {
   ASSIGN_OR_RETURN(engine->weights, StartLoad(*engine->index, engine->machine, load));
   ASSIGN_OR_RETURN(TokenizerSpec spec, TokenizerSpecFromMetadata(engine->index->metadata()));
   ASSIGN_OR_RETURN(engine->tokenizer, Tokenizer::Create(std::move(spec)));
-  ASSIGN_OR_RETURN(engine->workers,
-                   MakeWorkers(engine->machine, engine->weights->plan().nodes, options.workers));
+  if (options.beside != nullptr) {
+    engine->workers = options.beside->workers;
+  } else {
+    ASSIGN_OR_RETURN(engine->workers,
+                     MakeWorkers(engine->machine, engine->weights->plan().nodes, options.workers));
+  }
   NoteNodesWithoutThreads(engine->weights->plan(), *engine->workers.pool);
   return engine;
 }

@@ -24,10 +24,14 @@ namespace llmrun {
 // The instruction set to run with: what LLM_RUN_ISA names, else the best. Fails as ChooseIsa().
 Result<IsaLevel> WantedIsa();
 
+struct Engine;
+
 struct EngineOptions {
   std::string model_path;  // "-": standard input
   LoadOptions load;
   WorkerOptions workers = {};
+  // Whose threads are shared, in place of `workers`; borrowed. The two compute in turn.
+  const Engine* beside = nullptr;
   bool check_tensors = false;  // refuse weights that are not finite, as they arrive
 };
 

@@ -20,19 +20,12 @@ void AddGenerationFlags(CLI::App& command, GenerationFlags& flags) {
       ->take_all();
   command.add_flag("-e,--escape", flags.escape,
                    "\\n, \\t, \\xHH ... in -p and -r mean what they do in C");
-  command
-      .add_option("--spec-type", flags.spec_type,
-                  "speculative decoding: guess from what was said before (ngram), or none")
-      ->type_name("TYPE")
-      ->capture_default_str();
-  command
-      .add_option("--spec-draft-n-max", flags.spec_drafts, "most tokens that are guessed at a time")
-      ->capture_default_str();
   command.add_flag("--special", flags.special, "show control tokens");
   command.add_flag("-q,--quiet", flags.quiet, "nothing but text (and errors)");
   AddModelOptions(command, flags.model);
   AddSamplerFlags(command, flags.sampler);
   AddSessionFlags(command, flags.session);
+  AddDraftFlags(command, flags.draft);
   AddThreadFlags(command, flags.threads);
   command.get_option("--threads")
       ->description("threads (default: one a core; fewer decode where measured to be faster)");
@@ -55,7 +48,8 @@ Result<EngineOptions> MakeEngineOptions(const GenerationFlags& flags, ProgressBa
   ASSIGN_OR_RETURN(engine.model_path, ModelPath(flags.model));
   ASSIGN_OR_RETURN(engine.load, MakeLoadOptions(flags.loader));
   ASSIGN_OR_RETURN(engine.workers, MakeWorkerOptions(flags.threads));
-  engine.workers.tune_decode = true;
+  engine.workers.tune_decode =
+      flags.draft.model.empty();  // of two models in turn it learns nothing
   engine.check_tensors = flags.check_tensors;
   if (!flags.quiet) {
     engine.load.progress = [&bar](const LoadProgress& p) {
@@ -65,27 +59,17 @@ Result<EngineOptions> MakeEngineOptions(const GenerationFlags& flags, ProgressBa
   return engine;
 }
 
-GenerateOptions MakeGenerateOptions(const GenerationFlags& flags) {
+GenerateOptions MakeGenerateOptions(const GenerationFlags& flags, Drafter* drafter) {
   GenerateOptions generate;
   generate.max_tokens = flags.n_predict;
   generate.ignore_eos = flags.sampler.ignore_eos;
   generate.show_special = flags.special;
-  generate.max_drafts = flags.spec_drafts;
+  generate.drafter = drafter;
+  generate.max_drafts = flags.draft.most;
   for (const std::string& stop : flags.stop) {
     generate.stop.push_back(flags.escape ? Unescape(stop) : stop);
   }
   return generate;
-}
-
-Result<std::unique_ptr<Drafter>> MakeDrafter(const GenerationFlags& flags) {
-  if (flags.spec_drafts < 1) {
-    return MakeError(ErrorCode::kUsage, "--spec-draft-n-max {}: must be positive",
-                     flags.spec_drafts);
-  }
-  if (flags.spec_type == "none") return nullptr;
-  if (flags.spec_type == "ngram") return std::make_unique<LookupDrafter>();
-  return MakeFixableError(ErrorCode::kUsage, "none or ngram",
-                          "--spec-type={}: there is no such way of guessing", flags.spec_type);
 }
 
 void NoteSeed(const GenerationFlags& flags) {

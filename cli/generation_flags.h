@@ -4,13 +4,13 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "cli/cli11_fwd.h"
 #include "cli/common_options.h"
+#include "cli/draft_flags.h"
 #include "cli/engine.h"
 #include "cli/progress.h"
 #include "cli/sampler_flags.h"
@@ -29,10 +29,9 @@ struct GenerationFlags {
   SamplerFlags sampler;
   bool has_seed = false;
   int64_t n_predict = -1;
-  std::vector<std::string> stop;   // texts that end the answer
-  bool escape = false;             // \n, \xHH ... in `stop`, and in the prompt of `run`
-  std::string spec_type = "none";  // whose guesses are checked
-  int64_t spec_drafts = 3;
+  std::vector<std::string> stop;  // texts that end the answer
+  bool escape = false;            // \n, \xHH ... in `stop`, and in the prompt of `run`
+  DraftFlags draft;
   bool special = false;
   bool check_tensors = false;
   bool quiet = false;
@@ -45,9 +44,8 @@ void CompleteGenerationFlags(const CLI::App& command, GenerationFlags& flags);
 
 // `bar` shows the load unless it is to be quiet, and must outlive the engine.
 Result<EngineOptions> MakeEngineOptions(const GenerationFlags& flags, ProgressBar& bar);
-GenerateOptions MakeGenerateOptions(const GenerationFlags& flags);
-// Null where nothing is to be guessed; goes into the GenerateOptions. kUsage for unknown types.
-Result<std::unique_ptr<Drafter>> MakeDrafter(const GenerationFlags& flags);
+// The drafter is borrowed, null for none.
+GenerateOptions MakeGenerateOptions(const GenerationFlags& flags, Drafter* drafter);
 
 // The seed that was drawn, so that it can be typed back.
 void NoteSeed(const GenerationFlags& flags);

@@ -29,9 +29,10 @@ struct WorkerOptions {
   std::optional<std::string> lease_path = {};  // of the table of core leases; unset: none
 };
 
+// Shared by models that take turns on the same threads.
 struct Workers {
-  std::unique_ptr<ThreadPool> pool;
-  std::unique_ptr<TeamKeeper> keeper;  // destroyed first
+  std::shared_ptr<ThreadPool> pool;
+  std::shared_ptr<TeamKeeper> keeper;  // destroyed first
 };
 
 // On CPUs of these nodes (none: of the machine), never more threads than there are CPUs for us (one

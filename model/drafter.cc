@@ -17,7 +17,7 @@ uint64_t Key(std::span<const TokenId> row) {
 
 }  // namespace
 
-std::vector<TokenId> LookupDrafter::Draft(std::span<const TokenId> tokens, size_t most) {
+Result<std::vector<TokenId>> LookupDrafter::Draft(std::span<const TokenId> tokens, size_t most) {
   if (tokens.size() < seen_) {  // another text
     behind_.clear();
     seen_ = 0;
@@ -33,9 +33,9 @@ std::vector<TokenId> LookupDrafter::Draft(std::span<const TokenId> tokens, size_
     if (found == behind_.end()) continue;
     const std::span<const TokenId> rest = tokens.subspan(found->second);
     const std::span<const TokenId> draft = rest.first(std::min(most, rest.size()));
-    return {draft.begin(), draft.end()};
+    return std::vector<TokenId>(draft.begin(), draft.end());
   }
-  return {};
+  return std::vector<TokenId>();
 }
 
 }  // namespace llmrun

@@ -3,6 +3,7 @@
 // what is generated is what would have been without them.
 //
 // Source: Leviathan et al. 2023; Saxena 2023 (prompt lookup). Threads: Single-thread.
+// Failure: errors of what a drafter reads or computes; that it has no guess is none.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/error.h"
 #include "text/token_id.h"
 
 namespace llmrun {
@@ -20,13 +22,13 @@ class Drafter {
   virtual ~Drafter() = default;
   // At most `most` tokens that may come behind `tokens`: all of prompt and answer so far. Of the
   // vocabulary, as those are.
-  virtual std::vector<TokenId> Draft(std::span<const TokenId> tokens, size_t most) = 0;
+  virtual Result<std::vector<TokenId>> Draft(std::span<const TokenId> tokens, size_t most) = 0;
 };
 
 // What followed when the last three tokens, or the last two, came before.
 class LookupDrafter final : public Drafter {
  public:
-  std::vector<TokenId> Draft(std::span<const TokenId> tokens, size_t most) override;
+  Result<std::vector<TokenId>> Draft(std::span<const TokenId> tokens, size_t most) override;
 
  private:
   // Of the rows of tokens that have been seen: where the last of each went on. Rows that share a

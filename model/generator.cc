@@ -36,7 +36,9 @@ class Decoder {
         sampler_(sampler),
         options_(options),
         since_call_(since_call),
-        stops_(options.stop) {}
+        stops_(options.stop) {
+    if (options.drafter != nullptr) said_.assign(session.tokens().begin(), session.tokens().end());
+  }
 
   Status Run(std::span<const float> logits, GenerateResult* result) {
     while (result->generated_tokens != options_.max_tokens) {
@@ -67,30 +69,31 @@ class Decoder {
   // guesses of what comes next.
   Result<std::span<const float>> Behind(TokenId id, GenerateResult* result) {
     const auto n_vocab = static_cast<size_t>(session_.n_vocab());
+    if (options_.drafter != nullptr) said_.push_back(id);
     if (right_ < drafts_.size() && drafts_[right_] == id) {
       ++result->right_drafts;
       return logits_.subspan(++right_ * n_vocab, n_vocab);
     }
     DropDrafts();
     std::vector<TokenId> batch = {id};
-    AppendDrafts(*result, &batch);
+    RETURN_IF_ERROR(AppendDrafts(*result, &batch));
     const LogitsOf which = batch.size() > 1 ? LogitsOf::kAll : LogitsOf::kLast;
     ASSIGN_OR_RETURN(logits_, session_.Forward(batch, which));
     drafts_.assign(batch.begin() + 1, batch.end());
     result->drafts += static_cast<int64_t>(drafts_.size());
     return logits_.first(n_vocab);
   }
-  void AppendDrafts(const GenerateResult& result, std::vector<TokenId>* batch) const {
-    if (options_.drafter == nullptr) return;
+  Status AppendDrafts(const GenerateResult& result, std::vector<TokenId>* batch) const {
+    if (options_.drafter == nullptr) return {};
     int64_t most = std::min(options_.max_drafts, session_.n_ctx() - session_.position() - 1);
     if (options_.max_tokens >= 0) {
       most = std::min(most, options_.max_tokens - result.generated_tokens - 1);
     }
-    if (most <= 0) return;
-    std::vector<TokenId> tokens(session_.tokens().begin(), session_.tokens().end());
-    tokens.push_back(batch->front());
-    const std::vector<TokenId> drafts = options_.drafter->Draft(tokens, static_cast<size_t>(most));
+    if (most <= 0) return {};
+    ASSIGN_OR_RETURN(const std::vector<TokenId> drafts,
+                     options_.drafter->Draft(said_, static_cast<size_t>(most)));
     batch->insert(batch->end(), drafts.begin(), drafts.end());
+    return {};
   }
   // Without the guesses that are not known to be right.
   int64_t ConfirmedPosition() const {
@@ -129,7 +132,8 @@ class Decoder {
   const Stopwatch& since_call_;
   StopMatcher stops_;
   Utf8Stream stream_;
-  bool stopped_ = false;  // a stop string came
+  bool stopped_ = false;       // a stop string came
+  std::vector<TokenId> said_;  // for the drafter: all tokens but the guesses
   // Of the last batch, whose first token was no guess: the others, how many of them were right, and
   // the logits behind each of its tokens.
   std::vector<TokenId> drafts_;

@@ -46,7 +46,7 @@ struct GenerateResult {
 // generated but the last, whose logits nobody asked for.
 // Failure: kUsage for an empty prompt or one longer than the room left in the context (both
 // numbers and the fix), kBadData when tokenizer and model differ in their number of tokens, errors
-// of Session::Forward and Sampler::Sample. Being interrupted is no failure.
+// of Session::Forward, Sampler::Sample and Drafter::Draft. Being interrupted is no failure.
 Result<GenerateResult> Generate(Session& session, const Tokenizer& tokenizer, Sampler& sampler,
                                 std::span<const TokenId> prompt, const GenerateOptions& options);
 

@@ -2,8 +2,7 @@
 // be computed again. A file serves the model, the types of the cache and the version of the format
 // that it was made with, and any length of context.
 //
-// Format, little endian: a header (FileHeader in the source) with its own XXH3; then the tokens, a
-// note of the caller, and the runs of Session::KvRuns(), with one XXH3 over them all.
+// The format: model/session_format.h.
 //
 // Threads: as the session's. A file is written under another name, synced, and renamed: it is
 // there whole or not at all.

@@ -316,19 +316,5 @@ TEST(Bench, ShowsPercentagesToPeople) {
   }
 }
 
-TEST(CliRun, GuessingSaysTheSameText) {
-  const auto answer = [](std::vector<std::string> more) {
-    std::vector<std::string> args = {"-p", "Once upon a time", "-n", "60", "--seed", "5"};
-    args.insert(args.end(), more.begin(), more.end());
-    return Llm(args);
-  };
-  const ProcessResult plain = answer({});
-  const ProcessResult guessed = answer({"--spec-type", "ngram", "--spec-draft-n-max", "5"});
-  ASSERT_EQ(guessed.exit_code, 0) << guessed.err;
-  EXPECT_EQ(guessed.out, plain.out);
-  ExpectError(answer({"--spec-type", "tea-leaves"}), 64, "none or ngram");
-  ExpectError(answer({"--spec-draft-n-max", "0"}), 64, "must be positive");
-}
-
 }  // namespace
 }  // namespace llmrun

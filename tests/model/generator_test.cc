@@ -153,7 +153,7 @@ TEST_F(GeneratorTest, StopsAtAStopStringAcrossTokens) {
 class MixedDrafter final : public Drafter {
  public:
   explicit MixedDrafter(std::vector<TokenId> truth) : truth_(std::move(truth)) {}
-  std::vector<TokenId> Draft(std::span<const TokenId> tokens, size_t most) override {
+  Result<std::vector<TokenId>> Draft(std::span<const TokenId> tokens, size_t most) override {
     std::vector<TokenId> drafts;
     for (size_t at = tokens.size(); drafts.size() < most && at < truth_.size(); ++at) {
       drafts.push_back(++guesses_ % 3 == 0 ? TokenId{5} : truth_[at]);
@@ -224,17 +224,17 @@ TEST(LookupDrafter, GuessesWhatFollowedBefore) {
   LookupDrafter drafter;
   const std::vector<TokenId> tokens = {1, 2, 3, 4, 5, 9, 2, 3, 7, 8, 1, 2, 3};
   // After 1 2 3, not after the later 2 3.
-  EXPECT_THAT(drafter.Draft(tokens, 3), testing::ElementsAre(4, 5, 9));
-  EXPECT_THAT(drafter.Draft(tokens, 1), testing::ElementsAre(4));
+  EXPECT_THAT(drafter.Draft(tokens, 3).value(), testing::ElementsAre(4, 5, 9));
+  EXPECT_THAT(drafter.Draft(tokens, 1).value(), testing::ElementsAre(4));
   // After 2 3, since 6 2 3 is new; the last time counts.
   const std::vector<TokenId> other = {1, 2, 3, 4, 5, 9, 2, 3, 7, 8, 1, 2, 3, 6, 2, 3};
-  EXPECT_THAT(drafter.Draft(other, 2), testing::ElementsAre(6, 2));
+  EXPECT_THAT(drafter.Draft(other, 2).value(), testing::ElementsAre(6, 2));
   // No further than the text goes.
   const std::vector<TokenId> same = {4, 4, 4, 4};
   LookupDrafter fresh;
-  EXPECT_THAT(fresh.Draft(same, 5), testing::ElementsAre(4));
-  EXPECT_THAT(fresh.Draft(std::span(same).first(2), 5), testing::IsEmpty());
-  EXPECT_THAT(fresh.Draft({}, 5), testing::IsEmpty());
+  EXPECT_THAT(fresh.Draft(same, 5).value(), testing::ElementsAre(4));
+  EXPECT_THAT(fresh.Draft(std::span(same).first(2), 5).value(), testing::IsEmpty());
+  EXPECT_THAT(fresh.Draft({}, 5).value(), testing::IsEmpty());
 }
 
 TEST_F(GeneratorTest, StopsWhenTheReaderSaysSo) {
