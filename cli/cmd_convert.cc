@@ -163,7 +163,8 @@ Status Convert(const ConvertFlags& flags) {
   ASSIGN_OR_RETURN(const auto pool, MakePool(machine, {}, flags.threads));
   const Stopwatch watch;
   const RecodeJob job = {index, plan.recipes, header, nullptr, "convert", model.rope_factors};
-  RETURN_IF_ERROR(WriteRecoded(job, flags.out, *pool));
+  ASSIGN_OR_RETURN(const auto file, WriteRecoded(job, flags.out, *pool));
+  RETURN_IF_ERROR(file->Commit());
   Note("wrote  {}  {}, {} tensors, {} ({})", flags.out, model.architecture, header.tensors().size(),
        FormatBytes(header.DataBytes()), FormatSeconds(watch.Seconds()));
   return {};

@@ -232,6 +232,17 @@ TEST(HfConfig, RefusesWhatItDoesNotKnow) {
   using testing::HasSubstr;
   EXPECT_THAT(message(HfConfig("MambaForCausalLM")), HasSubstr("'MambaForCausalLM'"));
   EXPECT_THAT(message(HfTestJson::array()), HasSubstr("no JSON object"));
+  for (const auto& [class_name, key, value] : {
+           std::tuple("LlamaForCausalLM", "quantization_config", HfTestJson::object()),
+           std::tuple("LlamaForCausalLM", "partial_rotary_factor", HfTestJson(0.5)),
+           std::tuple("LlamaForCausalLM", "final_logit_softcapping", HfTestJson(30.0)),
+           std::tuple("Qwen2ForCausalLM", "use_sliding_window", HfTestJson(true)),
+       }) {
+    HfTestJson refused = HfConfig(class_name);
+    refused.update({{"sliding_window", 8}, {key, value}});
+    EXPECT_THAT(message(refused), HasSubstr(std::string(key) + ": "));
+  }
+  HfTestJson config = HfConfig("LlamaForCausalLM");
   config["hidden_act"] = "relu";
   EXPECT_THAT(message(config), HasSubstr("'relu'"));
   for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads"}) {
