@@ -97,10 +97,10 @@ struct KnownBytes {
   uint64_t important;
 };
 constexpr KnownBytes kKnownBytes[] = {
-    {DType::kQ2_K, 0, 0},   {DType::kQ3_K, 0, 0},   {DType::kQ4_K, 0, 0},  {DType::kQ5_K, 0, 0},
-    {DType::kQ6_K, 0, 0},   {DType::kIQ4_NL, 0, 0}, {DType::kIQ4_XS, 0, 0}, {DType::kMXFP4, 0, 0},
-    {DType::kQ4_0, 0, 0},   {DType::kQ4_1, 0, 0},   {DType::kQ5_0, 0, 0},  {DType::kQ5_1, 0, 0},
-    {DType::kTQ1_0, 0, 0},  {DType::kTQ2_0, 0, 0},
+    {DType::kQ2_K, 0, 0},  {DType::kQ3_K, 0, 0},   {DType::kQ4_K, 0, 0},   {DType::kQ5_K, 0, 0},
+    {DType::kQ6_K, 0, 0},  {DType::kIQ4_NL, 0, 0}, {DType::kIQ4_XS, 0, 0}, {DType::kMXFP4, 0, 0},
+    {DType::kQ4_0, 0, 0},  {DType::kQ4_1, 0, 0},   {DType::kQ5_0, 0, 0},   {DType::kQ5_1, 0, 0},
+    {DType::kTQ1_0, 0, 0}, {DType::kTQ2_0, 0, 0},
 };
 
 TEST(Quantize, BytesAreThoseOfEveryMachine) {

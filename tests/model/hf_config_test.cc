@@ -109,6 +109,7 @@ TEST(HfConfig, TensorsGetTheirNames) {
 
   HfTestJson config = HfConfig("Gemma2ForCausalLM");
   config.update({{"sliding_window", 16},
+                 {"head_dim", 32},
                  {"query_pre_attn_scalar", 32},
                  {"hidden_activation", "gelu_pytorch_tanh"},
                  {"attn_logit_softcapping", 50.0},
