@@ -87,11 +87,11 @@ TEST_P(ConvertOracle, GivesTheSameModel) {
   const std::filesystem::path original = OracleRoot() / folder;
   if (!std::filesystem::exists(original)) GTEST_SKIP() << "no oracle data at " << original;
   const TensorIndex want = OpenModel((original / "model.gguf").string()).value();
-  const std::string hf = TempPath("oracle");
+  const std::string hf = TempPath(original.filename());
   WriteHfCheckpoint(want, checkpoint, hf);
   const std::string out = TempPath("oracle.gguf");
   const bool f32 = std::string(folder).ends_with("f32");
-  const ProcessResult made = Llm({"convert", hf, out, "--outtype", f32 ? "f32" : "f16"});
+  const ProcessResult made = Llm({"convert", hf, out, "--force", "--outtype", f32 ? "f32" : "f16"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
 
   const TensorIndex got = OpenModel(out).value();

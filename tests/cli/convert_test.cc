@@ -64,7 +64,7 @@ class CliConvert : public testing::TestWithParam<ConvertCase> {};
 TEST_P(CliConvert, GivesTheModelThatTheCheckpointIs) {
   const auto& [name, spec, checkpoint] = GetParam();
   const std::string gguf = WriteModel("original.gguf", BuildTinyLlama(spec));
-  const std::string folder = TempPath("checkpoint");
+  const std::string folder = TempPath(name);
   WriteHfCheckpoint(OpenModel(gguf).value(), checkpoint, folder);
   const std::string out = TempPath("converted.gguf");
   const ProcessResult made = Llm({"convert", folder, out, "--outtype", "f32", "--force"});
@@ -80,7 +80,7 @@ TEST_P(CliConvert, GivesTheModelThatTheCheckpointIs) {
   ASSERT_TRUE(index);
   EXPECT_EQ(index->at(*index->Find("blk.0.attn_q.weight")).dtype, DType::kF16);
   EXPECT_EQ(index->at(*index->Find("blk.0.attn_norm.weight")).dtype, DType::kF32);
-  EXPECT_EQ(index->metadata().GetString("general.name").value(), "checkpoint");
+  EXPECT_EQ(index->metadata().GetString("general.name").value(), name);
   EXPECT_EQ(index->Find("output.weight").has_value(), !spec.tied);
 }
 

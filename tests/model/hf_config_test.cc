@@ -191,7 +191,7 @@ TEST(HfConfig, LayersAreOfTheKindsOfTheArchitecture) {
   EXPECT_EQ(RefusalOf(config), "");
   config["layer_types"] = {"full_attention", "sliding_attention"};
   EXPECT_EQ(RefusalOf(config), "config.json: layer_types: not those of gemma2");
-  config["layer_types"] = {"sliding_attention"};
+  config["layer_types"] = HfTestJson::array({"sliding_attention"});
   EXPECT_EQ(RefusalOf(config), "config.json: layer_types: not those of gemma2");
   config = HfConfig("MistralForCausalLM");
   config["layer_types"] = {"full_attention", "full_attention"};

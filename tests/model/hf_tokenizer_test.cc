@@ -113,14 +113,15 @@ TEST(HfTokenizer, MergesMayBeIgnored) {
 
 HfJsonText SmallSentencePiece() {
   const char* mark = "\xe2\x96\x81";
-  return {{"model",
-           {{"type", "BPE"},
-            {"byte_fallback", true},
-            {"unk_token", "<unk>"},
-            {"vocab", {{"<unk>", 0}, {"<0x0A>", 1}, {"a", 2}, {"b", 3}, {"aa", 4}, {"aab", 5}}},
-            {"merges", {"a a", "aa b", "a ab"}}}},
-          {"normalizer", {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", mark}}},
-          {"added_tokens", {{{"id", 0}, {"content", "<unk>"}, {"special", true}}}}};
+  return {
+      {"model",
+       {{"type", "BPE"},
+        {"byte_fallback", true},
+        {"unk_token", "<unk>"},
+        {"vocab", {{"<unk>", 0}, {"<0x0A>", 1}, {"a", 2}, {"b", 3}, {"aa", 4}, {"aab", 5}}},
+        {"merges", {"a a", "aa b", "a ab"}}}},
+      {"normalizer", {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", mark}}},
+      {"added_tokens", HfJsonText::array({{{"id", 0}, {"content", "<unk>"}, {"special", true}}})}};
 }
 
 TEST(HfTokenizer, SentencePieceAsJson) {
@@ -151,9 +152,9 @@ TEST(HfTokenizer, RefusesSentencePieceThatItWouldCutInOtherPlaces) {
   tokenizer["normalizer"] = {{"type", "NFKC"}};
   EXPECT_THAT(refusal(tokenizer), HasSubstr("NFKC"));
   tokenizer = SmallSentencePiece();
-  tokenizer["model"]["merges"] = {"a ab", "a a", "aa b"};
+  tokenizer["model"]["merges"] = HfJsonText::array({"a ab", "a a", "aa b"});
   EXPECT_THAT(refusal(tokenizer), HasSubstr("merge 'aa b': 'aab' has merges before"));
-  tokenizer["model"]["merges"] = {"b b"};
+  tokenizer["model"]["merges"] = HfJsonText::array({"b b"});
   EXPECT_THAT(refusal(tokenizer), HasSubstr("'bb' is no token"));
 }
 

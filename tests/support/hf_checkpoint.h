@@ -16,10 +16,11 @@ namespace llmrun {
 
 struct HfCheckpointSpec {
   std::string class_name = "LlamaForCausalLM";
-  nlohmann::json config = {};   // replaces keys of config.json; null: takes them out
-  bool bf16 = false;            // matrices as BF16, which must hold their values
-  int shards = 1;               // more than one: with model.safetensors.index.json
-  bool tokenizer_json = false;  // instead of tokenizer.model
+  nlohmann::json config =
+      nlohmann::json::object();  // replaces keys of config.json; null: takes them out
+  bool bf16 = false;             // matrices as BF16, which must hold their values
+  int shards = 1;                // more than one: with model.safetensors.index.json
+  bool tokenizer_json = false;   // instead of tokenizer.model
 };
 
 // Writes the files of a checkpoint into `folder`, which is made.
