@@ -134,7 +134,7 @@ HfTestJson GemmaConfig(const char* class_name) {
   return config;
 }
 
-std::string RefusalOf(const HfTestJson& config) {
+std::string HfConfigRefusal(const HfTestJson& config) {
   const auto model = ReadHfConfig(config.dump(), "config.json");
   return model ? std::string() : model.error().message;
 }
@@ -170,37 +170,37 @@ TEST(HfConfig, KindsOfLayersHaveRopeOfTheirOwn) {
   EXPECT_EQ(newer.GetFloat("gemma3.rope.freq_base_swa").value(), 30000);
   EXPECT_EQ(newer.GetFloat("gemma3.rope.scaling.factor").value(), 8);
   config["rope_parameters"].erase("sliding_attention");
-  EXPECT_EQ(RefusalOf(config), "config.json: rope_parameters: an object is expected");
+  EXPECT_EQ(HfConfigRefusal(config), "config.json: rope_parameters: an object is expected");
 }
 
 // Gemma 2 27B scales scores by the width of the model over its heads, the others by their length.
 TEST(HfConfig, ScalesOfScoresAreThoseOfTheArchitecture) {
   HfTestJson config = GemmaConfig("Gemma2ForCausalLM");
   config.update({{"head_dim", 64}, {"query_pre_attn_scalar", 64}});
-  EXPECT_EQ(RefusalOf(config), "");
+  EXPECT_EQ(HfConfigRefusal(config), "");
   config["query_pre_attn_scalar"] = 32;
-  EXPECT_EQ(RefusalOf(config),
+  EXPECT_EQ(HfConfigRefusal(config),
             "config.json: query_pre_attn_scalar: 32 is not supported for these sizes (only 64 is)");
   config["num_hidden_layers"] = 46;
-  EXPECT_EQ(RefusalOf(config), "");
+  EXPECT_EQ(HfConfigRefusal(config), "");
 }
 
 TEST(HfConfig, LayersAreOfTheKindsOfTheArchitecture) {
   HfTestJson config = GemmaConfig("Gemma2ForCausalLM");
   config["layer_types"] = {"sliding_attention", "full_attention"};
-  EXPECT_EQ(RefusalOf(config), "");
+  EXPECT_EQ(HfConfigRefusal(config), "");
   config["layer_types"] = {"full_attention", "sliding_attention"};
-  EXPECT_EQ(RefusalOf(config), "config.json: layer_types: not those of gemma2");
+  EXPECT_EQ(HfConfigRefusal(config), "config.json: layer_types: not those of gemma2");
   config["layer_types"] = HfTestJson::array({"sliding_attention"});
-  EXPECT_EQ(RefusalOf(config), "config.json: layer_types: not those of gemma2");
+  EXPECT_EQ(HfConfigRefusal(config), "config.json: layer_types: not those of gemma2");
   config = HfConfig("MistralForCausalLM");
   config["layer_types"] = {"full_attention", "full_attention"};
-  EXPECT_EQ(RefusalOf(config), "");
+  EXPECT_EQ(HfConfigRefusal(config), "");
   config["sliding_window"] = 4096;
-  EXPECT_EQ(RefusalOf(config), "config.json: layer_types: not those of llama");
+  EXPECT_EQ(HfConfigRefusal(config), "config.json: layer_types: not those of llama");
   config = GemmaConfig("Gemma3ForCausalLM");
   config["sliding_window_pattern"] = 4;
-  EXPECT_EQ(RefusalOf(config),
+  EXPECT_EQ(HfConfigRefusal(config),
             "config.json: sliding_window_pattern: 4 is not supported (only 6 is)");
 }
 
@@ -229,7 +229,7 @@ TEST(HfConfig, TensorsAreThereOnce) {
 }
 
 TEST(HfConfig, RefusesWhatItDoesNotKnow) {
-  const auto message = RefusalOf;
+  const auto message = HfConfigRefusal;
   using testing::HasSubstr;
   EXPECT_THAT(message(HfConfig("MambaForCausalLM")), HasSubstr("'MambaForCausalLM'"));
   EXPECT_THAT(message(HfTestJson::array()), HasSubstr("no JSON object"));
