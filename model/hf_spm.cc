@@ -1,7 +1,10 @@
 #include "model/hf_spm.h"
 
+#include <algorithm>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
 #include "loader/gguf/printable.h"
 #include "model/hf_json.h"
@@ -54,6 +57,82 @@ Status ReadSpaces(const nlohmann::json& tokenizer, const std::string& label, Tok
   return MakeError(ErrorCode::kUnavailable, "{}: nothing marks spaces with U+2581", label);
 }
 
+// Pieces are merged where two halves make one, whichever they are: so all ways to cut a piece in
+// two must be merges, as in what transformers makes of a SentencePiece model. Tokens that are cut
+// out of the text before are no pieces.
+class MergeScores {
+ public:
+  MergeScores(const nlohmann::json& tokenizer, const std::string& label, TokenizerSpec* spec)
+      : label_(label), spec_(*spec) {
+    std::unordered_set<std::string> added;
+    for (const auto& token : FieldOf(tokenizer, "added_tokens")) {
+      added.insert(TextField(token, "content"));
+    }
+    for (size_t i = 0; i < spec_.tokens.size(); ++i) {
+      const std::string& text = spec_.tokens[i];
+      if (text.empty()) continue;
+      ids_.emplace(text, i);
+      if (spec_.types[i] == TokenType::kNormal && !added.contains(text)) pieces_.insert(text);
+    }
+  }
+
+  Status Fill() {
+    RETURN_IF_ERROR(FindMerges());
+    for (const std::string_view piece : pieces_) RETURN_IF_ERROR(CheckCuts(piece));
+    // Merges of pieces with the same score stand among each other.
+    const auto worst = static_cast<float>(spec_.merges.size());
+    spec_.scores.assign(spec_.tokens.size(), -worst);
+    size_t begin = 0;
+    size_t end = 0;  // of those that stand among each other
+    for (size_t i = 0; i < made_.size(); ++i) {
+      if (i >= end) begin = i;
+      end = std::max(end, last_.at(made_[i]) + 1);
+      spec_.scores[made_[i]] = -static_cast<float>(begin);
+    }
+    spec_.merges.clear();
+    return {};
+  }
+
+ private:
+  Status FindMerges() {
+    for (const std::string& merge : spec_.merges) {
+      std::string piece = merge;
+      piece.erase(piece.find(' '), 1);
+      const auto it = ids_.find(piece);
+      if (it == ids_.end()) {
+        return MakeError(ErrorCode::kUnavailable, "{}: merge {}: {} is no token", label_,
+                         Quoted(merge), Quoted(piece));
+      }
+      last_[it->second] = made_.size();
+      made_.push_back(it->second);
+      merges_.insert(merge);
+    }
+    return {};
+  }
+
+  Status CheckCuts(std::string_view piece) const {
+    for (size_t cut = 1; cut < piece.size(); ++cut) {
+      const std::string_view left = piece.substr(0, cut);
+      const std::string_view right = piece.substr(cut);
+      if (!pieces_.contains(left) || !pieces_.contains(right)) continue;
+      const std::string merge = fmt::format("{} {}", left, right);
+      if (merges_.contains(merge)) continue;
+      return MakeError(ErrorCode::kUnavailable,
+                       "{}: {} is no merge: not the merges of a SentencePiece model", label_,
+                       Quoted(merge));
+    }
+    return {};
+  }
+
+  const std::string& label_;
+  TokenizerSpec& spec_;
+  std::unordered_map<std::string_view, size_t> ids_;
+  std::unordered_set<std::string_view> pieces_;
+  std::unordered_set<std::string_view> merges_;  // views of spec_.merges
+  std::vector<size_t> made_;                     // [merges] the token that a merge makes
+  std::unordered_map<size_t, size_t> last_;      // of a token, the last merge that makes it
+};
+
 }  // namespace
 
 bool IsSentencePieceJson(const nlohmann::json& tokenizer) {
@@ -65,34 +144,12 @@ Status MakeSentencePiece(const nlohmann::json& tokenizer, const std::string& lab
   spec->model = "llama";
   RETURN_IF_ERROR(ReadSpaces(tokenizer, label, spec));
   const std::string unknown = TextField(FieldOf(tokenizer, "model"), "unk_token");
-  std::unordered_map<std::string_view, size_t> ids;
   for (size_t i = 0; i < spec->tokens.size(); ++i) {
     const std::string& text = spec->tokens[i];
-    if (!text.empty()) ids.emplace(text, i);
     if (ParseByteToken(text)) spec->types[i] = TokenType::kByte;
     if (!unknown.empty() && text == unknown) spec->types[i] = TokenType::kUnknown;
   }
-  constexpr float kNoMerge = 1;
-  spec->scores.assign(spec->tokens.size(), kNoMerge);
-  size_t last = spec->tokens.size();  // the piece that the merge before made
-  for (size_t i = 0; i < spec->merges.size(); ++i) {
-    std::string piece = spec->merges[i];
-    piece.erase(piece.find(' '), 1);
-    const auto it = ids.find(piece);
-    const bool known = it != ids.end();
-    if (!known || (it->second != last && spec->scores[it->second] != kNoMerge)) {
-      return MakeError(ErrorCode::kUnavailable, "{}: merge {}: {} {}", label,
-                       Quoted(spec->merges[i]), Quoted(piece),
-                       known ? "has merges before, with others between" : "is no token");
-    }
-    last = it->second;
-    if (spec->scores[last] == kNoMerge) spec->scores[last] = -static_cast<float>(i);
-  }
-  for (float& score : spec->scores) {
-    if (score == kNoMerge) score = -static_cast<float>(spec->merges.size());
-  }
-  spec->merges.clear();
-  return {};
+  return MergeScores(tokenizer, label, spec).Fill();
 }
 
 }  // namespace llmrun

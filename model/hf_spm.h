@@ -1,8 +1,8 @@
 // The tokenizer.json of a SentencePiece BPE (Llama 2, Mistral, Gemma), which has merges where
 // tokenizer.model has scores.
 //
-// transformers makes the merges of a piece from all its halves, pieces by their scores, best first:
-// the place of a piece's merges is its score again.
+// transformers makes a merge of every way to cut a piece in two, by the scores of the pieces, best
+// first: the place of a piece's merges is its score again.
 // Threads: pure functions. Failure: kUnavailable, naming it, for steps and orders of merges with
 // which text would be cut in other places.
 #pragma once

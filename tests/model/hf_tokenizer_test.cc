@@ -134,8 +134,20 @@ TEST(HfTokenizer, SentencePieceAsJson) {
   EXPECT_THAT(spec->types,
               testing::ElementsAre(TokenType::kUnknown, TokenType::kByte, TokenType::kNormal,
                                    TokenType::kNormal, TokenType::kNormal, TokenType::kNormal));
-  EXPECT_THAT(spec->scores, testing::ElementsAre(-3, -3, -3, -3, 0, -1));
+  EXPECT_THAT(spec->scores, testing::ElementsAre(-2, -2, -2, -2, 0, -1));
   EXPECT_THAT(spec->merges, testing::IsEmpty());
+}
+
+// As runs of spaces have.
+TEST(HfTokenizer, PiecesWhoseMergesStandAmongEachOtherHaveOneScore) {
+  HfJsonText tokenizer = SmallSentencePiece();
+  tokenizer["model"]["vocab"] = {{"a", 0}, {"aa", 1}, {"aaa", 2}, {"aaaa", 3}, {"b", 4}, {"ab", 5}};
+  tokenizer["model"]["merges"] =
+      HfJsonText::array({"a b", "aaa a", "aa aa", "aa a", "a aaa", "a aa", "a a"});
+  tokenizer.erase("added_tokens");
+  const auto spec = Converted(tokenizer, {{"x", 1}});
+  ASSERT_TRUE(spec) << spec.error().OneLine();
+  EXPECT_THAT(spec->scores, testing::ElementsAre(-7, -6, -1, -1, -7, 0));
 }
 
 TEST(HfTokenizer, RefusesSentencePieceThatItWouldCutInOtherPlaces) {
@@ -152,8 +164,8 @@ TEST(HfTokenizer, RefusesSentencePieceThatItWouldCutInOtherPlaces) {
   tokenizer["normalizer"] = {{"type", "NFKC"}};
   EXPECT_THAT(refusal(tokenizer), HasSubstr("NFKC"));
   tokenizer = SmallSentencePiece();
-  tokenizer["model"]["merges"] = HfJsonText::array({"a ab", "a a", "aa b"});
-  EXPECT_THAT(refusal(tokenizer), HasSubstr("merge 'aa b': 'aab' has merges before"));
+  tokenizer["model"]["merges"] = HfJsonText::array({"a b"});
+  EXPECT_THAT(refusal(tokenizer), HasSubstr("'a ab' is no merge"));
   tokenizer["model"]["merges"] = HfJsonText::array({"b b"});
   EXPECT_THAT(refusal(tokenizer), HasSubstr("'bb' is no token"));
 }

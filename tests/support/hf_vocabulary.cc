@@ -1,6 +1,7 @@
 // Vocabularies of a GGUF as the tokenizer.json of a checkpoint, and as a tokenizer.model.
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
@@ -52,20 +53,19 @@ VocabularyJson SentencePieceJson(const Metadata& metadata) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (types[i] == 1) ids.emplace(tokens[i], i);
   }
-  std::vector<std::tuple<float, size_t, size_t>> merges;  // score, left, right
+  // As transformers sorts them: by score, then by the halves' lengths, the longest first.
+  std::vector<std::tuple<float, size_t, size_t, std::string>> merges;
   for (const auto& [piece, id] : ids) {
     for (size_t cut = 1; cut < piece.size(); ++cut) {
-      const auto left = ids.find(piece.substr(0, cut));
-      const auto right = ids.find(piece.substr(cut));
-      if (left == ids.end() || right == ids.end()) continue;
-      merges.emplace_back(-scores[id], left->second, right->second);
+      const std::string left(piece.substr(0, cut));
+      const std::string right(piece.substr(cut));
+      if (!ids.contains(left) || !ids.contains(right)) continue;
+      merges.emplace_back(scores[id], left.size(), right.size(), left + " " + right);
     }
   }
-  std::ranges::sort(merges);
+  std::ranges::sort(merges, std::greater());
   VocabularyJson lines = VocabularyJson::array();
-  for (const auto& [score, left, right] : merges) {
-    lines.push_back(tokens[left] + " " + tokens[right]);
-  }
+  for (const auto& merge : merges) lines.push_back(std::get<std::string>(merge));
   const char* mark = "\xe2\x96\x81";
   const VocabularyJson steps = {
       {{"type", "Prepend"}, {"prepend", mark}},
