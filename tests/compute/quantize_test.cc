@@ -97,10 +97,20 @@ struct KnownBytes {
   uint64_t important;
 };
 constexpr KnownBytes kKnownBytes[] = {
-    {DType::kQ2_K, 0, 0},  {DType::kQ3_K, 0, 0},   {DType::kQ4_K, 0, 0},   {DType::kQ5_K, 0, 0},
-    {DType::kQ6_K, 0, 0},  {DType::kIQ4_NL, 0, 0}, {DType::kIQ4_XS, 0, 0}, {DType::kMXFP4, 0, 0},
-    {DType::kQ4_0, 0, 0},  {DType::kQ4_1, 0, 0},   {DType::kQ5_0, 0, 0},   {DType::kQ5_1, 0, 0},
-    {DType::kTQ1_0, 0, 0}, {DType::kTQ2_0, 0, 0},
+    {DType::kQ2_K, 0x94dab23921e7176, 0x93bc906d38efd3bc},
+    {DType::kQ3_K, 0xb6ce4f9eb548f843, 0x1a3bd59947c48afd},
+    {DType::kQ4_K, 0xe2b74f43ee053221, 0xb876be03270e063b},
+    {DType::kQ5_K, 0x97ddb2c21fe29456, 0x5cdeb9841ceb31f0},
+    {DType::kQ6_K, 0xee9408f351e533c1, 0xd8a9b3b9f66bd28a},
+    {DType::kIQ4_NL, 0xca46e0a099a86d62, 0x3a54de388a8f3ae3},
+    {DType::kIQ4_XS, 0x31c4d29d9bdb4cec, 0xa162179d0b80913c},
+    {DType::kMXFP4, 0x4f0cb23d7c01c767, 0xe5cf2c4805a9eb38},
+    {DType::kQ4_0, 0x9ee32d8afedd15ef, 0x972c0ab55e5fd09a},
+    {DType::kQ4_1, 0x33abb217a93b848e, 0x15c9a0537388689b},
+    {DType::kQ5_0, 0x1cb9a80303ee7177, 0x6fe205ddeb662b0c},
+    {DType::kQ5_1, 0x68d83135ea3bc67a, 0xe2cc72dfd7f65c5b},
+    {DType::kTQ1_0, 0xaa0426c14df303f9, 0x7edecdad125aee64},
+    {DType::kTQ2_0, 0x13e1e9ffb9e7d2c9, 0x283a5f8833e142b3},
 };
 
 TEST(Quantize, BytesAreThoseOfEveryMachine) {
