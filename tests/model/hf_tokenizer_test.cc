@@ -118,8 +118,8 @@ HfJsonText SmallSentencePiece() {
        {{"type", "BPE"},
         {"byte_fallback", true},
         {"unk_token", "<unk>"},
-        {"vocab", {{"<unk>", 0}, {"<0x0A>", 1}, {"a", 2}, {"b", 3}, {"aa", 4}, {"aab", 5}}},
-        {"merges", {"a a", "aa b", "a ab"}}}},
+        {"vocab", {{"<unk>", 0}, {"<0x0A>", 1}, {"a", 2}, {"b", 3}, {"ab", 4}, {"aab", 5}}},
+        {"merges", HfJsonText::array({"a b", "a ab"})}}},
       {"normalizer", {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", mark}}},
       {"added_tokens", HfJsonText::array({{{"id", 0}, {"content", "<unk>"}, {"special", true}}})}};
 }
