@@ -1,14 +1,11 @@
 #include "cli/cache_file.h"
 
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
 #include "base/small_file.h"
+#include "loader/io/output_file.h"
 
 namespace llmrun {
 namespace {
@@ -35,11 +32,7 @@ Status SaveCacheText(std::string_view text, const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (error) return OsError(error.value(), "making the folder of " + path);
-  const std::string temporary = fmt::format("{}.{}", path, ::getpid());
-  Status written = WriteTextTo(text, temporary);
-  if (written && std::rename(temporary.c_str(), path.c_str()) != 0) written = OsError(errno, path);
-  if (!written) ::unlink(temporary.c_str());
-  return written;
+  return WriteWholeFile(path, text);
 }
 
 Status SaveCacheFile(const Json& json, const std::string& path) {

@@ -69,7 +69,8 @@ int64_t PlaceOf(const std::string& name, int64_t n_layers) {
   return std::atoll(name.c_str() + 4);
 }
 
-Result<ConvertPlan> PlanConvert(const TensorIndex& index, const HfModel& model, DType type) {
+Result<ConvertPlan> PlanConvert(const TensorIndex& index, const HfModel& model, DType type,
+                                const std::string& folder) {
   struct Planned {
     int64_t place;
     std::string name;
@@ -106,6 +107,7 @@ Result<ConvertPlan> PlanConvert(const TensorIndex& index, const HfModel& model, 
     plan.recipes.push_back(planned.recipe);
     plan.names.push_back(std::move(planned.name));
   }
+  RETURN_IF_ERROR(CheckHfTensors(model, plan.names, folder));
   return plan;
 }
 
@@ -154,14 +156,15 @@ Status Convert(const ConvertFlags& flags) {
   ASSIGN_OR_RETURN(const std::string config, ReadWholeFile((folder / "config.json").string()));
   ASSIGN_OR_RETURN(const HfModel model, ReadHfConfig(config, (folder / "config.json").string()));
   ASSIGN_OR_RETURN(const TensorIndex index, OpenCheckpoint(folder));
-  ASSIGN_OR_RETURN(const ConvertPlan plan, PlanConvert(index, model, target.type));
+  ASSIGN_OR_RETURN(const ConvertPlan plan, PlanConvert(index, model, target.type, flags.folder));
   ASSIGN_OR_RETURN(const GgufWriter header,
                    ConvertedHeader(index, model, plan, folder, target.file_type));
   ASSIGN_OR_RETURN(const Machine machine, DetectMachine());
   ASSIGN_OR_RETURN(const auto pool, MakePool(machine, {}, flags.threads));
   const Stopwatch watch;
   const RecodeJob job = {index, plan.recipes, header, nullptr, "convert", model.rope_factors};
-  RETURN_IF_ERROR(WriteRecoded(job, flags.out, *pool));
+  ASSIGN_OR_RETURN(const auto file, WriteRecoded(job, flags.out, *pool));
+  RETURN_IF_ERROR(file->Commit());
   Note("wrote  {}  {}, {} tensors, {} ({})", flags.out, model.architecture, header.tensors().size(),
        FormatBytes(header.DataBytes()), FormatSeconds(watch.Seconds()));
   return {};

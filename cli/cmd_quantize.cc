@@ -114,7 +114,8 @@ Status Quantize(const QuantizeFlags& flags) {
   std::vector<TensorRecipe> recipes;
   for (uint32_t i = 0; i < plan.size(); ++i) recipes.push_back({TensorId{i}, plan[i].type});
   const RecodeJob job = {index, recipes, header, importance ? &*importance : nullptr, "quantize"};
-  RETURN_IF_ERROR(WriteRecoded(job, flags.out, *pool));
+  ASSIGN_OR_RETURN(const auto file, WriteRecoded(job, flags.out, *pool));
+  RETURN_IF_ERROR(file->Commit());
   const ModelTotals totals = TotalsOf(index);
   uint64_t bytes = 0;
   for (const GgufWriter::Tensor& tensor : header.tensors()) bytes += tensor.bytes;

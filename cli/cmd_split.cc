@@ -8,9 +8,9 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/common_options.h"
-#include "cli/copy_tensors.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/recode_file.h"
 #include "cli/thread_options.h"
 #include "cli/workers.h"
 #include "cli/write_chunks.h"
@@ -49,6 +49,17 @@ std::string PartPath(const SplitFlags& flags, size_t number, size_t count) {
   std::string_view prefix = flags.out;
   if (prefix.ends_with(kExtension)) prefix.remove_suffix(kExtension.size());
   return SplitPartPath(prefix, number + 1, count);
+}
+
+// `header` has the tensors of the index from `first` on.
+Result<std::unique_ptr<OutputFile>> WriteCopies(const TensorIndex& index, uint32_t first,
+                                                const GgufWriter& header, const std::string& path,
+                                                ThreadPool& pool) {
+  std::vector<TensorRecipe> recipes;
+  for (uint32_t i = 0; i < header.tensors().size(); ++i) {
+    recipes.push_back({TensorId{first + i}, header.tensors()[i].dtype});
+  }
+  return WriteRecoded({index, recipes, header, nullptr, "copy"}, path, pool);
 }
 
 Status Split(const SplitFlags& flags) {

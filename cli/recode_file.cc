@@ -28,14 +28,13 @@ class RecodeWriter {
  public:
   RecodeWriter(const RecodeJob& job, ThreadPool& pool) : job_(job), pool_(pool) {}
 
-  Status Write(const std::string& path) {
+  Result<std::unique_ptr<OutputFile>> Write(const std::string& path) {
     for (const GgufFile& file : job_.index.files()) {
       ASSIGN_OR_RETURN(auto source, FileByteSource::Open(file.label));
       sources_.push_back(std::move(source));
     }
     const std::vector<std::byte> header = job_.header.Header();
-    ASSIGN_OR_RETURN(const auto out,
-                     OutputFile::Create(path, header.size() + job_.header.DataBytes()));
+    ASSIGN_OR_RETURN(auto out, OutputFile::Create(path, header.size() + job_.header.DataBytes()));
     RETURN_IF_ERROR(out->WriteAt(0, header));
     if (!job_.last.empty()) {
       const uint64_t at = header.size() + job_.header.tensors()[job_.recipes.size()].offset;
@@ -47,7 +46,7 @@ class RecodeWriter {
     for (const RecodeChunk& chunk : chunks_) places.push_back(chunk.place);
     const auto fill = [&](size_t i, std::span<std::byte> bytes) { return Fill(chunks_[i], bytes); };
     RETURN_IF_ERROR(WriteChunks(*out, places, fill, job_.label, pool_));
-    return out->Commit();
+    return out;
   }
 
  private:
@@ -215,7 +214,8 @@ class RecodeWriter {
 
 }  // namespace
 
-Status WriteRecoded(const RecodeJob& job, const std::string& path, ThreadPool& pool) {
+Result<std::unique_ptr<OutputFile>> WriteRecoded(const RecodeJob& job, const std::string& path,
+                                                 ThreadPool& pool) {
   return RecodeWriter(job, pool).Write(path);
 }
 

@@ -1,8 +1,9 @@
-// Writes a GGUF whose tensors are those of a model in other types, by all threads of a pool, some
-// rows at a time.
+// Writes a GGUF whose tensors are those of a model, copied or in other types, by all threads of a
+// pool, some rows at a time.
 // Threads: Single-thread (it uses the pool given).
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/error.h"
 #include "loader/gguf/gguf_writer.h"
 #include "loader/index/tensor_index.h"
+#include "loader/io/output_file.h"
 #include "model/importance.h"
 #include "sched/thread_pool.h"
 
@@ -31,8 +33,9 @@ struct RecodeJob {
   std::span<const float> last = {};    // values of one more tensor of the header, where it has one
 };
 
-// The file appears under `path` when it is complete (loader/io/output_file.h). Failure: errors of
-// reading and writing; kBadData, naming file, tensor and row, for values that cannot be encoded.
-Status WriteRecoded(const RecodeJob& job, const std::string& path, ThreadPool& pool);
+// The file is complete, but not committed. Failure: errors of reading and writing; kBadData, naming
+// file, tensor and row, for values that cannot be encoded.
+Result<std::unique_ptr<OutputFile>> WriteRecoded(const RecodeJob& job, const std::string& path,
+                                                 ThreadPool& pool);
 
 }  // namespace llmrun

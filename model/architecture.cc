@@ -4,16 +4,20 @@
 
 namespace llmrun {
 
-// Sources: Touvron et al. 2023 (LLaMA); Jiang et al. 2024 (Mixtral, which names itself llama); Ma
-// et al. 2024 (BitNet b1.58), of which `bitnet` is the first kind of file and `bitnet-b1.58` the
-// one of BitNet b1.58 2B4T (2025); Yang et al. 2024 (Qwen2, and 2.5) and 2025 (Qwen3); OLMo team
-// 2024 (OLMo 2); Bellagente et al. 2024 (Stable LM 2); Abdin et al. 2024 (Phi-3); Gemma team 2024
-// (Gemma 2) and 2025 (Gemma 3); Granite team 2024 (Granite 3); Bakouch et al. 2025 (SmolLM3; layers
-// without RoPE: Yang et al. 2025, "RoPE to NoPE and back again"); OpenAI 2025 (gpt-oss; sinks: Xiao
-// et al. 2023, learned here); DeepSeek-AI 2024 (DeepSeek-V2 and V3, both called deepseek2).
+// Sources: Touvron et al. 2023 (LLaMA); Jiang et al. 2023 and 2024 (Mistral, whose first version
+// has a window, and Mixtral: both name themselves llama); Ma et al. 2024 (BitNet b1.58), of which
+// `bitnet` is the first kind of file and `bitnet-b1.58` the one of BitNet b1.58 2B4T (2025); Yang
+// et al. 2024 (Qwen2, and 2.5) and 2025 (Qwen3); OLMo team 2024 (OLMo 2); Bellagente et al. 2024
+// (Stable LM 2); Abdin et al. 2024 (Phi-3); Gemma team 2024 (Gemma 2) and 2025 (Gemma 3); Granite
+// team 2024 (Granite 3); Bakouch et al. 2025 (SmolLM3; layers without RoPE: Yang et al. 2025, "RoPE
+// to NoPE and back again"); OpenAI 2025 (gpt-oss; sinks: Xiao et al. 2023, learned here);
+// DeepSeek-AI 2024 (DeepSeek-V2 and V3, both called deepseek2).
 std::span<const Architecture> Architectures() {
   static constexpr Architecture kArchitectures[] = {
-      {.name = "llama", .experts = Presence::kMaybe},
+      {.name = "llama",
+       .experts = Presence::kMaybe,
+       .full_attention_every = 0,
+       .may_lack_window = true},
       {.name = "bitnet", .rope_interleaved = false, .sub_norms = true, .may_have_scales = true},
       {.name = "bitnet-b1.58",
        .rope_interleaved = false,

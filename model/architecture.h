@@ -58,9 +58,10 @@ struct Architecture {
   // One layer in so many sees all positions, the last of each such run; the others see the last
   // attention.sliding_window of them. 0: no layer sees all.
   int64_t full_attention_every = 1;
-  double local_rope_base = 0;   // where a layer sees a window, unscaled; 0: as everywhere
-  int64_t unrotated_every = 0;  // one layer in so many, the last, has no RoPE; 0: all have it
-  bool long_rope = false;       // may have RoPE factors for short contexts and for long ones
+  bool may_lack_window = false;  // all layers see all positions where metadata has no window
+  double local_rope_base = 0;    // where a layer sees a window, unscaled; 0: as everywhere
+  int64_t unrotated_every = 0;   // one layer in so many, the last, has no RoPE; 0: all have it
+  bool long_rope = false;        // may have RoPE factors for short contexts and for long ones
   // Models of so many layers scale scores by 1 / sqrt(d_model / n_heads), not by that of head_dim.
   int64_t layers_scaled_by_model = 0;
 };

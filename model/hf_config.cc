@@ -1,7 +1,6 @@
 #include "model/hf_config.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -14,16 +13,22 @@ namespace {
 
 using HfJson = nlohmann::json;
 
+// What the classes of transformers take where config.json does not say it.
 struct Family {
-  std::string_view class_name;    // of transformers
+  std::string_view class_name;
   std::string_view architecture;  // of GGUF
+  bool has_window = false;        // uses sliding_window, unless use_sliding_window says otherwise
+  int64_t head_dim = 0;           // 0: hidden_size / num_attention_heads
+  double rope_base = 10000;
 };
 constexpr Family kFamilies[] = {
-    {"LlamaForCausalLM", "llama"}, {"MistralForCausalLM", "llama"}, {"Qwen2ForCausalLM", "qwen2"},
-    {"Qwen3ForCausalLM", "qwen3"}, {"Gemma2ForCausalLM", "gemma2"}, {"Gemma3ForCausalLM", "gemma3"},
+    {"LlamaForCausalLM", "llama"},
+    {"MistralForCausalLM", "llama", true},
+    {"Qwen2ForCausalLM", "qwen2"},
+    {"Qwen3ForCausalLM", "qwen3", false, 128},
+    {"Gemma2ForCausalLM", "gemma2", true, 256},
+    {"Gemma3ForCausalLM", "gemma3", true, 256, 1e6},
 };
-
-bool IsGemma(const HfModel& model) { return model.architecture.starts_with("gemma"); }
 
 class ConfigConverter {
  public:
@@ -31,12 +36,15 @@ class ConfigConverter {
 
   Result<HfModel> Convert() {
     RETURN_IF_ERROR(ReadFamily());
+    if (Has("quantization_config")) {
+      return Refuse("quantization_config", "weights that are quantized cannot be converted");
+    }
     AddString("general.architecture", model_.architecture);
     RETURN_IF_ERROR(ReadSizes());
     RETURN_IF_ERROR(ReadRope());
     RETURN_IF_ERROR(ReadAttention());
     RETURN_IF_ERROR(CheckActivation());
-    model_.tied = IsTrue("tie_word_embeddings", IsGemma(model_));
+    model_.tied = IsTrue("tie_word_embeddings", model_.is_gemma());
     model_.bos = IdOf("bos_token_id");
     model_.eos = IdOf("eos_token_id");
     return std::move(model_);
@@ -107,12 +115,14 @@ class ConfigConverter {
       return Refuse("architectures",
                     fmt::format("{} cannot be converted; those that can: {}", Quoted(name), known));
     }
+    family_ = *family;
     model_.architecture = family->architecture;
+    model_.kind = *std::ranges::find(Architectures(), model_.architecture, &Architecture::name);
     return {};
   }
 
   Status ReadSizes() {
-    ASSIGN_OR_RETURN(const int64_t d_model, Count("hidden_size"));
+    ASSIGN_OR_RETURN(d_model_, Count("hidden_size"));
     ASSIGN_OR_RETURN(const int64_t d_ff, Count("intermediate_size"));
     ASSIGN_OR_RETURN(const int64_t context, Count("max_position_embeddings"));
     ASSIGN_OR_RETURN(const int64_t n_vocab, Count("vocab_size"));
@@ -120,15 +130,16 @@ class ConfigConverter {
     ASSIGN_OR_RETURN(model_.n_layers, Count("num_hidden_layers"));
     ASSIGN_OR_RETURN(model_.n_heads, Count("num_attention_heads"));
     ASSIGN_OR_RETURN(model_.n_kv_heads, Count("num_key_value_heads", model_.n_heads));
-    ASSIGN_OR_RETURN(model_.head_dim,
-                     Count("head_dim", std::max<int64_t>(1, d_model / model_.n_heads)));
+    const int64_t usual_dim =
+        family_.head_dim > 0 ? family_.head_dim : std::max<int64_t>(1, d_model_ / model_.n_heads);
+    ASSIGN_OR_RETURN(model_.head_dim, Count("head_dim", usual_dim));
     if (model_.head_dim % 2 != 0) {
       return MakeError(ErrorCode::kBadData,
                        "{}: heads of {} dimensions, an even number is expected", label_,
                        model_.head_dim);
     }
     AddUint("context_length", context);
-    AddUint("embedding_length", d_model);
+    AddUint("embedding_length", d_model_);
     AddUint("block_count", model_.n_layers);
     AddUint("feed_forward_length", d_ff);
     AddUint("attention.head_count", model_.n_heads);
@@ -140,18 +151,38 @@ class ConfigConverter {
     return {};
   }
 
-  // Older files have rope_theta and rope_scaling side by side, newer ones rope_parameters.
+  // Older files have rope_theta and rope_scaling side by side, newer ones rope_parameters, of
+  // gemma3 for both kinds of layers.
   Status ReadRope() {
     const bool newer = Has("rope_parameters");
-    const HfJson scaling = newer                 ? json_["rope_parameters"]
-                           : Has("rope_scaling") ? json_["rope_scaling"]
-                                                 : HfJson::object();
-    if (!scaling.is_object()) return Refuse("rope_scaling", "an object is expected");
+    HfJson scaling = newer                 ? json_["rope_parameters"]
+                     : Has("rope_scaling") ? json_["rope_scaling"]
+                                           : HfJson::object();
+    HfJson local = json_;
+    const char* local_key = "rope_local_base_freq";
+    if (newer && scaling.is_object() && scaling.contains("full_attention")) {
+      local = scaling.value("sliding_attention", HfJson());
+      local_key = "rope_theta";
+      scaling = HfJson(scaling["full_attention"]);
+    }
+    if (!scaling.is_object() || !local.is_object()) {
+      return Refuse(newer ? "rope_parameters" : "rope_scaling", "an object is expected");
+    }
+    ASSIGN_OR_RETURN(const double rotated, Number(json_, "partial_rotary_factor", 1));
+    if (rotated != 1) return Refuse("partial_rotary_factor", "only 1 is supported");
     ASSIGN_OR_RETURN(const double base,
                      Number(newer ? scaling : json_, "rope_theta",
-                            newer ? std::nullopt : std::optional<double>(10000)));
+                            newer ? std::nullopt : std::optional(family_.rope_base)));
     AddUint("rope.dimension_count", model_.head_dim);
     AddFloat("rope.freq_base", base);
+    if (const double usual = model_.kind.local_rope_base; usual > 0) {
+      ASSIGN_OR_RETURN(const double found, Number(local, local_key, usual));
+      AddFloat("rope.freq_base_swa", found);
+    }
+    return ReadRopeScaling(scaling, base);
+  }
+
+  Status ReadRopeScaling(const HfJson& scaling, double base) {
     std::string type = TextOf(scaling, "rope_type");
     if (type.empty()) type = TextOf(scaling, "type");
     if (type.empty() || type == "default") return {};
@@ -183,40 +214,65 @@ class ConfigConverter {
   }
 
   Status ReadAttention() {
-    const bool window = Has("sliding_window") && IsTrue("use_sliding_window", true);
+    const Architecture& kind = model_.kind;
+    const bool window = Has("sliding_window") && IsTrue("use_sliding_window", family_.has_window);
     if (window) {
+      if (kind.full_attention_every == 1) {
+        return Refuse("use_sliding_window", "is not supported for " + model_.architecture);
+      }
       ASSIGN_OR_RETURN(const int64_t size, Count("sliding_window"));
       AddUint("attention.sliding_window", size);
+    } else if (model_.is_gemma()) {
+      return Refuse("sliding_window", "is missing");
     }
-    if (!IsGemma(model_)) return {};
-    if (!window) return Refuse("sliding_window", "is missing");
-    // The scale of scores is that of the length of a head: nothing else can be said in a GGUF.
-    ASSIGN_OR_RETURN(const double scaled_by,
-                     Number(json_, "query_pre_attn_scalar", static_cast<double>(model_.head_dim)));
-    if (scaled_by != static_cast<double>(model_.head_dim)) {
-      return Refuse("query_pre_attn_scalar", fmt::format("{:g} beside heads of {} is not supported",
-                                                         scaled_by, model_.head_dim));
+    RETURN_IF_ERROR(CheckLayerTypes(window ? kind.full_attention_every : 1));
+    RETURN_IF_ERROR(ReadSoftCaps(kind.soft_caps));
+    if (!model_.is_gemma()) return {};
+    // What scores are scaled by follows from the sizes: nothing else can be said in a GGUF.
+    const double scaled_by = static_cast<double>(model_.n_layers == kind.layers_scaled_by_model
+                                                     ? d_model_ / model_.n_heads
+                                                     : model_.head_dim);
+    ASSIGN_OR_RETURN(const double found, Number(json_, "query_pre_attn_scalar", scaled_by));
+    if (found == scaled_by) return {};
+    return Refuse("query_pre_attn_scalar", fmt::format("{:g} is not supported for these sizes "
+                                                       "(only {:g} is)",
+                                                       found, scaled_by));
+  }
+
+  // Which layers see all positions, one in `full_every`, is said by the architecture alone.
+  Status CheckLayerTypes(int64_t full_every) const {
+    ASSIGN_OR_RETURN(const int64_t pattern, Count("sliding_window_pattern", full_every));
+    if (pattern != full_every) {
+      return Refuse("sliding_window_pattern",
+                    fmt::format("{} is not supported (only {} is)", pattern, full_every));
     }
-    if (model_.architecture == "gemma3") {
-      ASSIGN_OR_RETURN(const double local, Number(json_, "rope_local_base_freq", 10000));
-      ASSIGN_OR_RETURN(const int64_t every, Count("sliding_window_pattern", 6));
-      if (local != 10000 || every != 6) {
-        return Refuse("sliding_window_pattern",
-                      fmt::format("{} with base {:g} is not supported", every, local));
+    if (!Has("layer_types")) return {};
+    const HfJson& types = json_["layer_types"];
+    bool usual = types.is_array() && types.size() == static_cast<size_t>(model_.n_layers);
+    for (int64_t i = 0; usual && i < model_.n_layers; ++i) {
+      const bool full = full_every > 0 && (i + 1) % full_every == 0;
+      usual = types[static_cast<size_t>(i)] == (full ? "full_attention" : "sliding_attention");
+    }
+    if (usual) return {};
+    return Refuse("layer_types", "not those of " + model_.architecture);
+  }
+
+  Status ReadSoftCaps(bool wanted) {
+    for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+      if (wanted) {
+        ASSIGN_OR_RETURN(const double cap, Number(json_, key));
+        AddFloat(key, cap);
+      } else if (Has(key)) {
+        return Refuse(key, "is not supported for " + model_.architecture);
       }
-      return {};
     }
-    ASSIGN_OR_RETURN(const double scores, Number(json_, "attn_logit_softcapping"));
-    ASSIGN_OR_RETURN(const double logits, Number(json_, "final_logit_softcapping"));
-    AddFloat("attn_logit_softcapping", scores);
-    AddFloat("final_logit_softcapping", logits);
     return {};
   }
 
   Status CheckActivation() const {
     std::string found = TextOf(json_, "hidden_activation");
     if (found.empty()) found = TextOf(json_, "hidden_act");
-    const std::string_view wanted = IsGemma(model_) ? "gelu_pytorch_tanh" : "silu";
+    const std::string_view wanted = model_.is_gemma() ? "gelu_pytorch_tanh" : "silu";
     if (found.empty() || found == wanted) return {};
     return Refuse("hidden_act",
                   fmt::format("{} is not supported (only {} is)", Quoted(found), wanted));
@@ -224,53 +280,10 @@ class ConfigConverter {
 
   const HfJson& json_;
   const std::string& label_;
+  Family family_ = kFamilies[0];
+  int64_t d_model_ = 0;
   HfModel model_;
 };
-
-struct Part {
-  std::string_view from, to;
-};
-constexpr Part kLayerParts[] = {
-    {"input_layernorm", "attn_norm"},
-    {"self_attn.q_proj", "attn_q"},
-    {"self_attn.k_proj", "attn_k"},
-    {"self_attn.v_proj", "attn_v"},
-    {"self_attn.o_proj", "attn_output"},
-    {"self_attn.q_norm", "attn_q_norm"},
-    {"self_attn.k_norm", "attn_k_norm"},
-    {"mlp.gate_proj", "ffn_gate"},
-    {"mlp.up_proj", "ffn_up"},
-    {"mlp.down_proj", "ffn_down"},
-    {"pre_feedforward_layernorm", "ffn_norm"},
-    {"post_feedforward_layernorm", "post_ffw_norm"},
-};
-
-// The part of "model.layers.<layer>.<part>", and the layer.
-std::optional<std::pair<int64_t, std::string_view>> LayerPart(std::string_view name) {
-  constexpr std::string_view kPrefix = "model.layers.";
-  if (!name.starts_with(kPrefix)) return std::nullopt;
-  name.remove_prefix(kPrefix.size());
-  int64_t layer = 0;
-  const auto [rest, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
-  const auto digits = static_cast<size_t>(rest - name.data());
-  if (error != std::errc() || layer < 0 || digits >= name.size() || *rest != '.') {
-    return std::nullopt;
-  }
-  return std::pair(layer, name.substr(digits + 1));
-}
-
-std::string LayerTensorName(const HfModel& model, std::string_view part) {
-  const size_t dot = part.rfind('.');
-  if (dot == std::string_view::npos) return "";
-  const std::string_view what = part.substr(dot);  // ".weight"
-  part = part.substr(0, dot);
-  if (what != ".weight" && (what != ".bias" || model.architecture != "qwen2")) return "";
-  if (part == "post_attention_layernorm") {
-    return std::string(IsGemma(model) ? "post_attention_norm" : "ffn_norm") + std::string(what);
-  }
-  const auto* it = std::ranges::find(kLayerParts, part, &Part::from);
-  return it == std::end(kLayerParts) ? "" : std::string(it->to) + std::string(what);
-}
 
 }  // namespace
 
@@ -278,30 +291,6 @@ Result<HfModel> ReadHfConfig(std::string_view json, const std::string& label) {
   const HfJson parsed = HfJson::parse(json, nullptr, false);
   if (!parsed.is_object()) return MakeError(ErrorCode::kBadData, "{}: no JSON object", label);
   return ConfigConverter(parsed, label).Convert();
-}
-
-Result<HfTensor> MapHfTensor(const HfModel& model, std::string_view name) {
-  HfTensor tensor;
-  if (name.ends_with("rotary_emb.inv_freq")) return tensor;
-  if (name == "lm_head.weight") {
-    if (!model.tied) tensor.name = "output.weight";
-    return tensor;
-  }
-  if (name == "model.embed_tokens.weight") tensor.name = "token_embd.weight";
-  if (name == "model.norm.weight") tensor.name = "output_norm.weight";
-  if (const auto part = LayerPart(name)) {
-    const std::string in_layer = LayerTensorName(model, part->second);
-    if (!in_layer.empty() && part->first < model.n_layers) {
-      tensor.name = fmt::format("blk.{}.{}", part->first, in_layer);
-    }
-    // Only the architecture llama rotates pairs of neighbours.
-    const bool rotated = in_layer.starts_with("attn_q.") || in_layer.starts_with("attn_k.");
-    if (rotated && model.architecture == "llama") tensor.interleaved = model.head_dim;
-  }
-  if (IsGemma(model) && tensor.name.ends_with("norm.weight")) tensor.added = 1;
-  if (!tensor.name.empty()) return tensor;
-  return MakeError(ErrorCode::kUnavailable, "tensor {}: not known of {}", Quoted(name),
-                   model.architecture);
 }
 
 }  // namespace llmrun

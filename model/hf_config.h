@@ -8,17 +8,20 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "loader/gguf/metadata.h"
+#include "model/architecture.h"
 
 namespace llmrun {
 
 struct HfModel {
   std::string architecture;  // of the GGUF
+  Architecture kind = {};    // that one
   int64_t n_layers = 0;
   int64_t n_heads = 0;
   int64_t n_kv_heads = 0;
@@ -27,6 +30,8 @@ struct HfModel {
   std::vector<MetaEntry> metadata;  // all but the tokenizer and general.file_type
   std::vector<float> rope_factors;  // of Llama 3.1, [head_dim / 2]; empty: none
   std::optional<int64_t> bos, eos;  // of config.json
+
+  bool is_gemma() const { return architecture.starts_with("gemma"); }
 };
 
 Result<HfModel> ReadHfConfig(std::string_view json, const std::string& label);
@@ -39,5 +44,9 @@ struct HfTensor {
 };
 // kUnavailable for names that are not known.
 Result<HfTensor> MapHfTensor(const HfModel& model, std::string_view name);
+
+// kBadData unless the GGUF has all its tensors with these names, each once.
+Status CheckHfTensors(const HfModel& model, std::span<const std::string> names,
+                      const std::string& label);
 
 }  // namespace llmrun

@@ -4,10 +4,11 @@
 #include <charconv>
 #include <iterator>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "loader/gguf/printable.h"
+#include "model/hf_json.h"
+#include "model/hf_spm.h"
 #include "text/sentencepiece_model.h"
 
 namespace llmrun {
@@ -17,37 +18,26 @@ using TokenizerJson = nlohmann::json;
 
 struct KnownPattern {
   std::string_view regex;
+  bool ignore_merges;    // what is a token as it stands is taken whole
   std::string_view pre;  // tokenizer.ggml.pre
 };
 // As tokenizer.json has them, after a Split; source: the models themselves.
 #define LLMRUN_HF_CONTRACTION "(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
 #define LLMRUN_HF_TAIL R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"
+constexpr std::string_view kLlama3Regex =
+    LLMRUN_HF_CONTRACTION R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)" LLMRUN_HF_TAIL;
+constexpr std::string_view kQwen2Regex =
+    LLMRUN_HF_CONTRACTION R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)" LLMRUN_HF_TAIL;
+constexpr std::string_view kTekkenRegex =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}|)"
+    R"( ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// Where a file does not say whether merges are ignored, the first with its expression holds.
 constexpr KnownPattern kPatterns[] = {
-    {LLMRUN_HF_CONTRACTION R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)" LLMRUN_HF_TAIL, "llama-bpe"},
-    {LLMRUN_HF_CONTRACTION R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)" LLMRUN_HF_TAIL, "qwen2"},
-    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
-     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}|)"
-     R"( ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     "tekken"},
+    {kLlama3Regex, true, "llama-bpe"}, {kLlama3Regex, false, "dbrx"},
+    {kQwen2Regex, false, "qwen2"},     {kTekkenRegex, true, "tekken"},
+    {kTekkenRegex, false, "tekken"},
 };
-
-const TokenizerJson& At(const TokenizerJson& json, const char* key) {
-  static const TokenizerJson kNone;
-  return json.is_object() && json.contains(key) ? json[key] : kNone;
-}
-
-std::string TextAt(const TokenizerJson& json, const char* key) {
-  const TokenizerJson& value = At(json, key);
-  return value.is_string() ? value.get<std::string>() : "";
-}
-
-// The steps of a pre-tokenizer or post-processor, which may be a sequence.
-std::vector<TokenizerJson> StepsOf(const TokenizerJson& json, const char* list) {
-  if (json.is_null()) return {};
-  const TokenizerJson& steps = At(json, list);
-  if (!steps.is_array()) return {json};
-  return {steps.begin(), steps.end()};
-}
 
 class TokenizerConverter {
  public:
@@ -109,21 +99,37 @@ class TokenizerConverter {
   }
 
   Status ReadBpe() {
-    const TokenizerJson& model = At(json_, "model");
-    const TokenizerJson& vocab = At(model, "vocab");
-    if (TextAt(model, "type") != "BPE" || !vocab.is_object()) {
+    const TokenizerJson& model = FieldOf(json_, "model");
+    const TokenizerJson& vocab = FieldOf(model, "vocab");
+    if (TextField(model, "type") != "BPE" || !vocab.is_object()) {
       return MakeError(ErrorCode::kUnavailable,
                        "{}: neither tokenizer.model nor a tokenizer.json of type BPE",
                        files_.folder);
     }
+    const bool sentence_piece = IsSentencePieceJson(json_);
+    if (!sentence_piece) {
+      RETURN_IF_ERROR(CheckNormalizer());
+      ASSIGN_OR_RETURN(spec_.pre, PreTokenizer());
+    }
     spec_.model = "gpt2";
     Resize();
-    ASSIGN_OR_RETURN(spec_.pre, PreTokenizer());
     for (const auto& [text, id] : vocab.items()) {
       if (!id.is_number_integer()) return Bad("tokenizer.json", "an id that is no number");
       RETURN_IF_ERROR(SetToken(id.get<int64_t>(), text, TokenType::kNormal));
     }
-    return ReadMerges(At(model, "merges"));
+    RETURN_IF_ERROR(ReadMerges(FieldOf(model, "merges")));
+    if (!sentence_piece) return {};
+    return MakeSentencePiece(json_, files_.folder + "/tokenizer.json", &spec_);
+  }
+
+  // Qwen's NFC changes no text that is composed already; nothing here does it.
+  Status CheckNormalizer() const {
+    for (const TokenizerJson& step : StepsOf(FieldOf(json_, "normalizer"), "normalizers")) {
+      if (TextField(step, "type") == "NFC") continue;
+      return MakeError(ErrorCode::kUnavailable, "{}/tokenizer.json: normalizer {} is not supported",
+                       files_.folder, Quoted(step.dump()));
+    }
+    return {};
   }
 
   // "left right", or in newer files ["left", "right"].
@@ -132,6 +138,8 @@ class TokenizerConverter {
     for (const TokenizerJson& merge : merges) {
       if (merge.is_string()) {
         spec_.merges.push_back(merge.get<std::string>());
+        if (spec_.merges.back().find(' ') != std::string::npos) continue;
+        return Bad("tokenizer.json", "a merge without a space");
       } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
                  merge[1].is_string()) {
         spec_.merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
@@ -147,19 +155,22 @@ class TokenizerConverter {
     bool byte_level = false;
     bool gpt2_words = false;
     bool single_digits = false;
-    for (const TokenizerJson& step : StepsOf(At(json_, "pre_tokenizer"), "pretokenizers")) {
-      const std::string type = TextAt(step, "type");
-      const TokenizerJson& flag = At(step, type == "Digits" ? "individual_digits" : "use_regex");
+    for (const TokenizerJson& step : StepsOf(FieldOf(json_, "pre_tokenizer"), "pretokenizers")) {
+      const std::string type = TextField(step, "type");
+      const TokenizerJson& flag =
+          FieldOf(step, type == "Digits" ? "individual_digits" : "use_regex");
       const bool on = flag.is_boolean() ? flag.get<bool>() : type == "ByteLevel";
-      if (type == "Split") pattern += TextAt(At(step, "pattern"), "Regex");
+      if (type == "Split") pattern += TextField(FieldOf(step, "pattern"), "Regex");
       if (type == "Digits") single_digits = on;
       if (type == "ByteLevel") byte_level = true;
       if (type == "ByteLevel") gpt2_words = on;
       if (type != "Split" && type != "Digits" && type != "ByteLevel") pattern += type;
     }
     if (byte_level && gpt2_words && pattern.empty()) return single_digits ? "smollm" : "gpt-2";
-    const auto* known =
-        std::ranges::find(kPatterns, std::string_view(pattern), &KnownPattern::regex);
+    const TokenizerJson& ignores = FieldOf(FieldOf(json_, "model"), "ignore_merges");
+    const auto* known = std::ranges::find_if(kPatterns, [&](const KnownPattern& row) {
+      return row.regex == pattern && (!ignores.is_boolean() || ignores == row.ignore_merges);
+    });
     if (byte_level && !gpt2_words && !single_digits && known != std::end(kPatterns)) {
       return std::string(known->pre);
     }
@@ -169,12 +180,12 @@ class TokenizerConverter {
 
   // added_tokens of tokenizer.json; of checkpoints without one, those that the config decodes.
   Status ReadAdded() {
-    for (const TokenizerJson& token : At(json_, "added_tokens")) {
-      const TokenizerJson& id = At(token, "id");
+    for (const TokenizerJson& token : FieldOf(json_, "added_tokens")) {
+      const TokenizerJson& id = FieldOf(token, "id");
       if (!id.is_number_integer()) return Bad("tokenizer.json", "an added token without an id");
       RETURN_IF_ERROR(AddToken(id.get<int64_t>(), token));
     }
-    const TokenizerJson& decoder = At(config_, "added_tokens_decoder");
+    const TokenizerJson& decoder = FieldOf(config_, "added_tokens_decoder");
     if (!decoder.is_object()) return {};
     for (const auto& [id, token] : decoder.items()) {
       int64_t number = -1;
@@ -188,13 +199,14 @@ class TokenizerConverter {
   }
 
   Status AddToken(int64_t id, const TokenizerJson& token) {
-    const TokenizerJson& special = At(token, "special");
+    const TokenizerJson& special = FieldOf(token, "special");
     const bool is_special = special.is_boolean() && special.get<bool>();
     const bool there =
         id >= 0 && static_cast<size_t>(id) < set_.size() && set_[static_cast<size_t>(id)];
     // SentencePiece knows better what its own tokens are: <unk> is not a control token.
-    if (there && spec_.model == "llama") return {};
-    return SetToken(id, TextAt(token, "content"),
+    if (there && !files_.sentencepiece.empty()) return {};
+    if (there && spec_.types[static_cast<size_t>(id)] == TokenType::kUnknown) return {};
+    return SetToken(id, TextField(token, "content"),
                     is_special ? TokenType::kControl : TokenType::kUserDefined);
   }
 
@@ -210,9 +222,9 @@ class TokenizerConverter {
 
   // A token that the config names, as text or as an object with its text.
   std::optional<uint32_t> NamedToken(const char* key, std::optional<int64_t> absent) const {
-    const TokenizerJson& named = At(config_, key);
+    const TokenizerJson& named = FieldOf(config_, key);
     const std::string text =
-        named.is_string() ? named.get<std::string>() : TextAt(named, "content");
+        named.is_string() ? named.get<std::string>() : TextField(named, "content");
     const auto it = ids_.find(text);
     if (!text.empty() && it != ids_.end()) return it->second;
     if (absent && static_cast<size_t>(*absent) < facts_.n_vocab) {
@@ -223,25 +235,25 @@ class TokenizerConverter {
 
   // What the config says; else whether tokenizer.json puts BOS before a text.
   bool AddsBos(std::optional<uint32_t> bos) const {
-    const TokenizerJson& said = At(config_, "add_bos_token");
+    const TokenizerJson& said = FieldOf(config_, "add_bos_token");
     if (said.is_boolean()) return said.get<bool>();
     if (!bos) return false;
     if (spec_.add_bos.value_or(false)) return true;
-    for (const TokenizerJson& step : StepsOf(At(json_, "post_processor"), "processors")) {
-      const TokenizerJson& single = At(step, "single");
+    for (const TokenizerJson& step : StepsOf(FieldOf(json_, "post_processor"), "processors")) {
+      const TokenizerJson& single = FieldOf(step, "single");
       if (!single.is_array() || single.empty()) continue;
-      if (TextAt(At(single[0], "SpecialToken"), "id") == spec_.tokens[*bos]) return true;
+      if (TextField(FieldOf(single[0], "SpecialToken"), "id") == spec_.tokens[*bos]) return true;
     }
     return false;
   }
 
   std::string ChatTemplate() const {
     if (!files_.chat_template.empty()) return files_.chat_template;
-    const TokenizerJson& given = At(config_, "chat_template");
+    const TokenizerJson& given = FieldOf(config_, "chat_template");
     if (given.is_string()) return given.get<std::string>();
     if (!given.is_array()) return "";
     for (const TokenizerJson& named : given) {
-      if (TextAt(named, "name") == "default") return TextAt(named, "template");
+      if (TextField(named, "name") == "default") return TextField(named, "template");
     }
     return "";
   }
@@ -274,6 +286,9 @@ class TokenizerConverter {
     put_id("ggml.unknown_token_id", NamedToken("unk_token", std::nullopt));
     put_id("ggml.padding_token_id", NamedToken("pad_token", std::nullopt));
     Put("ggml.add_bos_token", MetaType::kBool, adds_bos);
+    if (const TokenizerJson& said = FieldOf(config_, "add_eos_token"); said.is_boolean()) {
+      Put("ggml.add_eos_token", MetaType::kBool, said.get<bool>());
+    }
     if (spec_.add_space_prefix) {
       Put("ggml.add_space_prefix", MetaType::kBool, *spec_.add_space_prefix);
     }

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "loader/io/file_byte_source.h"
+#include "model/log_sum_exp.h"
 #include "model/perplexity.h"
 
 namespace llmrun {

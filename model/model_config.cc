@@ -93,10 +93,13 @@ Status ReadMultipliers(const ConfigReader& reader, ModelConfig* config) {
 // Which positions a layer sees, and what becomes of scores.
 Status ReadAttention(const ConfigReader& reader, ModelConfig* config) {
   constexpr const char* kWindowKey = "attention.sliding_window";
-  if (config->kind.full_attention_every != 1) {
-    ASSIGN_OR_RETURN(config->window, reader.Uint(kWindowKey, {0, kMaxContext}));
+  constexpr UintRange kWindows = {0, UINT32_MAX};
+  if (config->kind.may_lack_window) {
+    ASSIGN_OR_RETURN(config->window, reader.UintOr(kWindowKey, 0, kWindows));
+  } else if (config->kind.full_attention_every != 1) {
+    ASSIGN_OR_RETURN(config->window, reader.Uint(kWindowKey, kWindows));
   } else {
-    ASSIGN_OR_RETURN(const int64_t window, reader.UintOr(kWindowKey, 0, {0, UINT32_MAX}));
+    ASSIGN_OR_RETURN(const int64_t window, reader.UintOr(kWindowKey, 0, kWindows));
     if (window > 0 && window < config->n_ctx_train) {
       return reader.Fail(ErrorCode::kUnavailable, kWindowKey,
                          fmt::format("{} of {} positions: a sliding window is not supported for {}",

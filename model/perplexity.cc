@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "model/log_sum_exp.h"
 #include "sched/partition.h"
 
 namespace llmrun {
@@ -68,13 +69,6 @@ Estimate PerplexityOf(const MeanOf& negative_log_likelihoods) {
   estimate.mean = std::exp(estimate.mean);
   estimate.error *= estimate.mean;
   return estimate;
-}
-
-double LogSumExp(std::span<const float> logits) {
-  const double top = *std::ranges::max_element(logits);
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - top);
-  return top + std::log(sum);
 }
 
 Status RunChunk(Session& session, std::span<const TokenId> chunk, std::optional<TokenId> bos,

@@ -45,9 +45,6 @@ class MeanOf {
 // exp(mean) of negative log likelihoods, and its error to first order.
 Estimate PerplexityOf(const MeanOf& negative_log_likelihoods);
 
-// Log of the sum of exp of all logits: a token's log likelihood is its logit less that.
-double LogSumExp(std::span<const float> logits);
-
 // Of a chunk, how many positions are scored.
 inline int64_t ScoredOf(int64_t n_ctx) { return n_ctx - n_ctx / 2 - 1; }
 

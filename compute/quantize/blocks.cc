@@ -141,12 +141,17 @@ void EncodeMxfp4(const float* values, const float* importance, std::byte* block)
   if (largest >= kLeastMagnitude) {
     // Levels are doubled: 12 is the largest of them.
     const int middle = std::ilogb(largest) - 3 + 128;
+    std::array<int, kLanes> exponents{};
+    Lanes scales{};
+    for (int lane = 0; lane < kLanes; ++lane) {
+      exponents[lane] = std::clamp(middle - 1 + std::min(lane, 2), kLeast, kGreatest);
+      scales[lane] = std::ldexp(1.0F, exponents[lane] - 128);
+    }
+    const Lanes errors = ErrorsAt<E2m1Levels>(values, weights.data(), kBlockElems, scales);
     float least = INFINITY;
-    for (int e = std::max(middle - 1, kLeast); e <= std::min(middle + 1, kGreatest); ++e) {
-      const float error =
-          ErrorAt<E2m1Levels>(values, weights.data(), kBlockElems, std::ldexp(1.0F, e - 128));
-      if (error < least) exponent = e;
-      least = std::min(error, least);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (errors[lane] < least) exponent = exponents[lane];
+      least = std::min(errors[lane], least);
     }
   }
   const float inverse = std::ldexp(1.0F, 128 - exponent);

@@ -12,47 +12,54 @@
 
 namespace llmrun::quantize {
 
-struct RangeFit {
-  float scale = 0;
-  float offset = 0;
+template <typename Number>  // float or Lanes
+struct RangeFitOf {
+  Number scale{};
+  Number offset{};
 };
+using RangeFit = RangeFitOf<float>;
+using RangeFits = RangeFitOf<Lanes>;
 
-// Weighted sums of values x and codes q.
+// Weighted sums of values x and, for each of four candidates, codes q.
 struct RangeSums {
-  float w = 0, wx = 0, wxx = 0, wq = 0, wqq = 0, wxq = 0;
+  float w = 0, wx = 0, wxx = 0;
+  Lanes wq{}, wqq{}, wxq{};
 
-  void Add(float weight, float value, float code) {
-    w += weight;
-    wx += weight * value;
-    wxx += weight * value * value;
-    wq += weight * code;
-    wqq += weight * code * code;
-    wxq += weight * value * code;
-  }
-  float Error(const RangeFit& fit) const {
+  Lanes Errors(const RangeFits& fit) const {
     return wxx + fit.scale * (fit.scale * wqq - 2 * wxq + 2 * fit.offset * wq) +
            fit.offset * (fit.offset * w - 2 * wx);
   }
 };
 
-// The best range for these sums; with `offset_at_most_0` of those that do not begin above 0.
-inline RangeFit SolveRange(const RangeSums& sums, bool offset_at_most_0) {
-  const float determinant = sums.w * sums.wqq - sums.wq * sums.wq;
-  if (determinant > 0) {
-    const RangeFit fit = {(sums.w * sums.wxq - sums.wx * sums.wq) / determinant,
-                          (sums.wqq * sums.wx - sums.wq * sums.wxq) / determinant};
-    if (!offset_at_most_0 || fit.offset <= 0) return fit;
-  }
-  if (sums.wqq > 0) return {sums.wxq / sums.wqq, 0};
-  return {0, offset_at_most_0 ? std::min(0.0F, sums.wx / sums.w) : sums.wx / sums.w};
+// The best ranges for these sums; with `offset_at_most_0` of those that do not begin above 0.
+inline RangeFits SolveRanges(const RangeSums& sums, bool offset_at_most_0) {
+  const Lanes zero{};
+  const float mean = sums.wx / sums.w;
+  const float constant = offset_at_most_0 ? std::min(0.0F, mean) : mean;
+  RangeFits fit;
+  fit.scale = sums.wqq > zero ? sums.wxq / sums.wqq : zero;
+  fit.offset = sums.wqq > zero ? zero : Fill(constant);
+  const Lanes determinant = sums.w * sums.wqq - sums.wq * sums.wq;
+  const Lanes scale = (sums.w * sums.wxq - sums.wx * sums.wq) / determinant;
+  const Lanes offset = (sums.wqq * sums.wx - sums.wq * sums.wxq) / determinant;
+  const float most = offset_at_most_0 ? 0 : INFINITY;
+  const auto solved = (determinant > zero) & (offset <= Fill(most));
+  return {solved ? scale : fit.scale, solved ? offset : fit.offset};
 }
 
 template <int kLast>
-RangeSums SumsAt(const float* values, const float* weights, int n, float inverse, float offset) {
+RangeSums SumsAt(const float* values, const float* weights, int n, Lanes inverse, float offset) {
   RangeSums sums;
   for (int i = 0; i < n; ++i) {
-    const float code = IntegerLevels<0, kLast>::Nearest((values[i] - offset) * inverse);
-    sums.Add(weights[i], values[i], code);
+    const float w = weights[i];
+    const float wx = w * values[i];
+    sums.w += w;
+    sums.wx += wx;
+    sums.wxx += wx * values[i];
+    const Lanes code = IntegerLevels<0, kLast>::Nearest((values[i] - offset) * inverse);
+    sums.wq += w * code;
+    sums.wqq += w * code * code;
+    sums.wxq += wx * code;
   }
   return sums;
 }
@@ -65,34 +72,42 @@ RangeFit FitRange(const float* values, const float* weights, int n, bool offset_
   if (span < kLeastMagnitude) return {0, offset};
   RangeFit best;
   float best_error = INFINITY;
-  const auto consider = [&](float inverse, float from) {
+  const auto consider = [&](Lanes inverse, float from, int count) {
     const RangeSums sums = SumsAt<kLast>(values, weights, n, inverse, from);
-    const RangeFit fit = SolveRange(sums, offset_at_most_0);
-    const float error = sums.Error(fit);
-    const bool better = fit.scale > 0 && error < best_error;
-    if (better) best = fit;
-    if (better) best_error = error;
+    const RangeFits fits = SolveRanges(sums, offset_at_most_0);
+    const Lanes errors = sums.Errors(fits);
+    bool better = false;
+    for (int lane = 0; lane < count; ++lane) {
+      if (!(fits.scale[lane] > 0 && errors[lane] < best_error)) continue;
+      best = {fits.scale[lane], fits.offset[lane]};
+      best_error = errors[lane];
+      better = true;
+    }
     return better;
   };
-  constexpr int kSteps = 9;
-  for (int step = -kSteps; step <= kSteps; ++step) {
-    consider((kLast + 0.1F * static_cast<float>(step)) / span, offset);
+  constexpr int kSteps = 9;  // 19 starts: the last group has one more, which is the last once more
+  for (int step = -kSteps; step <= kSteps; step += kLanes) {
+    Lanes ends{};
+    for (int lane = 0; lane < kLanes; ++lane) {
+      ends[lane] = kLast + 0.1F * static_cast<float>(std::min(step + lane, kSteps));
+    }
+    consider(ends / span, offset, kLanes);
   }
   constexpr int kRounds = 4;
   for (int round = 0; round < kRounds && best.scale > 0; ++round) {
-    if (!consider(1 / best.scale, best.offset)) break;
+    if (!consider(Fill(1 / best.scale), best.offset, 1)) break;
   }
   return best;
 }
 
-// The weighted squared error of values that are rounded to codes of a range.
+// The weighted squared errors of values that are rounded to codes of each of four ranges.
 template <int kLast>
-float ErrorAt(const float* values, const float* weights, int n, const RangeFit& range) {
-  const float inverse = range.scale != 0 ? 1 / range.scale : 0;
-  float sum = 0;
+Lanes ErrorsAt(const float* values, const float* weights, int n, const RangeFits& range) {
+  const Lanes inverse = InverseOrZero(range.scale);
+  Lanes sum{};
   for (int i = 0; i < n; ++i) {
-    const float code = IntegerLevels<0, kLast>::Nearest((values[i] - range.offset) * inverse);
-    const float error = values[i] - (range.scale * code + range.offset);
+    const Lanes code = IntegerLevels<0, kLast>::Nearest((values[i] - range.offset) * inverse);
+    const Lanes error = values[i] - (range.scale * code + range.offset);
     sum += weights[i] * error * error;
   }
   return sum;

@@ -8,7 +8,9 @@
 // Threads: pure functions.
 #pragma once
 
+#include <array>
 #include <cmath>
+#include <cstddef>
 
 #include "compute/quantize/levels.h"
 
@@ -19,17 +21,23 @@ struct ScaleFit {
   float gain = 0;  // by how much the error is less than with a scale of 0
 };
 
+// For each of four scales, given as their inverses: the best scale for the levels that it chooses.
+struct ScaleFits {
+  Lanes scale;
+  Lanes gain;
+};
+
 template <typename Levels>
-ScaleFit ScaleOfLevelsAt(const float* values, const float* weights, int n, float inverse) {
-  float products = 0;
-  float squares = 0;
+ScaleFits ScalesOfLevelsAt(const float* values, const float* weights, int n, Lanes inverse) {
+  Lanes products{};
+  Lanes squares{};
   for (int i = 0; i < n; ++i) {
-    const float level = Levels::Nearest(values[i] * inverse);
+    const Lanes level = Levels::Nearest(values[i] * inverse);
     products += weights[i] * values[i] * level;
     squares += weights[i] * level * level;
   }
-  if (!(squares > 0)) return {};
-  return {products / squares, products * products / squares};
+  const Lanes gain = products * products / squares;
+  return {products / squares, squares > Fill(0) ? gain : Fill(0)};
 }
 
 // The value of largest magnitude, with its sign.
@@ -43,37 +51,56 @@ inline float LargestOf(const float* values, int n) {
 
 inline constexpr float kLeastMagnitude = 1e-30F;  // below it, values are taken for 0
 
+// What the largest value becomes, levels being whole numbers: about the lowest and the highest.
+template <typename Levels>
+struct ScaleStarts {
+  static constexpr int kSteps = 9;
+  static constexpr int kCount = 2 * (2 * kSteps + 1);
+  static constexpr std::array<float, kCount + kCount % kLanes> kEnds = [] {
+    std::array<float, kCount + kCount % kLanes> ends{};
+    size_t i = 0;
+    for (const float end : {Levels::kLow, Levels::kHigh}) {
+      for (int step = -kSteps; step <= kSteps; ++step) {
+        ends[i++] = end + 0.1F * static_cast<float>(step) * Levels::kGap;
+      }
+    }
+    for (; i < ends.size(); ++i) ends[i] = ends[kCount - 1];
+    return ends;
+  }();
+  static_assert(kEnds.size() % kLanes == 0);
+};
+
 template <typename Levels>
 ScaleFit FitScale(const float* values, const float* weights, int n) {
   const float largest = LargestOf(values, n);
   if (std::fabs(largest) < kLeastMagnitude) return {};
   ScaleFit best;
-  const auto consider = [&](float inverse) {
-    const ScaleFit fit = ScaleOfLevelsAt<Levels>(values, weights, n, inverse);
-    const bool better = fit.gain > best.gain;
-    if (better) best = fit;
+  const auto consider = [&](Lanes inverse, int count) {
+    const ScaleFits fits = ScalesOfLevelsAt<Levels>(values, weights, n, inverse);
+    bool better = false;
+    for (int lane = 0; lane < count; ++lane) {
+      if (!(fits.gain[lane] > best.gain)) continue;
+      best = {fits.scale[lane], fits.gain[lane]};
+      better = true;
+    }
     return better;
   };
-  constexpr int kSteps = 9;
-  for (const float end : {Levels::kLow, Levels::kHigh}) {
-    for (int step = -kSteps; step <= kSteps; ++step) {
-      consider((end + 0.1F * static_cast<float>(step) * Levels::kGap) / largest);
-    }
-  }
+  constexpr auto& kEnds = ScaleStarts<Levels>::kEnds;
+  for (size_t i = 0; i < kEnds.size(); i += kLanes) consider(Load(&kEnds[i]) / largest, kLanes);
   constexpr int kRounds = 4;
   for (int round = 0; round < kRounds && best.scale != 0; ++round) {
-    if (!consider(1 / best.scale)) break;
+    if (!consider(Fill(1 / best.scale), 1)) break;
   }
   return best;
 }
 
-// The weighted squared error of values that are rounded to levels times a scale.
+// The weighted squared errors of values that are rounded to levels times each of four scales.
 template <typename Levels>
-float ErrorAt(const float* values, const float* weights, int n, float scale) {
-  const float inverse = scale != 0 ? 1 / scale : 0;
-  float sum = 0;
+Lanes ErrorsAt(const float* values, const float* weights, int n, Lanes scale) {
+  const Lanes inverse = InverseOrZero(scale);
+  Lanes sum{};
   for (int i = 0; i < n; ++i) {
-    const float error = values[i] - scale * Levels::Nearest(values[i] * inverse);
+    const Lanes error = values[i] - scale * Levels::Nearest(values[i] * inverse);
     sum += weights[i] * error * error;
   }
   return sum;

@@ -11,11 +11,13 @@
 #include <iterator>
 
 #include "compute/codec_decoders.h"
+#include "compute/quantize/lanes.h"
 
 namespace llmrun::quantize {
 
 // Ties to even. Requires: |value| < 2^22; without a call, so that loops of it are vectorized.
-inline float RoundSmall(float value) {
+template <typename Number>  // float or Lanes
+Number RoundSmall(Number value) {
   constexpr float kMagic = 12582912.0F;  // 1.5 * 2^23
   return value + kMagic - kMagic;
 }
@@ -27,6 +29,7 @@ struct IntegerLevels {
   static constexpr float kHigh = kLast;
   static constexpr float kGap = 1;  // between levels at the ends
   static float Nearest(float y) { return RoundSmall(std::min(std::max(y, kLow), kHigh)); }
+  static Lanes Nearest(Lanes y) { return RoundSmall(Clamp(y, kLow, kHigh)); }
   static int CodeOf(float level) { return static_cast<int>(level) - kFirst; }
 };
 
@@ -38,6 +41,12 @@ struct TableLevels {
   static constexpr float kHigh = kTable[kCount - 1];
   static constexpr float kGap = (kHigh - kTable[kCount - 2]) / 2;
   static float Nearest(float y) { return static_cast<float>(kTable[CodeOf(y)]); }
+  static Lanes Nearest(Lanes y) {
+    using Places = int __attribute__((vector_size(16)));
+    const auto at = __builtin_convertvector(Clamp(2 * y, -256.0F, 255.0F) + 256.0F, Places);
+    const auto level = [&](int lane) { return kNearest[static_cast<size_t>(at[lane])]; };
+    return Lanes{level(0), level(1), level(2), level(3)};
+  }
   // Of the nearest level.
   static int CodeOf(float y) {
     const float half_steps = std::min(std::max(2 * y, -256.0F), 255.0F);
@@ -56,6 +65,12 @@ struct TableLevels {
       codes[static_cast<size_t>(i)] = static_cast<uint8_t>(code);
     }
     return codes;
+  }();
+  // The same levels themselves.
+  static constexpr std::array<float, 512> kNearest = [] {
+    std::array<float, 512> levels{};
+    for (size_t i = 0; i < levels.size(); ++i) levels[i] = static_cast<float>(kTable[kCodes[i]]);
+    return levels;
   }();
 };
 

@@ -14,6 +14,8 @@
 namespace llmrun::quantize {
 namespace {
 
+using SuperCodes = std::array<float, kSuperElems>;  // whole numbers
+
 template <int kLastCode, int kSubElems, int kLastScale>
 class PairSearch {
  public:
@@ -42,7 +44,7 @@ class PairSearch {
       scale = std::max(scale, fit.scale);
       min = std::max(min, -fit.offset);
     }
-    Choice best = At(0, 0);
+    Choice best = At(0, 0, std::numeric_limits<float>::infinity());
     constexpr int kSteps = 3;
     for (int i = 0; i < kSteps; ++i) {
       for (int k = 0; k < kSteps; ++k) {
@@ -58,26 +60,35 @@ class PairSearch {
     return best;
   }
 
-  static int CodeOf(float value, const RangeFit& range) {
-    const float y = range.scale != 0 ? (value - range.offset) / range.scale : 0;
-    return static_cast<int>(IntegerLevels<0, kLastCode>::Nearest(y));
+  SuperCodes CodesOf(const Choice& choice) const {
+    SuperCodes codes;
+    for (int i = 0; i < kSuperElems; i += kLanes) {
+      const RangeFit range = choice.RangeOf(i / kSubElems);
+      const Lanes shifted = Load(values_ + i) - range.offset;
+      const Lanes y = range.scale != 0 ? shifted / range.scale : Lanes{};
+      Store(IntegerLevels<0, kLastCode>::Nearest(y), &codes[i]);
+    }
+    return codes;
   }
 
  private:
   const float* X(int j) const { return values_ + j * kSubElems; }
   const float* W(int j) const { return weights_.data() + j * kSubElems; }
 
-  Choice At(float unit, float min_unit) const {
+  // Without all integers where the error is not below `limit` anyway.
+  Choice At(float unit, float min_unit, float limit) const {
     Choice choice;
     choice.unit = RoundedToHalf(unit);
     choice.min_unit = RoundedToHalf(min_unit);
     choice.error = 0;
-    for (int j = 0; j < kSubs; ++j) choice.error += ChoosePair(&choice, j);
+    for (int j = 0; j < kSubs && choice.error < limit; ++j) {
+      choice.error += ChoosePair(&choice, j);
+    }
     return choice;
   }
 
   bool Improve(Choice* best, float unit, float min_unit) const {
-    const Choice choice = At(unit, min_unit);
+    const Choice choice = At(unit, min_unit, best->error);
     const bool better = choice.error < best->error;
     if (better) *best = choice;
     return better;
@@ -88,20 +99,22 @@ class PairSearch {
     return static_cast<int>(IntegerLevels<0, kLastScale>::Nearest(own / unit));
   }
 
+  // Of the integers next to the sub-block's own scale and minimum, those with the least error.
   float ChoosePair(Choice* choice, int j) const {
     const int scale = NearestInteger(fits_[j].scale, choice->unit);
     const int min = NearestInteger(-fits_[j].offset, choice->min_unit);
+    const Lanes tried = Fill(static_cast<float>(std::max(min - 1, 0))) + Lanes{0, 1, 2, 2};
+    const Lanes mins = Clamp(tried, 0, static_cast<float>(std::min(min + 1, kLastScale)));
     float least = std::numeric_limits<float>::infinity();
-    Choice tried = *choice;
     for (int s = std::max(scale - 1, 0); s <= std::min(scale + 1, kLastScale); ++s) {
-      for (int m = std::max(min - 1, 0); m <= std::min(min + 1, kLastScale); ++m) {
-        tried.scales[j] = s;
-        tried.mins[j] = m;
-        const float error = ErrorAt<kLastCode>(X(j), W(j), kSubElems, tried.RangeOf(j));
-        if (error >= least) continue;
-        least = error;
+      const RangeFits ranges = {Fill(choice->unit * static_cast<float>(s)),
+                                -choice->min_unit * mins};
+      const Lanes errors = ErrorsAt<kLastCode>(X(j), W(j), kSubElems, ranges);
+      for (int lane = 0; lane < kLanes; ++lane) {
+        if (errors[lane] >= least) continue;
+        least = errors[lane];
         choice->scales[j] = s;
-        choice->mins[j] = m;
+        choice->mins[j] = static_cast<int>(mins[lane]);
       }
     }
     return least;
@@ -110,9 +123,10 @@ class PairSearch {
   // The best units for the codes that this choice leads to: the solution of two equations.
   std::pair<float, float> Solved(const Choice& choice) const {
     float aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
+    const SuperCodes codes = CodesOf(choice);
     for (int i = 0; i < kSuperElems; ++i) {
       const int j = i / kSubElems;
-      const float a = static_cast<float>(choice.scales[j] * CodeOf(values_[i], choice.RangeOf(j)));
+      const float a = static_cast<float>(choice.scales[j]) * codes[i];
       const float b = -static_cast<float>(choice.mins[j]);
       aa += weights_[i] * a * a;
       ab += weights_[i] * a * b;
@@ -136,7 +150,9 @@ void EncodeEightPairs(const float* values, const float* importance, std::byte* b
   using Search = PairSearch<kLastCode, 32, 63>;
   constexpr bool kFifthBit = kLastCode > 15;
   std::byte* const nibbles = block + (kFifthBit ? 48 : 16);
-  const auto best = Search(values, importance).Best();
+  const Search search(values, importance);
+  const auto best = search.Best();
+  const SuperCodes codes = search.CodesOf(best);
   std::memset(block, 0, kFifthBit ? 176 : 144);
   PutHalf(block, best.unit);
   PutHalf(block + 2, best.min_unit);
@@ -148,7 +164,7 @@ void EncodeEightPairs(const float* values, const float* importance, std::byte* b
   }
   for (int i = 0; i < kSuperElems; ++i) {
     const int j = i / 32;
-    const int code = Search::CodeOf(values[i], best.RangeOf(j));
+    const int code = static_cast<int>(codes[i]);
     OrByte(nibbles + j / 2 * 32 + i % 32, (code & 15) << (j % 2 * 4));
     if (kFifthBit) OrByte(block + 16 + i % 32, (code >> 4) << j);
   }
@@ -157,12 +173,13 @@ void EncodeEightPairs(const float* values, const float* importance, std::byte* b
 }  // namespace
 
 void EncodeQ2_K(const float* values, const float* importance, std::byte* block) {
-  using Search = PairSearch<3, 16, 15>;
-  const auto best = Search(values, importance).Best();
+  const PairSearch<3, 16, 15> search(values, importance);
+  const auto best = search.Best();
+  const SuperCodes codes = search.CodesOf(best);
   std::memset(block, 0, 84);
   for (int j = 0; j < 16; ++j) OrByte(block + j, best.scales[j] | best.mins[j] << 4);
   for (int i = 0; i < kSuperElems; ++i) {
-    PutTwoBits(block + 16, i, Search::CodeOf(values[i], best.RangeOf(i / 16)));
+    PutTwoBits(block + 16, i, static_cast<int>(codes[i]));
   }
   PutHalf(block + 80, best.unit);
   PutHalf(block + 82, best.min_unit);

@@ -71,4 +71,10 @@ Status OutputFile::Commit() {
   return SyncFolderOf(path_);
 }
 
+Status WriteWholeFile(const std::string& path, std::string_view text, OutputFile::Readers readers) {
+  ASSIGN_OR_RETURN(const auto file, OutputFile::Create(path, text.size(), readers));
+  RETURN_IF_ERROR(file->WriteAt(0, std::as_bytes(std::span(text))));
+  return file->Commit();
+}
+
 }  // namespace llmrun

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -42,5 +43,9 @@ class OutputFile {
   std::string path_;
   std::string temporary_;  // empty once committed
 };
+
+// A whole file of this text.
+Status WriteWholeFile(const std::string& path, std::string_view text,
+                      OutputFile::Readers readers = OutputFile::Readers::kAll);
 
 }  // namespace llmrun

@@ -6,9 +6,9 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <utility>
 
+#include "loader/io/output_file.h"
 #include "loader/resident/attach.h"
 #include "loader/resident/data_file.h"
 #include "loader/row_packing.h"
@@ -40,21 +40,6 @@ int64_t NanosecondsSinceEpoch() {
       .count();
 }
 
-Status WriteManifest(const ResidentManifest& manifest, const std::string& path) {
-  const std::string temp_path = path + ".tmp";
-  const UniqueFd fd(
-      ::open(temp_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd.valid()) return OsError(errno, temp_path);
-  const std::string text = ToJson(manifest);
-  const ssize_t n = ::write(fd.get(), text.data(), text.size());
-  if (n < 0) return OsError(errno, temp_path);
-  if (static_cast<size_t>(n) != text.size()) {
-    return MakeError(ErrorCode::kResource, "{}: wrote {} of {} bytes", temp_path, n, text.size());
-  }
-  if (::rename(temp_path.c_str(), path.c_str()) != 0) return OsError(errno, path);
-  return {};
-}
-
 // Gives the file the name that the manifest says.
 Status Name(const DataFile& file, ResidentData* data) {
   struct stat info = {};
@@ -70,8 +55,7 @@ Status Name(const DataFile& file, ResidentData* data) {
   return {};
 }
 
-// Names the data, puts the manifest into place, and removes what it replaced. tmpfs and hugetlbfs
-// live as long as the machine runs: there is nothing to fsync.
+// Names the data, puts the manifest into place, and removes what it replaced.
 Status Publish(const StoreDir& dir, const std::vector<DataFile>& files, ResidentStore* store) {
   ASSIGN_OR_RETURN(const StoreDir::Lock lock, dir.Take());
   ResidentManifest& manifest = store->manifest;
@@ -84,7 +68,9 @@ Status Publish(const StoreDir& dir, const std::vector<DataFile>& files, Resident
                                         ::getpid(), now, i, kDataSuffix);
     done = Name(files[i], &manifest.data[i]);
   }
-  if (done) done = WriteManifest(manifest, store->manifest_path);
+  if (done) {
+    done = WriteWholeFile(store->manifest_path, ToJson(manifest), OutputFile::Readers::kOwner);
+  }
   SweepLeftovers(dir);  // the data that was replaced; ours, when it got no manifest
   return done;
 }

@@ -211,7 +211,7 @@ void SweepLeftovers(const StoreDir& dir) {
     for (const std::string& path : FilesIn(folder)) {
       const std::string name = fs::path(path).filename();
       const bool data = name.starts_with(dir.tag()) && name.ends_with(kDataSuffix);
-      const bool half_written = folder == dir.path() && name.ends_with(".json.tmp");
+      const bool half_written = folder == dir.path() && name.ends_with(".tmp");
       if ((data && !named.contains(name)) || half_written) ::unlink(path.c_str());
     }
   }

@@ -72,6 +72,67 @@ TEST(Quantize, ErrorsAreThoseOfTheirBits) {
   }
 }
 
+// Rows of several kinds, from whole numbers alone: the same with every library.
+std::vector<float> RowsOfAllKinds() {
+  std::vector<float> rows(8 * kRow);
+  uint32_t state = 1;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    state = state * 1664525 + 1013904223;
+    rows[i] = static_cast<float>(static_cast<int32_t>(state) >> 12) / 1048576.0F;
+    if (i % 37 == 0) rows[i] *= 8;
+  }
+  for (size_t i = kRow; i < 2 * kRow; ++i) rows[i] = std::fabs(rows[i]);
+  for (size_t i = 2 * kRow; i < 3 * kRow; ++i) rows[i] *= 1e-4F;
+  for (size_t i = 3 * kRow; i < 3 * kRow + 256; ++i) rows[i] = 0;
+  for (size_t i = 4 * kRow; i < 4 * kRow + 256; ++i) rows[i] = 0.25F;
+  for (size_t i = 5 * kRow; i < 5 * kRow + 256; ++i) rows[i] *= 1e-21F;
+  for (size_t i = 6 * kRow; i < 6 * kRow + 256; ++i) rows[i] *= 4096;
+  return rows;
+}
+
+// FNV-1a of what a type makes of these rows, without and with importance.
+struct KnownBytes {
+  DType type;
+  uint64_t plain;
+  uint64_t important;
+};
+constexpr KnownBytes kKnownBytes[] = {
+    {DType::kQ2_K, 0x94dab23921e7176, 0x93bc906d38efd3bc},
+    {DType::kQ3_K, 0xb6ce4f9eb548f843, 0x1a3bd59947c48afd},
+    {DType::kQ4_K, 0xe2b74f43ee053221, 0xb876be03270e063b},
+    {DType::kQ5_K, 0x97ddb2c21fe29456, 0x5cdeb9841ceb31f0},
+    {DType::kQ6_K, 0xee9408f351e533c1, 0xd8a9b3b9f66bd28a},
+    {DType::kIQ4_NL, 0xca46e0a099a86d62, 0x3a54de388a8f3ae3},
+    {DType::kIQ4_XS, 0x31c4d29d9bdb4cec, 0xa162179d0b80913c},
+    {DType::kMXFP4, 0x4f0cb23d7c01c767, 0xe5cf2c4805a9eb38},
+    {DType::kQ4_0, 0x9ee32d8afedd15ef, 0x972c0ab55e5fd09a},
+    {DType::kQ4_1, 0x33abb217a93b848e, 0x15c9a0537388689b},
+    {DType::kQ5_0, 0x1cb9a80303ee7177, 0x6fe205ddeb662b0c},
+    {DType::kQ5_1, 0x68d83135ea3bc67a, 0xe2cc72dfd7f65c5b},
+    {DType::kTQ1_0, 0xaa0426c14df303f9, 0x7edecdad125aee64},
+    {DType::kTQ2_0, 0x13e1e9ffb9e7d2c9, 0x283a5f8833e142b3},
+};
+
+TEST(Quantize, BytesAreThoseOfEveryMachine) {
+  const std::vector<float> rows = RowsOfAllKinds();
+  std::vector<float> importance(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) importance[i] = static_cast<float>(i * 7 % 31) / 8;
+  for (size_t i = 0; i < 64; ++i) importance[i] = 0;
+  const auto hash = [&](DType type, const float* weights) {
+    uint64_t value = 14695981039346656037U;
+    for (const std::byte byte : EncodedBytes(type, rows, weights)) {
+      value = (value ^ static_cast<uint8_t>(byte)) * 1099511628211U;
+    }
+    return value;
+  };
+  for (const auto& [type, plain, important] : kKnownBytes) {
+    EXPECT_EQ(fmt::format("{:#x}", hash(type, nullptr)), fmt::format("{:#x}", plain))
+        << NameOf(type);
+    EXPECT_EQ(fmt::format("{:#x}", hash(type, importance.data())), fmt::format("{:#x}", important))
+        << NameOf(type);
+  }
+}
+
 // A row of what blocks stand for comes out as the same values, or much nearer than another row.
 TEST(Quantize, WhatWasDecodedIsFoundAgain) {
   std::mt19937 random(2);

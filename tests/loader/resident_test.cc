@@ -364,7 +364,7 @@ TEST(Resident, LeftoversAreRemovedAndOthersStay) {
   ASSERT_TRUE(model.Store());
   const StoreDir dir = model.dir.Open();
   const std::string leftover = fmt::format("{}/{}-1-2{}", dir.path(), dir.tag(), kDataSuffix);
-  const std::string half = dir.path() + "/0123.json.tmp";
+  const std::string half = dir.path() + "/0123.json.77.tmp";
   const std::string other = dir.path() + "/other" + kDataSuffix;
   for (const std::string& path : {leftover, half, other}) std::ofstream(path) << "x";
   EXPECT_THAT(ListStores(dir).value(), SizeIs(1));

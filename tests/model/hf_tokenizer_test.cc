@@ -99,6 +99,77 @@ TEST(HfTokenizer, PreTokenizersAreRecognizedOrRefused) {
   EXPECT_THAT(unknown.error().message, testing::HasSubstr("'[a-z]+'"));
 }
 
+TEST(HfTokenizer, MergesMayBeIgnored) {
+  HfJsonText tokenizer = SmallTokenizer();
+  tokenizer["model"]["ignore_merges"] = true;
+  EXPECT_EQ(Converted(tokenizer, {{"x", 1}})->pre, "llama-bpe");
+  tokenizer["model"]["ignore_merges"] = false;
+  EXPECT_EQ(Converted(tokenizer, {{"x", 1}})->pre, "dbrx");
+  tokenizer["normalizer"] = {{"type", "NFC"}};
+  EXPECT_TRUE(Converted(tokenizer, {{"x", 1}}));
+  tokenizer["normalizer"] = {{"type", "Lowercase"}};
+  EXPECT_THAT(Converted(tokenizer, {{"x", 1}}).error().message, testing::HasSubstr("Lowercase"));
+}
+
+HfJsonText SmallSentencePiece() {
+  const char* mark = "\xe2\x96\x81";
+  return {
+      {"model",
+       {{"type", "BPE"},
+        {"byte_fallback", true},
+        {"unk_token", "<unk>"},
+        {"vocab", {{"<unk>", 0}, {"<0x0A>", 1}, {"a", 2}, {"b", 3}, {"ab", 4}, {"aab", 5}}},
+        {"merges", HfJsonText::array({"a b", "a ab"})}}},
+      {"normalizer", {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", mark}}},
+      {"added_tokens", HfJsonText::array({{{"id", 0}, {"content", "<unk>"}, {"special", true}}})}};
+}
+
+TEST(HfTokenizer, SentencePieceAsJson) {
+  const auto spec = Converted(SmallSentencePiece(), {{"unk_token", "<unk>"}});
+  ASSERT_TRUE(spec) << spec.error().OneLine();
+  EXPECT_EQ(spec->model, "llama");
+  EXPECT_EQ(spec->pre, "");
+  EXPECT_EQ(spec->add_space_prefix, false);
+  EXPECT_EQ(spec->unk, 0);
+  EXPECT_THAT(spec->types,
+              testing::ElementsAre(TokenType::kUnknown, TokenType::kByte, TokenType::kNormal,
+                                   TokenType::kNormal, TokenType::kNormal, TokenType::kNormal));
+  EXPECT_THAT(spec->scores, testing::ElementsAre(-2, -2, -2, -2, 0, -1));
+  EXPECT_THAT(spec->merges, testing::IsEmpty());
+}
+
+// As runs of spaces have.
+TEST(HfTokenizer, PiecesWhoseMergesStandAmongEachOtherHaveOneScore) {
+  HfJsonText tokenizer = SmallSentencePiece();
+  tokenizer["model"]["vocab"] = {{"a", 0}, {"aa", 1}, {"aaa", 2}, {"aaaa", 3}, {"b", 4}, {"ab", 5}};
+  tokenizer["model"]["merges"] =
+      HfJsonText::array({"a b", "aaa a", "aa aa", "aa a", "a aaa", "a aa", "a a"});
+  tokenizer.erase("added_tokens");
+  const auto spec = Converted(tokenizer, {{"x", 1}});
+  ASSERT_TRUE(spec) << spec.error().OneLine();
+  EXPECT_THAT(spec->scores, testing::ElementsAre(-7, -6, -1, -1, -7, 0));
+}
+
+TEST(HfTokenizer, RefusesSentencePieceThatItWouldCutInOtherPlaces) {
+  const auto refusal = [](const HfJsonText& tokenizer) {
+    const auto spec = Converted(tokenizer, {{"x", 1}});
+    return spec ? std::string() : spec.error().message;
+  };
+  using testing::HasSubstr;
+  HfJsonText tokenizer = SmallSentencePiece();
+  tokenizer["normalizer"] = nullptr;
+  EXPECT_THAT(refusal(tokenizer), HasSubstr("nothing marks spaces"));
+  tokenizer["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "\xe2\x96\x81"}};
+  EXPECT_THAT(refusal(tokenizer), HasSubstr("Metaspace")) << "which cuts at spaces";
+  tokenizer["normalizer"] = {{"type", "NFKC"}};
+  EXPECT_THAT(refusal(tokenizer), HasSubstr("NFKC"));
+  tokenizer = SmallSentencePiece();
+  tokenizer["model"]["merges"] = HfJsonText::array({"a b"});
+  EXPECT_THAT(refusal(tokenizer), HasSubstr("'a ab' is no merge"));
+  tokenizer["model"]["merges"] = HfJsonText::array({"b b"});
+  EXPECT_THAT(refusal(tokenizer), HasSubstr("'bb' is no token"));
+}
+
 TEST(HfTokenizer, RefusesWhatIsDamaged) {
   const auto code = [](const HfJsonText& tokenizer) {
     const auto spec = Converted(tokenizer, {{"x", 1}});
@@ -111,6 +182,8 @@ TEST(HfTokenizer, RefusesWhatIsDamaged) {
   tokenizer["model"]["vocab"]["c"] = "6";
   EXPECT_EQ(code(tokenizer), ErrorCode::kBadData);
   tokenizer = SmallTokenizer();
+  tokenizer["model"]["merges"] = HfJsonText::array({"ab"});
+  EXPECT_EQ(code(tokenizer), ErrorCode::kBadData);
   tokenizer["model"]["merges"] = HfJsonText::array({1});
   EXPECT_EQ(code(tokenizer), ErrorCode::kBadData);
   tokenizer = SmallTokenizer();

@@ -92,6 +92,8 @@ TEST(ModelConfig, ReadsWindowsOfLayers) {
     return of_layers;
   };
   EXPECT_THAT(windows("phi3"), ::testing::Each(99));
+  EXPECT_THAT(windows("llama"), ::testing::Each(99));
+  EXPECT_EQ(HeaderOf("llama").Read()->WindowOf(0), 0) << "not all have a window";
   EXPECT_THAT(windows("gemma2"), ::testing::ElementsAre(99, 0, 99, 0, 99, 0, 99, 0, 99, 0, 99, 0));
   EXPECT_THAT(windows("gpt-oss"), ::testing::ElementsAre(99, 0, 99, 0, 99, 0, 99, 0, 99, 0, 99, 0));
   EXPECT_THAT(windows("gemma3"),
@@ -486,9 +488,12 @@ const BadHeader kBadHeaders[] = {
      kBad,
      {"'qwen3moe.expert_count'", "missing"}},
     {"WindowWhereThereIsNone",
-     [](Header& h) { h.SetUint("llama.attention.sliding_window", 1024); },
+     [](Header& h) {
+       h.SetArchitecture("qwen3");
+       h.SetUint("qwen3.attention.sliding_window", 1024);
+     },
      kNo,
-     {"'llama.attention.sliding_window'", "1024 of 2048 positions", "not supported for llama"}},
+     {"'qwen3.attention.sliding_window'", "1024 of 2048 positions", "not supported for qwen3"}},
     {"NoWindowWhereThereIsOne",
      [](Header& h) { h.SetArchitecture("phi3"); },
      kBad,

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "model/log_prob_file.h"
+#include "model/log_sum_exp.h"
 #include "model/perplexity.h"
 #include "tests/model/vocabulary_file.h"
 #include "tests/support/loaded_model.h"

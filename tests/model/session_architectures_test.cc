@@ -95,6 +95,7 @@ const Kind kKinds[] = {
       .deepseek_v3 = true,
       .n_expert_groups = 4}},
     {"SmolLm3", {.n_layers = 4, .tied = true, .architecture = "smollm3"}},
+    {"MistralWindow", {.window = 7}},
     {"Experts2Of4", {.n_experts = 4, .n_experts_used = 2}},
     {"Experts1Of3",
      {.d_model = 36,

@@ -73,6 +73,7 @@ struct TinyLlamaSpec {
   bool tied = false;                        // no output.weight
   std::string_view architecture = "llama";  // or another of those that run
   bool scales = false;                      // a factor beside each matrix of a layer
+  uint32_t window = 0;                      // positions that all layers of a llama see; 0: all
   uint32_t n_experts = 0;                   // instead of one feed-forward block
   uint32_t n_experts_used = 0;
   // Of deepseek2 (32 + 8 dimensions of a head, latents of 32): like V3, with queries made from 32,

@@ -108,6 +108,7 @@ void AddMetadata(const TinyLlamaSpec& spec, GgufWriter* writer) {
   if (IsGemma(spec) || spec.architecture == "phi3" || spec.architecture == "gpt-oss") {
     writer->AddUint32(key("attention.sliding_window"), 7);
   }
+  if (spec.window > 0) writer->AddUint32(key("attention.sliding_window"), spec.window);
   if (spec.architecture == "gpt-oss") {
     writer->AddString(key("rope.scaling.type"), "yarn");
     writer->AddFloat32(key("rope.scaling.factor"), 8.0F);
