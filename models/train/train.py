@@ -1,7 +1,8 @@
 """Train the model with one command: text, tokenizer, training, export, model card.
 
 Everything is seeded and the number of steps is fixed.  Matrix products run in
-bfloat16 (autocast); parameters and optimizer state are float32.
+bfloat16 (autocast), or with --float32 in float32; parameters and optimizer state
+are float32.  --ternary trains the sibling whose matrices are ternary.
 """
 import argparse
 import json
@@ -40,11 +41,17 @@ def arguments():
     p.add_argument("--layers", type=int, default=5)
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "llm-run-tiny")
+    p.add_argument("--work", type=Path, help="folder of working files (default: one in the temporary folder)")
     p.add_argument("--out", type=Path, default=MODELS)
-    p.add_argument("--tests", type=Path, default=MODELS.parent / "tests" / "data" / "tiny")
+    p.add_argument("--tests", type=Path, help="folder of test data (default: tests/data/tiny or tiny-ternary)")
+    p.add_argument("--ternary", action="store_true", help="train the model with ternary matrices")
+    p.add_argument("--float32", action="store_true", help="for processors without bfloat16 instructions")
     p.add_argument("--resume", action="store_true", help="continue from the checkpoint in --work")
-    return p.parse_args()
+    args = p.parse_args()
+    name = "tiny-ternary" if args.ternary else "tiny"
+    args.work = args.work or Path(tempfile.gettempdir()) / f"llm-run-{name}"
+    args.tests = args.tests or MODELS.parent / "tests" / "data" / name
+    return args
 
 
 def prepare_text(args):
@@ -133,7 +140,7 @@ def train(args, model, optimizer, stream, starts, parts, state):
             continue
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(args, step)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not args.float32):
             logits = model(ids[:, :-1])
         loss = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
         optimizer.zero_grad(set_to_none=True)
@@ -148,7 +155,7 @@ def train(args, model, optimizer, stream, starts, parts, state):
             print(f"step {step + 1}/{args.steps}  loss {mean:.4f}  {state['seconds']:.0f} s  "
                   f"{(step + 1) * TOKENS_PER_STEP / state['seconds']:.0f} tokens/s", flush=True)
             state["history"].append((step + 1, mean))
-        if (step + 1) % 300 == 0 or step + 1 == args.steps:
+        if (step + 1) % 150 == 0 or step + 1 == args.steps:
             ppl = quick_perplexity(model, parts[:40])
             print(f"step {step + 1}  held-out perplexity (40 chunks) {ppl:.3f}", flush=True)
             save(args.work / "checkpoint.pt", model=model.state_dict(), optimizer=optimizer.state_dict(), **state)
@@ -165,10 +172,10 @@ def main():
     (args.out / "heldout.txt").write_text(heldout, encoding="utf-8")
     (args.work / "merges.json").write_text(json.dumps(tokenizer.merges))
     print(f"text: {facts} in {time.time() - begin:.0f} s", flush=True)
-    cfg = Config(n_layer=args.layers)
+    cfg = Config(n_layer=args.layers, ternary=args.ternary)
     model = Llama(cfg)
     optimizer = make_optimizer(model, args.lr)
-    facts.update(parameters=count_parameters(model), steps=args.steps, layers=args.layers, seed=args.seed,
+    facts.update(parameters=count_parameters(model), steps=args.steps, layers=args.layers, seed=args.seed, ternary=args.ternary, float32=args.float32,
                  tokens_seen=args.steps * TOKENS_PER_STEP, peak_lr=args.lr, torch=torch.__version__,
                  machine=f"{platform.machine()}, {args.threads} threads")
     (args.work / "facts.json").write_text(json.dumps(facts))
