@@ -9,7 +9,6 @@ import json
 import math
 import os
 from pathlib import Path
-import platform
 import random
 import tempfile
 import time
@@ -27,7 +26,6 @@ from perplexity import chunks, perplexity
 
 MODELS = Path(__file__).resolve().parent.parent
 HELDOUT_BYTES = 52_000
-TOKENS_PER_STEP = 2048
 SHORT, LONG = 256, 512          # row length; the last part of training uses LONG
 LONG_SHARE = 0.12
 TAIL = 64                       # a row may be followed by the start of a document up to TAIL ids back
@@ -37,6 +35,8 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--steps", type=int, default=4500)
+    p.add_argument("--batch", type=int, default=2048, help="tokens a step, a multiple of 512")
+    p.add_argument("--flat", type=float, default=0, help="share of the steps before the learning rate decays")
     p.add_argument("--shards", type=int, default=33, help="training text, in units of 2000 documents")
     p.add_argument("--layers", type=int, default=5)
     p.add_argument("--lr", type=float, default=2e-3)
@@ -93,7 +93,7 @@ def batches(args, stream, starts):
         rows = row_starts(starts, len(stream), length)
         queue = []
         for step in range(begin, end):
-            take = TOKENS_PER_STEP // length
+            take = args.batch // length
             if len(queue) < take:
                 rng.shuffle(rows)
                 queue = list(rows)
@@ -102,11 +102,16 @@ def batches(args, stream, starts):
 
 
 def learning_rate(args, step):
-    """Linear warm-up, then cosine decay to 2 % of the peak."""
+    """Linear warm-up, constant until --flat of the steps, then cosine decay to 2 % of the peak.
+
+    Before the decay nothing depends on --steps: a run that is resumed with another number by
+    then gives what it would have given with that number from the start.
+    """
     warm = 150
     if step < warm:
         return args.lr * (step + 1) / warm
-    x = (step - warm) / max(1, args.steps - warm)
+    begin = max(warm, int(args.steps * args.flat))
+    x = max(0, step - begin) / max(1, args.steps - begin)
     return args.lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * x)))
 
 
@@ -153,7 +158,7 @@ def train(args, model, optimizer, stream, starts, parts, state):
             mean = sum(recent) / len(recent)
             recent = []
             print(f"step {step + 1}/{args.steps}  loss {mean:.4f}  {state['seconds']:.0f} s  "
-                  f"{(step + 1) * TOKENS_PER_STEP / state['seconds']:.0f} tokens/s", flush=True)
+                  f"{(step + 1) * args.batch / state['seconds']:.0f} tokens/s", flush=True)
             state["history"].append((step + 1, mean))
         if (step + 1) % 150 == 0 or step + 1 == args.steps:
             ppl = quick_perplexity(model, parts[:40])
@@ -176,8 +181,7 @@ def main():
     model = Llama(cfg)
     optimizer = make_optimizer(model, args.lr)
     facts.update(parameters=count_parameters(model), steps=args.steps, layers=args.layers, seed=args.seed, ternary=args.ternary, float32=args.float32,
-                 tokens_seen=args.steps * TOKENS_PER_STEP, peak_lr=args.lr, torch=torch.__version__,
-                 machine=f"{platform.machine()}, {args.threads} threads")
+                 batch=args.batch, flat=args.flat, peak_lr=args.lr, torch=torch.__version__, threads=args.threads)
     (args.work / "facts.json").write_text(json.dumps(facts))
     print(f"model: {facts['parameters']} parameters", flush=True)
     state = {"step": 0, "seconds": 0.0, "history": []}
