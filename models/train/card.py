@@ -136,9 +136,9 @@ unchanged. The embedding is not rounded.
 
 {step:,} of {steps:,} steps of {batch} tokens ({seen:,} tokens, {share:.0f} % of the text), AdamW (betas 0.9 and
 0.95, weight decay 0.1), peak learning rate {peak_lr:g} with 150 warm-up steps, constant for
-{flat:.0f} % of the steps, then cosine decay; gradient norm clipped at 1. Rows of 256 tokens, and of 512 tokens in the last
-12 % of the steps. {precision} matrix products, float32 parameters. Seed {seed}.
-{minutes:.0f} minutes, {threads} thread(s) on a shared machine ({rate:.0f} tokens/s), PyTorch {torch}.
+{flat:.0f} % of the steps, then cosine decay; gradient norm clipped at 1. Rows of 256 tokens, and of
+512 tokens in the last 12 % of the steps. {precision} matrix products, float32 parameters. Seed {seed}.
+{minutes:.0f} minutes on a shared machine ({rate:.0f} tokens/s), PyTorch {torch}.
 
 | step | training loss (mean of 50 steps) |
 |---|---|
@@ -218,7 +218,7 @@ def write(models, facts, meta):
                   f"--lr {facts['peak_lr']:g} --steps {facts['steps']} " \
                   f"--batch {facts['batch']} --flat {facts['flat']:g} --threads {facts['threads']}"
         second = TERNARY_TEMPLATE.format(
-            command=command, threads=facts["threads"], flat=100 * facts["flat"],
+            command=command, flat=100 * facts["flat"],
             share=100 * facts["step"] * facts["batch"] / facts["tokens"],
             **_numbers(models, facts, meta, check_gguf.TERNARY_NAMES))
         text = (first.rstrip("\n") + "\n\n" if first else "") + second
