@@ -1,9 +1,12 @@
 // The models that come with the source say what they said when they were trained.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "model/generator.h"
 #include "tests/model/vocabulary_file.h"
