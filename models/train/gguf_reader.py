@@ -38,6 +38,16 @@ def _decode(raw, offset, kind, count):
         block = np.frombuffer(raw, np.uint8, count // 32 * 34, offset).reshape(-1, 34)
         scale = np.ascontiguousarray(block[:, :2]).view("<f2").astype(np.float64)
         return (scale * np.ascontiguousarray(block[:, 2:]).view(np.int8)).reshape(-1)
+    if kind == 35:
+        block = np.frombuffer(raw, np.uint8, count // 256 * 66, offset).reshape(-1, 66)
+        scale = np.ascontiguousarray(block[:, 64:]).view("<f2").astype(np.float64)
+        places = block[:, :64].reshape(-1, 2, 1, 32) >> np.array([0, 2, 4, 6], np.uint8)[:, None] & 3
+        return ((places.reshape(-1, 256) - 1.0) * scale).reshape(-1)
+    if kind == 36:
+        scale = struct.unpack_from("<f", raw, offset + count // 4)[0]
+        packed = np.frombuffer(raw, np.uint8, count // 4, offset).reshape(-1, 1, 32)
+        places = packed >> np.array([6, 4, 2, 0], np.uint8)[:, None] & 3
+        return (places.reshape(-1) - 1.0) * scale
     raise ValueError(f"tensor type {kind}")
 
 

@@ -1,4 +1,4 @@
-"""Write GGUF version 3 files with F32, F16 and Q8_0 tensors.
+"""Write GGUF version 3 files with F32, F16, Q8_0, TQ2_0 and I2_S tensors.
 
 File: magic, version, tensor count, metadata count, metadata, tensor table,
 padding, tensor data.  All numbers are little-endian.  A tensor's dimensions are
@@ -10,7 +10,7 @@ import numpy as np
 
 ALIGNMENT = 32
 VERSION = 3
-TYPE_F32, TYPE_F16, TYPE_Q8_0 = 0, 1, 8
+TYPE_F32, TYPE_F16, TYPE_Q8_0, TYPE_TQ2_0, TYPE_I2_S = 0, 1, 8, 35, 36
 _U32, _I32, _F32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
 Q8_BLOCK = 32
 
@@ -64,6 +64,33 @@ def encode_q8_0(x):
     return out.tobytes()
 
 
+def _ternary(x, shifts):
+    """(s, bytes) of an array of the values -s, 0 and s, whose size is a multiple of 128.
+
+    32 bytes hold 128 values: two bits a value, x / s + 1, of the first 32 values
+    at shifts[0], of the next 32 at shifts[1], and so on.
+    """
+    scale = np.abs(x).max()
+    places = (np.rint(x / scale) + 1).astype(np.uint8)
+    assert np.array_equal((places - np.float32(1)) * scale, x), "not ternary"
+    runs = places.reshape(-1, 4, 32) << np.array(shifts, np.uint8)[:, None]
+    return scale, np.bitwise_or.reduce(runs, axis=1)
+
+
+def encode_tq2_0(x):
+    """TQ2_0 bytes of a ternary array: of each 256 values 64 bytes, then s as float16."""
+    scale, packed = _ternary(x, (0, 2, 4, 6))
+    out = np.empty(x.size // 256, dtype=[("q", "u1", 64), ("d", "<f2")])
+    out["q"], out["d"] = packed.reshape(-1, 64), scale
+    return out.tobytes()
+
+
+def encode_i2_s(x):
+    """I2_S bytes of a ternary array: two bits a value, then 32 bytes, of which s as float32 is the first four."""
+    scale, packed = _ternary(x, (6, 4, 2, 0))
+    return packed.tobytes() + struct.pack("<f28x", scale)
+
+
 def _encode(x, kind):
     if kind == TYPE_F32:
         return np.ascontiguousarray(x, "<f4").tobytes()
@@ -71,6 +98,10 @@ def _encode(x, kind):
         return np.ascontiguousarray(x, "<f2").tobytes()
     if kind == TYPE_Q8_0:
         return encode_q8_0(x)
+    if kind == TYPE_TQ2_0:
+        return encode_tq2_0(x)
+    if kind == TYPE_I2_S:
+        return encode_i2_s(x)
     raise ValueError(kind)
 
 

@@ -1,4 +1,4 @@
-"""Float64 NumPy evaluation of a `llama` model that was read from a GGUF file.
+"""Float64 NumPy evaluation of a `llama` or `bitnet-b1.58` model that was read from a GGUF file.
 
 Shapes: T positions, D model width, H heads, K head width, V vocabulary.
 """
@@ -9,13 +9,20 @@ import gguf_reader
 
 
 class Reference:
-    """A model with its tokenizer, from one GGUF file."""
+    """A model with its tokenizer, from one GGUF file.
 
-    def __init__(self, path):
+    With `to_int8` the inputs of all matrices but the last are rounded to 127 steps
+    either side of 0, each position with its own scale, as ternary models are trained.
+    """
+
+    def __init__(self, path, to_int8=False):
         self.meta, self.w, self.kinds = gguf_reader.read(path)
+        self.to_int8 = to_int8
         get = self.meta.__getitem__
-        self.n_layer, self.n_head = get("llama.block_count"), get("llama.attention.head_count")
-        self.eps, self.base = get("llama.attention.layer_norm_rms_epsilon"), get("llama.rope.freq_base")
+        arch = get("general.architecture")
+        self.is_bitnet = arch == "bitnet-b1.58"
+        self.n_layer, self.n_head = get(f"{arch}.block_count"), get(f"{arch}.attention.head_count")
+        self.eps, self.base = get(f"{arch}.attention.layer_norm_rms_epsilon"), get(f"{arch}.rope.freq_base")
         self.tokenizer = bpe.Tokenizer([m.split(" ") for m in get("tokenizer.ggml.merges")])
         if self.tokenizer.tokens != get("tokenizer.ggml.tokens"):
             raise ValueError("token list and merges disagree")
@@ -23,11 +30,22 @@ class Reference:
     def _norm(self, x, name):
         return x / np.sqrt((x * x).mean(-1, keepdims=True) + self.eps) * self.w[name]
 
+    def _input(self, x, name):
+        """What matrices of a block get: x normalised by the named tensor, where there is one."""
+        y = self._norm(x, name) if name in self.w else x
+        if not self.to_int8:
+            return y
+        step = np.abs(y).max(-1, keepdims=True) / 127
+        return np.rint(y / step) * step
+
     def _rotate(self, x):
-        """x: [T, H, K]; rotates pairs (x[2i], x[2i+1])."""
+        """x: [T, H, K]; rotates pairs (x[2i], x[2i+1]), of bitnet-b1.58 (x[i], x[i + K/2])."""
         t, _, k = x.shape
         angle = np.arange(t)[:, None] * self.base ** (-np.arange(0, k, 2) / k)[None, :]
-        z = (x[..., 0::2] + 1j * x[..., 1::2]) * np.exp(1j * angle)[:, None, :]
+        a, b = (x[..., :k // 2], x[..., k // 2:]) if self.is_bitnet else (x[..., 0::2], x[..., 1::2])
+        z = (a + 1j * b) * np.exp(1j * angle)[:, None, :]
+        if self.is_bitnet:
+            return np.concatenate((z.real, z.imag), -1)
         return np.stack((z.real, z.imag), -1).reshape(x.shape)
 
     def _attention(self, x, p):
@@ -38,17 +56,22 @@ class Reference:
         score[:, np.triu(np.ones((t, t), bool), 1)] = -np.inf
         score = np.exp(score - score.max(-1, keepdims=True))
         score /= score.sum(-1, keepdims=True)
-        return np.einsum("hij,jhk->ihk", score, v).reshape(t, d) @ self.w[p + "attn_output.weight"].T
+        mixed = self._input(np.einsum("hij,jhk->ihk", score, v).reshape(t, d), p + "attn_sub_norm.weight")
+        return mixed @ self.w[p + "attn_output.weight"].T
+
+    def _activate(self, gate):
+        return np.maximum(gate, 0) ** 2 if self.is_bitnet else gate / (1 + np.exp(-gate))
 
     def logits(self, ids):
         """ids: list of T numbers.  Returns float64 [T, V]."""
         x = self.w["token_embd.weight"][np.asarray(ids)]
         for i in range(self.n_layer):
             p = f"blk.{i}."
-            x = x + self._attention(self._norm(x, p + "attn_norm.weight"), p)
-            y = self._norm(x, p + "ffn_norm.weight")
+            x = x + self._attention(self._input(x, p + "attn_norm.weight"), p)
+            y = self._input(x, p + "ffn_norm.weight")
             gate, up = y @ self.w[p + "ffn_gate.weight"].T, y @ self.w[p + "ffn_up.weight"].T
-            x = x + (gate / (1 + np.exp(-gate)) * up) @ self.w[p + "ffn_down.weight"].T
+            hidden = self._input(self._activate(gate) * up, p + "ffn_sub_norm.weight")
+            x = x + hidden @ self.w[p + "ffn_down.weight"].T
         return self._norm(x, "output_norm.weight") @ self.w["token_embd.weight"].T
 
     def log_probs(self, ids):

@@ -1,4 +1,4 @@
-"""Files under tests/data/tiny: token ids, reference logits, tokenizer cases."""
+"""Files under tests/data/tiny and tiny-ternary: token ids, reference logits, tokenizer cases."""
 import json
 
 import numpy as np
@@ -23,18 +23,21 @@ def heldout_prompt(tokenizer, heldout):
     return [tokenizer.bos] + tokenizer.encode(text)[:PROMPT_TOKENS - 1]
 
 
-def write(folder, reference, heldout, meta):
-    """Write tokens.txt, logits_true.f32 (float32 [48, V]), tokenizer.jsonl and meta.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = reference.tokenizer
-    ids = heldout_prompt(tokenizer, heldout)
-    (folder / "tokens.txt").write_text(" ".join(map(str, ids)) + "\n")
-    (folder / "logits_true.f32").write_bytes(reference.logits(ids).astype("<f4").tobytes())
+def write_tokenizer_cases(folder, tokenizer, heldout):
+    """Write tokenizer.jsonl."""
     cases = FIXED_CASES + [line for line in heldout.split("\n") if line][:4]
     with open(folder / "tokenizer.jsonl", "w", encoding="utf-8") as f:
         for text in cases:
             encoded = tokenizer.encode(text)
             assert tokenizer.decode(encoded) == text
             f.write(json.dumps({"text": text, "ids": encoded}, ensure_ascii=False) + "\n")
+
+
+def write(folder, reference, heldout, meta):
+    """Write tokens.txt, logits_true.f32 (float32 [48, V]) and meta.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = heldout_prompt(reference.tokenizer, heldout)
+    (folder / "tokens.txt").write_text(" ".join(map(str, ids)) + "\n")
+    (folder / "logits_true.f32").write_bytes(reference.logits(ids).astype("<f4").tobytes())
     (folder / "meta.json").write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     assert np.isfinite(np.fromfile(folder / "logits_true.f32", "<f4")).all()

@@ -1,14 +1,14 @@
 """Train the model with one command: text, tokenizer, training, export, model card.
 
 Everything is seeded and the number of steps is fixed.  Matrix products run in
-bfloat16 (autocast); parameters and optimizer state are float32.
+bfloat16 (autocast), or with --float32 in float32; parameters and optimizer state
+are float32.  --ternary trains the sibling whose matrices are ternary.
 """
 import argparse
 import json
 import math
 import os
 from pathlib import Path
-import platform
 import random
 import tempfile
 import time
@@ -26,7 +26,6 @@ from perplexity import chunks, perplexity
 
 MODELS = Path(__file__).resolve().parent.parent
 HELDOUT_BYTES = 52_000
-TOKENS_PER_STEP = 2048
 SHORT, LONG = 256, 512          # row length; the last part of training uses LONG
 LONG_SHARE = 0.12
 TAIL = 64                       # a row may be followed by the start of a document up to TAIL ids back
@@ -36,15 +35,23 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--steps", type=int, default=4500)
+    p.add_argument("--batch", type=int, default=2048, help="tokens a step, a multiple of 512")
+    p.add_argument("--flat", type=float, default=0, help="share of the steps before the learning rate decays")
     p.add_argument("--shards", type=int, default=33, help="training text, in units of 2000 documents")
     p.add_argument("--layers", type=int, default=5)
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "llm-run-tiny")
+    p.add_argument("--work", type=Path, help="folder of working files (default: one in the temporary folder)")
     p.add_argument("--out", type=Path, default=MODELS)
-    p.add_argument("--tests", type=Path, default=MODELS.parent / "tests" / "data" / "tiny")
+    p.add_argument("--tests", type=Path, help="folder of test data (default: tests/data/tiny or tiny-ternary)")
+    p.add_argument("--ternary", action="store_true", help="train the model with ternary matrices")
+    p.add_argument("--float32", action="store_true", help="for processors without bfloat16 instructions")
     p.add_argument("--resume", action="store_true", help="continue from the checkpoint in --work")
-    return p.parse_args()
+    args = p.parse_args()
+    name = "tiny-ternary" if args.ternary else "tiny"
+    args.work = args.work or Path(tempfile.gettempdir()) / f"llm-run-{name}"
+    args.tests = args.tests or MODELS.parent / "tests" / "data" / name
+    return args
 
 
 def prepare_text(args):
@@ -86,7 +93,7 @@ def batches(args, stream, starts):
         rows = row_starts(starts, len(stream), length)
         queue = []
         for step in range(begin, end):
-            take = TOKENS_PER_STEP // length
+            take = args.batch // length
             if len(queue) < take:
                 rng.shuffle(rows)
                 queue = list(rows)
@@ -95,11 +102,16 @@ def batches(args, stream, starts):
 
 
 def learning_rate(args, step):
-    """Linear warm-up, then cosine decay to 2 % of the peak."""
+    """Linear warm-up, constant until --flat of the steps, then cosine decay to 2 % of the peak.
+
+    Before the decay nothing depends on --steps: a run that is resumed with another number by
+    then gives what it would have given with that number from the start.
+    """
     warm = 150
     if step < warm:
         return args.lr * (step + 1) / warm
-    x = (step - warm) / max(1, args.steps - warm)
+    begin = max(warm, int(args.steps * args.flat))
+    x = max(0, step - begin) / max(1, args.steps - begin)
     return args.lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * x)))
 
 
@@ -133,7 +145,7 @@ def train(args, model, optimizer, stream, starts, parts, state):
             continue
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(args, step)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not args.float32):
             logits = model(ids[:, :-1])
         loss = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
         optimizer.zero_grad(set_to_none=True)
@@ -146,9 +158,9 @@ def train(args, model, optimizer, stream, starts, parts, state):
             mean = sum(recent) / len(recent)
             recent = []
             print(f"step {step + 1}/{args.steps}  loss {mean:.4f}  {state['seconds']:.0f} s  "
-                  f"{(step + 1) * TOKENS_PER_STEP / state['seconds']:.0f} tokens/s", flush=True)
+                  f"{(step + 1) * args.batch / state['seconds']:.0f} tokens/s", flush=True)
             state["history"].append((step + 1, mean))
-        if (step + 1) % 300 == 0 or step + 1 == args.steps:
+        if (step + 1) % 150 == 0 or step + 1 == args.steps:
             ppl = quick_perplexity(model, parts[:40])
             print(f"step {step + 1}  held-out perplexity (40 chunks) {ppl:.3f}", flush=True)
             save(args.work / "checkpoint.pt", model=model.state_dict(), optimizer=optimizer.state_dict(), **state)
@@ -165,12 +177,11 @@ def main():
     (args.out / "heldout.txt").write_text(heldout, encoding="utf-8")
     (args.work / "merges.json").write_text(json.dumps(tokenizer.merges))
     print(f"text: {facts} in {time.time() - begin:.0f} s", flush=True)
-    cfg = Config(n_layer=args.layers)
+    cfg = Config(n_layer=args.layers, ternary=args.ternary)
     model = Llama(cfg)
     optimizer = make_optimizer(model, args.lr)
-    facts.update(parameters=count_parameters(model), steps=args.steps, layers=args.layers, seed=args.seed,
-                 tokens_seen=args.steps * TOKENS_PER_STEP, peak_lr=args.lr, torch=torch.__version__,
-                 machine=f"{platform.machine()}, {args.threads} threads")
+    facts.update(parameters=count_parameters(model), steps=args.steps, layers=args.layers, seed=args.seed, ternary=args.ternary, float32=args.float32,
+                 batch=args.batch, flat=args.flat, peak_lr=args.lr, torch=torch.__version__, threads=args.threads)
     (args.work / "facts.json").write_text(json.dumps(facts))
     print(f"model: {facts['parameters']} parameters", flush=True)
     state = {"step": 0, "seconds": 0.0, "history": []}

@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "loader/gguf/gguf_writer.h"
@@ -103,6 +104,24 @@ TEST(CliQuantize, ScalesOfWholeTensorsAreFoundAgain) {
   Made({"quantize", "--allow-requantize", ternary, floats, "F32", "--force"});
   Made({"quantize", "--pure", floats, again, "I2_S", "--force"});
   EXPECT_EQ(TensorsOf(again), TensorsOf(ternary));
+}
+
+// The shipped ternary models have the same weights: each is made of the other, to the bit.
+TEST(CliQuantize, TernaryWeightsStayWhatTheyAre) {
+  const std::string tq2 = LLMRUN_SOURCE_DIR "/models/llm-run-tiny-ternary-tq2_0.gguf";
+  const std::string i2s = LLMRUN_SOURCE_DIR "/models/llm-run-tiny-ternary-i2_s.gguf";
+  const std::string out = TempPath("ternary.gguf");
+  for (const auto& [from, type, to] : {std::tuple(tq2, "I2_S", i2s), {i2s, "TQ2_0", tq2}}) {
+    Made({"quantize", "--allow-requantize", from, out, type, "--force"});
+    const auto made = TensorsOf(out);
+    int matrices = 0;
+    for (const auto& [name, tensor] : TensorsOf(to)) {
+      if (tensor.first != *ParseDType(type)) continue;  // norms and the embedding
+      EXPECT_TRUE(made.at(name) == tensor) << type << " " << name;
+      ++matrices;
+    }
+    EXPECT_EQ(matrices, 4 * 7);
+  }
 }
 
 TEST(CliQuantize, ImportanceChangesWhatIsKept) {

@@ -4,9 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "model/tokenizer_spec.h"
 #include "tests/support/loaded_model.h"
@@ -366,46 +363,6 @@ TEST_F(TiedGeneratorTest, ThePenaltySeesThePrompt) {
   session_->Truncate(0);
   ASSERT_TRUE(Run(Greedy(1e6F), {.max_tokens = 1, .ignore_eos = true, .show_special = true}));
   EXPECT_NE(text_, tokenizer_->Decode(repeated));
-}
-
-// The shipped model continues a prompt as its training program did.
-TEST(TinyModel, ContinuesPromptsAsItWasTrainedTo) {
-  namespace fs = std::filesystem;
-  const fs::path root = LLMRUN_SOURCE_DIR;
-  const fs::path path = root / "models" / "llm-run-tiny-f16.gguf";
-  std::ifstream meta_file(root / "tests" / "data" / "tiny" / "meta.json");
-  ASSERT_TRUE(meta_file.good());
-  const nlohmann::json meta = nlohmann::json::parse(meta_file);
-  const auto model = LoadedModel::Start(path);
-  ASSERT_TRUE(model) << model.error().OneLine();
-  const auto tokenizer =
-      Tokenizer::Create(TokenizerSpecFromMetadata((*model)->index.metadata()).value());
-  ASSERT_TRUE(tokenizer) << tokenizer.error().OneLine();
-  const std::unique_ptr<ThreadPool> pool = MakeTestPool(2);
-  SessionOptions options;
-  options.kv_type = DType::kF32;
-  options.isa = SupportedIsaLevels().back();
-  const auto session = (*model)->NewSession(*pool, options);
-  ASSERT_TRUE(session) << session.error().OneLine();
-  for (const nlohmann::json& sample : meta.at("greedy")) {
-    const std::string prompt = sample.at("prompt");
-    const std::vector<TokenId> ids = (*tokenizer)->Encode(prompt, {.add_special = true});
-    EXPECT_EQ(ids, sample.at("prompt_ids").get<std::vector<TokenId>>()) << prompt;
-    const auto expected = sample.at("ids").get<std::vector<TokenId>>();
-    std::string text;
-    GenerateOptions generate;
-    generate.max_tokens = static_cast<int64_t>(expected.size());
-    generate.ignore_eos = true;
-    generate.on_text = [&](std::string_view piece) {
-      text += piece;
-      return true;
-    };
-    (*session)->Truncate(0);
-    Sampler sampler = Greedy();
-    const auto result = Generate(**session, **tokenizer, sampler, ids, generate);
-    ASSERT_TRUE(result) << result.error().OneLine();
-    EXPECT_EQ(text, (*tokenizer)->Decode(expected)) << prompt;
-  }
 }
 
 }  // namespace

@@ -174,31 +174,41 @@ TEST(OracleQuants, AreNearerToTheTruthThanOtherPrograms) {
   EXPECT_LE(std::exp(sum / cases), 1.0);
 }
 
-// The truth is that of the F16 file; Q8_0 has other weights too, and 8-bit activations.
-struct TinyCase {
+// The truth is that of the F16 file; Q8_0 has other weights too, and 8-bit activations. The ternary
+// files have the weights that their truth was made from: what differs are 8-bit activations, with a
+// scale for each 32 of them. With one for all of a token the error is int8_vs_exact_logits.nmse of
+// meta.json, which is the bound.
+constexpr double kInt8Nmse = 4.8688e-5;
+struct TinyLogitsCase {
   const char* file;
+  const char* name;
+  const char* folder;
   double bound;
 };
 
-class TinyModelLogits : public ::testing::TestWithParam<std::tuple<TinyCase, IsaLevel>> {};
+class TinyModelLogits : public ::testing::TestWithParam<std::tuple<TinyLogitsCase, IsaLevel>> {};
 
 TEST_P(TinyModelLogits, AreNearTheTruth) {
   const auto& [tiny, isa] = GetParam();
   const fs::path root = LLMRUN_SOURCE_DIR;
-  const double nmse = MeasureNmse(root / "models" / tiny.file, root / "tests/data/tiny", isa);
-  std::printf("%-28s %-11s nmse %.3g  bound %.3g\n", tiny.file, std::string(NameOf(isa)).c_str(),
+  const double nmse =
+      MeasureNmse(root / "models" / tiny.file, root / "tests/data" / tiny.folder, isa);
+  std::printf("%-34s %-11s nmse %.3g  bound %.3g\n", tiny.file, std::string(NameOf(isa)).c_str(),
               nmse, tiny.bound);
   EXPECT_LE(nmse, tiny.bound);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, TinyModelLogits,
-    ::testing::Combine(::testing::Values(TinyCase{"llm-run-tiny-f16.gguf", 1e-9},
-                                         TinyCase{"llm-run-tiny-q8_0.gguf", 5e-4}),
-                       ::testing::ValuesIn(SupportedIsaLevels())),
+    ::testing::Combine(
+        ::testing::Values(
+            TinyLogitsCase{"llm-run-tiny-f16.gguf", "F16", "tiny", 1e-9},
+            TinyLogitsCase{"llm-run-tiny-q8_0.gguf", "Q8_0", "tiny", 5e-4},
+            TinyLogitsCase{"llm-run-tiny-ternary-tq2_0.gguf", "TQ2_0", "tiny-ternary", kInt8Nmse},
+            TinyLogitsCase{"llm-run-tiny-ternary-i2_s.gguf", "I2_S", "tiny-ternary", kInt8Nmse}),
+        ::testing::ValuesIn(SupportedIsaLevels())),
     [](const auto& test) {
-      return fmt::format("{}_{}", std::get<0>(test.param).bound < 1e-6 ? "F16" : "Q8_0",
-                         NameOf(std::get<1>(test.param)));
+      return fmt::format("{}_{}", std::get<0>(test.param).name, NameOf(std::get<1>(test.param)));
     });
 
 // What every type stands for: logits in float64 from the decoded values, which the truth was made
