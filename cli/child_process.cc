@@ -22,7 +22,7 @@ namespace {
 constexpr auto kLookInterval = std::chrono::milliseconds(10);
 
 // An unnamed file in memory for what the program prints: it never blocks, as a pipe would.
-Result<UniqueFd> OutputFile(const char* name) {
+Result<UniqueFd> OpenOutput(const char* name) {
   UniqueFd fd(::memfd_create(name, MFD_CLOEXEC));
   if (!fd.valid()) return OsError(errno, "memfd_create");
   return fd;
@@ -92,8 +92,8 @@ std::optional<std::string> FindProgram(std::string_view name) {
 Result<ChildResult> RunChild(const std::vector<std::string>& args,
                              const std::vector<std::string>& variables,
                              const std::function<void(pid_t)>& meanwhile) {
-  ASSIGN_OR_RETURN(const UniqueFd out, OutputFile("stdout"));
-  ASSIGN_OR_RETURN(const UniqueFd err, OutputFile("stderr"));
+  ASSIGN_OR_RETURN(const UniqueFd out, OpenOutput("stdout"));
+  ASSIGN_OR_RETURN(const UniqueFd err, OpenOutput("stderr"));
   ASSIGN_OR_RETURN(const pid_t pid, Spawn(args, variables, out.get(), err.get()));
   ASSIGN_OR_RETURN(const int status, Await(pid, meanwhile));
   return ChildResult{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
