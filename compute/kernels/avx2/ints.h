@@ -121,14 +121,11 @@ struct Ints : Bytes {
   template <int kOffset>
   LLMRUN_INLINE static I AddDot(I sum, B w, B x) {
     if constexpr (kOffset == 128) {
-      return {_mm256_add_epi32(sum.low,
-                               DotEight(_mm256_abs_epi8(w.low), _mm256_sign_epi8(x.low, w.low))),
-              _mm256_add_epi32(
-                  sum.high, DotEight(_mm256_abs_epi8(w.high), _mm256_sign_epi8(x.high, w.high)))};
-    } else {
-      return {_mm256_add_epi32(sum.low, DotEight(w.low, x.low)),
-              _mm256_add_epi32(sum.high, DotEight(w.high, x.high))};
+      x = {_mm256_sign_epi8(x.low, w.low), _mm256_sign_epi8(x.high, w.high)};
+      w = {_mm256_abs_epi8(w.low), _mm256_abs_epi8(w.high)};
     }
+    return {_mm256_add_epi32(sum.low, DotEight(w.low, x.low)),
+            _mm256_add_epi32(sum.high, DotEight(w.high, x.high))};
   }
   // Signed weights: two multiplications of words for 32 products, where moving signs takes three
   // instructions of the same ports.

@@ -63,7 +63,7 @@ struct StripProduct {
                        const TokenSums<Format, T>& sums, int64_t col, int blocks, float* out,
                        int64_t out_stride) {
     for (int i = 0; i < n; ++i) {
-      PanelTile<Isa, Format, P, T> tile{strips[i], x, sums, blocks, {}};
+      PanelTile<Isa, Format, P, T> tile{{strips[i], x, sums}, blocks, {}};
       tile.Run(col == 0, out + i * P * kPanelRows, out_stride);
     }
   }
