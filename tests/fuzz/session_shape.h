@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/session_format.h"
+#include "tests/support/session_bytes.h"
 
 namespace llmrun {
 
@@ -44,16 +45,8 @@ inline ByteRuns FuzzRuns(std::span<std::byte> cache, int64_t positions) {
 
 inline std::vector<std::byte> WriteSession(std::span<const TokenId> tokens, std::string_view note,
                                            const ByteRuns& runs) {
-  const SessionHeader header = DescribeSession(FuzzReader().identity, tokens, note, runs);
-  std::vector<std::byte> file;
-  const auto add = [&](std::span<const std::byte> bytes) {
-    file.insert(file.end(), bytes.begin(), bytes.end());
-  };
-  add(std::as_bytes(std::span(&header, 1)));
-  add(std::as_bytes(tokens));
-  add(std::as_bytes(std::span(note)));
-  for (const auto& run : runs) add(run);
-  return file;
+  return SessionBytes(DescribeSession(FuzzReader().identity, tokens, note, runs), tokens, note,
+                      runs);
 }
 
 }  // namespace llmrun

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/session_bytes.h"
+
 namespace llmrun {
 namespace {
 
@@ -47,12 +49,7 @@ class SessionFormatTest : public ::testing::Test {
     SessionHeader header = DescribeSession(reader_.identity, tokens, note, {kv});
     if (change) change(header);
     header.header_xxh3 = HeaderHash(header);
-    std::vector<std::byte> file;
-    for (const auto bytes : {std::as_bytes(std::span(&header, 1)), std::as_bytes(std::span(tokens)),
-                             std::as_bytes(std::span(note)), std::span<const std::byte>(kv)}) {
-      file.insert(file.end(), bytes.begin(), bytes.end());
-    }
-    return file;
+    return SessionBytes(header, tokens, note, {kv});
   }
   Result<SessionContents> Read(const std::vector<std::byte>& file) {
     size_t at = 0;
