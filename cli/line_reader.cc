@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
+#include <cstdlib>
+#include <cwchar>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -21,7 +23,9 @@ constexpr int kHistoryLines = 1000;
 
 struct LineReader::Editor {
   explicit Editor(std::string history_file) : file(std::move(history_file)) {
-    std::setlocale(LC_CTYPE, "");  // so that characters of several bytes are edited as one
+    // So that characters of several bytes are edited as one: models read UTF-8 only.
+    std::setlocale(LC_CTYPE, "");
+    if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
     edit = el_init("llm-run", stdin, stderr, stderr);
     lines = history_init();
     if (edit == nullptr || lines == nullptr) return;
@@ -33,6 +37,7 @@ struct LineReader::Editor {
     el_set(edit, EL_EDITOR, "emacs");
     el_set(edit, EL_CLIENTDATA, this);
     el_set(edit, EL_PROMPT, Prompt);
+    el_set(edit, EL_GETCFN, ReadCharacter);
     el_source(edit, nullptr);  // ~/.editrc
   }
   ~Editor() {
@@ -49,6 +54,22 @@ struct LineReader::Editor {
     Editor* self = nullptr;
     el_get(of, EL_CLIENTDATA, &self);
     return self->prompt.data();
+  }
+
+  // 1 and the character, 0 at the end of the input, -1 when a signal came. What is no character of
+  // the locale is skipped.
+  static int ReadCharacter(EditLine*, wchar_t* character) {
+    std::mbstate_t state = {};
+    char byte = 0;
+    while (WaitToRead(STDIN_FILENO)) {
+      const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return static_cast<int>(n);
+      const size_t length = std::mbrtowc(character, &byte, 1, &state);
+      if (length <= 1) return 1;  // 0 for the character 0
+      if (length == static_cast<size_t>(-1)) state = {};
+    }
+    return -1;
   }
 
   void Save() {
@@ -78,6 +99,9 @@ LineReader::~LineReader() = default;
 std::optional<std::string> LineReader::Read(const char* prompt) {
   if (!interactive()) return ReadPlain();
   editor_->prompt = prompt;
+  // Before the prompt is shown: what is typed between the prompt and libedit's own change of the
+  // terminal would be read by the terminal's rules, under which Ctrl-D is lost.
+  el_set(editor_->edit, EL_PREP_TERM, 1);
   int count = 0;
   const char* line = el_gets(editor_->edit, &count);
   if (line == nullptr || count <= 0) return std::nullopt;
@@ -96,9 +120,9 @@ std::optional<std::string> LineReader::ReadPlain() {
   char buffer[4096];
   size_t end = 0;
   while ((end = pending_.find('\n')) == pending_.npos && !ended_) {
+    if (!WaitToRead(STDIN_FILENO)) return std::nullopt;
     const ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR && !Interrupted()) continue;
-    if (n < 0 && Interrupted()) return std::nullopt;
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) ended_ = true;
     if (n > 0) pending_.append(buffer, static_cast<size_t>(n));
   }

@@ -4,12 +4,16 @@
 #include <poll.h>
 #include <pty.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "tests/cli/llm.h"
@@ -65,10 +69,25 @@ class Terminal {
     }
     return shown;
   }
-  // The exit code, or minus the signal.
+  // Whether each key reaches the program as it is typed, Ctrl-D too.
+  bool GivesEachKey() const {
+    termios rules = {};
+    EXPECT_EQ(::tcgetattr(fd_.get(), &rules), 0);
+    return (rules.c_lflag & ICANON) == 0;
+  }
+  // The exit code, or minus the signal; a program that does not end is killed.
   int Wait() {
     int status = 0;
-    ::waitpid(std::exchange(pid_, 0), &status, 0);
+    pid_t ended = 0;
+    for (int waited = 0; ended == 0 && waited < kPatienceMs; waited += 10) {
+      ended = ::waitpid(pid_, &status, WNOHANG);
+      if (ended == 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    if (ended == 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, &status, 0);
+    }
+    pid_ = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
@@ -83,15 +102,29 @@ TEST(CliTerminal, CtrlCDropsTheLineAndShowsThePromptOnce) {
   Terminal terminal(
       {"--chat-template", "Question: {{ messages[-1].content }}\nAnswer:", "-n", "4"});
   EXPECT_EQ(terminal.ShownUntil("> "), "> ");
+  EXPECT_TRUE(terminal.GivesEachKey());
   for (int round = 0; round < 3; ++round) {
     terminal.Type("abc");
     EXPECT_EQ(terminal.ShownUntil("abc"), "abc");
     terminal.Type("\x03");
     EXPECT_EQ(terminal.ShownUntil(kPrompt), kPrompt);
+    EXPECT_TRUE(terminal.GivesEachKey());
   }
   terminal.Type("What color is the sky?\r");
   EXPECT_EQ(terminal.ShownUntil(kPrompt), "What color is the sky?\r\nThe sky is blue\r\n> ");
+  EXPECT_TRUE(terminal.GivesEachKey());
   terminal.Type("\x04");
+  EXPECT_EQ(terminal.Wait(), 0);
+}
+
+TEST(CliTerminal, CharactersOfSeveralBytesAreEditedAsOne) {
+  Terminal terminal({"--chat-template", "{{ messages[-1].content }}", "-n", "1"});
+  EXPECT_EQ(terminal.ShownUntil("> "), "> ");
+  terminal.Type("\u00e9t\u20ac");
+  EXPECT_EQ(terminal.ShownUntil("\u20ac"), "\u00e9t\u20ac");
+  terminal.Type("\x7f\x7f\x7f/system \xff\U0001f600 said\r");  // \xff is no character
+  EXPECT_THAT(terminal.ShownUntil(kPrompt), HasSubstr("/system \U0001f600 said"));
+  terminal.Type("/exit\r");
   EXPECT_EQ(terminal.Wait(), 0);
 }
 
