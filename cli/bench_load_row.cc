@@ -119,20 +119,33 @@ void AddCosts(const std::vector<LoadSample>& samples, Json* row) {
       std::round(1000 * peak / static_cast<double>(last.file_bytes)) / 1000;
 }
 
-void AddTokens(const TokenTimes& tokens, Json* row) {
+// First tokens over the longer of reading alone and computing alone, round by round.
+std::vector<double> StreamingRatios(const std::vector<LoadSample>& samples,
+                                    const TokenTimes& tokens) {
+  std::vector<double> ratios;
+  for (size_t round = 0; round < tokens.first.size(); ++round) {
+    ratios.push_back(tokens.first[round] /
+                     std::max(samples[round].report.seconds, tokens.compute_alone[round]));
+  }
+  return ratios;
+}
+
+void AddTokens(const std::vector<LoadSample>& samples, const TokenTimes& tokens, Json* row) {
   for (const char* name : {"first_token_s", "tenth_token_s", "read_alone_s", "compute_alone_s",
-                           "streaming_ratio", "busy_share_while_loading"}) {
+                           "streaming_ratio", "streaming_ratio_iqr", "busy_share_while_loading",
+                           "samples_first_token_s", "samples_compute_alone_s"}) {
     (*row)[name] = nullptr;
   }
   if (tokens.first.empty()) return;
-  const double first = Summarize(tokens.first).median;
-  const double read_alone = row->at("median_s").get<double>();
-  const double compute_alone = Summarize(tokens.compute_alone).median;
-  (*row)["first_token_s"] = first;
+  const Stats ratio = Summarize(StreamingRatios(samples, tokens));
+  (*row)["first_token_s"] = Summarize(tokens.first).median;
   (*row)["tenth_token_s"] = Summarize(tokens.tenth).median;
-  (*row)["read_alone_s"] = read_alone;
-  (*row)["compute_alone_s"] = compute_alone;
-  (*row)["streaming_ratio"] = first / std::max(read_alone, compute_alone);
+  (*row)["read_alone_s"] = row->at("median_s");
+  (*row)["compute_alone_s"] = Summarize(tokens.compute_alone).median;
+  (*row)["streaming_ratio"] = ratio.median;
+  (*row)["streaming_ratio_iqr"] = ratio.iqr;
+  (*row)["samples_first_token_s"] = tokens.first;
+  (*row)["samples_compute_alone_s"] = tokens.compute_alone;
   (*row)["busy_share_while_loading"] = Summarize(tokens.busy_share).median;
 }
 
@@ -178,7 +191,7 @@ Json LoadRow(const Measurement& measurement, const LimitSeries* limit, const Lim
       measurement.samples, [](const auto& s) { return s.report.time_to_first_layer_seconds; });
   row["first_pass_s"] = MedianOf(measurement.samples,
                                  [](const auto& s) { return s.report.seconds + s.pass_seconds; });
-  AddTokens(measurement.tokens, &row);
+  AddTokens(measurement.samples, measurement.tokens, &row);
   row["xxh3"] = FormatHash(xxh3);
   row["read_bytes"] = last.read_bytes;
   AddCacheState(measurement, &row);

@@ -103,28 +103,30 @@ class LoadBench {
     for (const Combination& c : combinations) measurements_.push_back({c, {}, {}});
   }
 
-  // Every load and every limit once a round, then the tokens, both in random order.
+  // Every load and every limit once a round, in random order; beside each load its tokens, before
+  // or after it, so that both meet the same device.
   Status Run(const std::string& model_path) {
-    std::vector<std::function<Status(const std::string&)>> loads;
-    std::vector<std::function<Status(const std::string&)>> tokens;
+    std::mt19937 random(kOrderSeed);
+    std::vector<std::function<Status(const std::string&)>> entries;
     for (Measurement& m : measurements_) {
-      loads.emplace_back([this, &m](const std::string& round) { return Load(round, &m); });
-      if (!options_.first_token || m.combination.sweep) continue;
-      tokens.emplace_back([this, &m, model_path](const std::string& round) {
-        return Tokens(round, model_path, &m);
+      entries.emplace_back([this, &m, &random, &model_path](const std::string& round) -> Status {
+        const bool tokens = options_.first_token && !m.combination.sweep;
+        const bool tokens_first = random() % 2 == 0;
+        if (tokens && tokens_first) RETURN_IF_ERROR(Tokens(round, model_path, &m));
+        RETURN_IF_ERROR(Load(round, &m));
+        if (tokens && !tokens_first) RETURN_IF_ERROR(Tokens(round, model_path, &m));
+        return {};
       });
     }
     for (LimitSeries& limit : limits_) {
-      loads.emplace_back([this, &limit](const std::string& round) { return Limit(round, &limit); });
+      entries.emplace_back(
+          [this, &limit](const std::string& round) { return Limit(round, &limit); });
     }
-    std::mt19937 random(kOrderSeed);
-    for (auto* entries : {&loads, &tokens}) {
-      for (int round = 1; round <= options_.rounds; ++round) {
-        std::ranges::shuffle(*entries, random);
-        for (const auto& entry : *entries) {
-          if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
-          RETURN_IF_ERROR(entry(fmt::format("round {}/{}", round, options_.rounds)));
-        }
+    for (int round = 1; round <= options_.rounds; ++round) {
+      std::ranges::shuffle(entries, random);
+      for (const auto& entry : entries) {
+        if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
+        RETURN_IF_ERROR(entry(fmt::format("round {}/{}", round, options_.rounds)));
       }
     }
     return {};
