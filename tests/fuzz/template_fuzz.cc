@@ -35,9 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   jinja::RenderOptions options;
-  options.max_steps = 20'000;
-  options.max_output_bytes = 100'000;
-  options.max_memory_bytes = 1'000'000;
+  options.max_steps = 2'000;
+  options.max_output_bytes = 20'000;
+  options.max_memory_bytes = 200'000;
   const Result<std::string> text = parsed->Render(jinja::Context(), options);
   if (!text) {
     CHECK(!text.error().message.empty());
