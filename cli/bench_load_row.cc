@@ -165,6 +165,14 @@ void AddCacheState(const Measurement& m, Json* row) {
 
 }  // namespace
 
+void Measurement::KeepRounds(size_t rounds) {
+  samples.erase(samples.begin() + static_cast<ptrdiff_t>(std::min(rounds, samples.size())),
+                samples.end());
+  for (auto* of : {&tokens.first, &tokens.tenth, &tokens.compute_alone, &tokens.busy_share}) {
+    of->resize(std::min(rounds, of->size()));
+  }
+}
+
 Json LoadRow(const Measurement& measurement, const LimitSeries* limit, const LimitSeries* fresh,
              uint64_t xxh3) {
   const Combination& c = measurement.combination;

@@ -17,6 +17,8 @@ struct Measurement {
   Combination combination;
   std::vector<LoadSample> samples;  // one a round
   TokenTimes tokens;                // empty unless asked for
+
+  void KeepRounds(size_t rounds);  // drops those behind
 };
 
 // Fields in the order of docs/BENCHMARKS.md#how-loading-is-measured. `limit` and `fresh` (of

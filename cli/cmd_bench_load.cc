@@ -105,32 +105,16 @@ class LoadBench {
 
   // Every load and every limit once a round, in random order; beside each load its tokens, before
   // or after it, so that both meet the same device.
+  // Fails with what was measured in whole rounds.
   Status Run(const std::string& model_path) {
-    std::mt19937 random(kOrderSeed);
-    std::vector<std::function<Status(const std::string&)>> entries;
-    for (Measurement& m : measurements_) {
-      entries.emplace_back([this, &m, &random, &model_path](const std::string& round) -> Status {
-        const bool tokens = options_.first_token && !m.combination.sweep;
-        const bool tokens_first = random() % 2 == 0;
-        if (tokens && tokens_first) RETURN_IF_ERROR(Tokens(round, model_path, &m));
-        RETURN_IF_ERROR(Load(round, &m));
-        if (tokens && !tokens_first) RETURN_IF_ERROR(Tokens(round, model_path, &m));
-        return {};
-      });
-    }
+    const Status run = Rounds(model_path);
+    for (Measurement& m : measurements_) m.KeepRounds(whole_rounds_);
     for (LimitSeries& limit : limits_) {
-      entries.emplace_back(
-          [this, &limit](const std::string& round) { return Limit(round, &limit); });
+      limit.bytes_per_second.resize(std::min(whole_rounds_, limit.bytes_per_second.size()));
     }
-    for (int round = 1; round <= options_.rounds; ++round) {
-      std::ranges::shuffle(entries, random);
-      for (const auto& entry : entries) {
-        if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
-        RETURN_IF_ERROR(entry(fmt::format("round {}/{}", round, options_.rounds)));
-      }
-    }
-    return {};
+    return run;
   }
+  size_t whole_rounds() const { return whole_rounds_; }
 
   PlotData Rows(uint64_t hash) const {
     PlotData data;
@@ -154,6 +138,34 @@ class LoadBench {
   }
 
  private:
+  Status Rounds(const std::string& model_path) {
+    std::mt19937 random(kOrderSeed);
+    std::vector<std::function<Status(const std::string&)>> entries;
+    for (Measurement& m : measurements_) {
+      entries.emplace_back([this, &m, &random, &model_path](const std::string& round) -> Status {
+        const bool tokens = options_.first_token && !m.combination.sweep;
+        const bool tokens_first = random() % 2 == 0;
+        if (tokens && tokens_first) RETURN_IF_ERROR(Tokens(round, model_path, &m));
+        RETURN_IF_ERROR(Load(round, &m));
+        if (tokens && !tokens_first) RETURN_IF_ERROR(Tokens(round, model_path, &m));
+        return {};
+      });
+    }
+    for (LimitSeries& limit : limits_) {
+      entries.emplace_back(
+          [this, &limit](const std::string& round) { return Limit(round, &limit); });
+    }
+    for (int round = 1; round <= options_.rounds; ++round) {
+      std::ranges::shuffle(entries, random);
+      for (const auto& entry : entries) {
+        if (Interrupted()) return MakeError(ErrorCode::kUsage, "interrupted");
+        RETURN_IF_ERROR(entry(fmt::format("round {}/{}", round, options_.rounds)));
+      }
+      ++whole_rounds_;
+    }
+    return {};
+  }
+
   Status Load(const std::string& round, Measurement* m) {
     ASSIGN_OR_RETURN(LoadSample sample, MeasureLoad(m->combination, index_, machine_, cache_));
     const LoadReport& report = sample.report;
@@ -196,6 +208,7 @@ class LoadBench {
   const CacheControl cache_;
   std::vector<LimitSeries> limits_;
   std::vector<Measurement> measurements_;
+  size_t whole_rounds_ = 0;
 };
 
 // In GB/s; null where it was not measured.
@@ -222,7 +235,8 @@ Json Document(Json machine, const TensorIndex& index, const PlotData& data, cons
           {"limits", limits}};
 }
 
-Status BenchLoad(const BenchLoadOptions& options) {
+// The exit code.
+Result<int> BenchLoad(const BenchLoadOptions& options) {
   ASSIGN_OR_RETURN(const RecordFormat format, ParseRecordFormat(options.format));
   if (options.sweep && options.plot_dir.empty() && format != RecordFormat::kJson) {
     return MakeFixableError(ErrorCode::kUsage, "--plot DIR, or -o json",
@@ -243,7 +257,12 @@ Status BenchLoad(const BenchLoadOptions& options) {
        index.tensors().size(), combinations.size(), options.rounds, options.cache);
   ASSIGN_OR_RETURN(const uint64_t hash, WarmUpAndHash(index, machine, combinations));
   LoadBench bench(options, index, machine, combinations);
-  RETURN_IF_ERROR(bench.Run(path));
+  const Status run = bench.Run(path);
+  if (!run) {
+    if (!Interrupted() || bench.whole_rounds() == 0) return tl::unexpected<Error>(run.error());
+    Note("note   interrupted: the figures are of {} rounds of {}", bench.whole_rounds(),
+         options.rounds);
+  }
   const PlotData data = bench.Rows(hash);
   const Json limits = bench.Limits();
   RETURN_IF_ERROR(format == RecordFormat::kJson
@@ -251,14 +270,15 @@ Status BenchLoad(const BenchLoadOptions& options) {
                       : WriteRecords(data.rows, format, MarkdownColumns(options.first_token)));
   KeepDeviceLimit(index, DeviceLimitOf(limits));
   if (plotter) RETURN_IF_ERROR(plotter->Draw(data));
-  return {};
+  return run ? 0 : kInterruptedExit;
 }
 
 int RunBenchLoad(const BenchLoadOptions& options) {
   CatchInterrupts();
-  const Status status = BenchLoad(options);
-  if (!Interrupted() || status) return Finish(status);
-  Note("note   interrupted");
+  const Result<int> code = BenchLoad(options);
+  if (code) return *code;
+  if (!Interrupted()) return Finish(tl::unexpected<Error>(code.error()));
+  Note("note   interrupted before the end of a round");
   return kInterruptedExit;
 }
 
@@ -303,6 +323,7 @@ void AddBenchLoadCommand(CLI::App& app, CommandContext& context) {
       "and given back before each load, so that pages the machine has not used are not measured.\n"
       "Cold means dropped from the page cache and checked. The limit is measured in the same\n"
       "rounds: of the device by fio for cold loads, of copying in memory for warm ones.\n"
+      "Ctrl-C ends it with the figures of the rounds that are whole.\n"
       "`resident` attaches to weights that `llm-run resident load -m FILE` has left in memory.\n"
       "example:\n"
       "  llm-run bench-load -m model.gguf --loaders all --hugepages off,thp --cache both -r 9");

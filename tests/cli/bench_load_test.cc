@@ -313,15 +313,38 @@ TEST(BenchLoad, RefusesWhatMeansNothing) {
   ExpectError(LoadBenchRun({"--plot", TempPath("none")}), 69, "apt install gnuplot-nox");
 }
 
-TEST(BenchLoad, CtrlCEndsIt) {
+// Interrupted as soon as it has written this.
+ProcessResult InterruptedAt(const std::string& awaited) {
   ProcessOptions options;
-  options.args = {kBinary, "bench-load", "-m", SmallModel(), "-r", "1000", "--cache", "both"};
+  options.args = {kBinary,     "bench-load", "-m",   SmallModel(),    "-r", "1000", "--loaders",
+                  "read,mmap", "--cache",    "both", "--first-token", "-o", "json"};
   options.env = kNoTools;
-  options.on_first_output = [](int pid) { ::kill(pid, SIGINT); };
-  const ProcessResult result = RunProcess(options);
+  options.awaited = awaited;
+  options.on_output = [](int pid) { ::kill(pid, SIGINT); };
+  return RunProcess(options);
+}
+
+TEST(BenchLoad, CtrlCEndsIt) {
+  const ProcessResult result = InterruptedAt("bench");
   EXPECT_EQ(result.exit_code, 130) << result.err;
   EXPECT_EQ(result.out, "");
-  EXPECT_THAT(result.err, HasSubstr("note   interrupted\n"));
+  EXPECT_THAT(result.err, HasSubstr("note   interrupted before the end of a round\n"));
+}
+
+TEST(BenchLoad, CtrlCKeepsWholeRounds) {
+  const ProcessResult result = InterruptedAt("round 4/1000");
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("note   interrupted: the figures are of 3 rounds of 1000\n"));
+  const BenchJson document = BenchJson::parse(result.out);
+  ASSERT_EQ(document["rows"].size(), 4U);
+  for (const BenchJson& row : document["rows"]) {
+    for (const char* samples : {"samples_s", "samples_first_token_s", "samples_compute_alone_s"}) {
+      EXPECT_EQ(row[samples].size(), 3U);
+    }
+  }
+  for (const BenchJson& limit : document["limits"]) {
+    EXPECT_EQ(limit["samples_gb_per_s"].size(), 3U);
+  }
 }
 
 }  // namespace

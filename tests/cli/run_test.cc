@@ -141,7 +141,7 @@ TEST(Run, EndsCleanlyOnCtrlC) {
   ProcessOptions options;
   options.args = {kBinary, "-m", kTinyModel,     "-p", "Once",
                   "-n",    "-1", "--ignore-eos", "-c", "4096"};
-  options.on_first_output = [](int pid) { ::kill(pid, SIGINT); };
+  options.on_output = [](int pid) { ::kill(pid, SIGINT); };
   const ProcessResult result = RunProcess(options);
   EXPECT_EQ(result.exit_code, 130) << result.err;
   EXPECT_THAT(result.err, HasSubstr("interrupted"));

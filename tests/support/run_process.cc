@@ -54,6 +54,10 @@ void Feed(UniqueFd& fd, const std::string& input, size_t* written) {
   if (n < 0 || *written == input.size()) fd.Reset();
 }
 
+bool Wrote(const std::string& text, const std::string& part) {
+  return !text.empty() && text.find(part) != text.npos;
+}
+
 }  // namespace
 
 ProcessResult RunProcess(const ProcessOptions& options) {
@@ -91,9 +95,10 @@ ProcessResult RunProcess(const ProcessOptions& options) {
     if (fds[0].revents != 0) Drain(out.read_end, &result.out);
     if (fds[1].revents != 0) Drain(err.read_end, &result.err);
     if (fds[2].revents != 0) Feed(in.write_end, options.input, &written);
-    if (!told && options.on_first_output && result.out.size() + result.err.size() > 0) {
+    if (!told && options.on_output &&
+        (Wrote(result.out, options.awaited) || Wrote(result.err, options.awaited))) {
       told = true;
-      options.on_first_output(pid);
+      options.on_output(pid);
     }
   }
   if (result.timed_out) ::kill(pid, SIGKILL);

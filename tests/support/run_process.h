@@ -24,8 +24,10 @@ struct ProcessOptions {
   double timeout_seconds = 120;
   unsigned uid = 0;           // who it runs as, when we are root; 0: as we are
   bool close_stdout = false;  // its stdout is a pipe that nobody reads
-  // Called once in the parent with the pid as soon as the program has written to stdout or stderr.
-  std::function<void(int pid)> on_first_output;
+  // Called once in the parent with the pid as soon as the program has written this to stdout or
+  // stderr; empty: anything.
+  std::function<void(int pid)> on_output;
+  std::string awaited;
 };
 
 ProcessResult RunProcess(const ProcessOptions& options);
