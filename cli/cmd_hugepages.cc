@@ -166,8 +166,8 @@ Status Reserve(const HugepagesOptions& options) {
 
 Status Release(const HugepagesOptions& options) {
   if (options.all == (options.count > 0)) {
-    return MakeFixableError(ErrorCode::kUsage, "--count=N or --all",
-                            "how many pages to release was not said");
+    return MakeFixableError(ErrorCode::kUsage, "--count=N or --all", "how many pages to release {}",
+                            options.all ? "was said twice" : "was not said");
   }
   std::optional<PageKind> kind;
   if (!options.size.empty()) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/thread_error.h"
 #include "sched/affinity.h"
 #include "sched/progress.h"
 #include "sched/region_gate.h"
@@ -99,8 +100,8 @@ Status ThreadPool::Impl::Start() {
       pthread_setname_np(workers.back().native_handle(), name.c_str());
     }
   } catch (const std::system_error& e) {
-    return OsError(e.code().value(),
-                   fmt::format("creating thread {} of {}", workers.size() + 2, options.threads));
+    return ThreadError(
+        e, fmt::format("starting thread {} of {}", workers.size() + 2, options.threads));
   }
   // The caller comes last: threads inherit the affinity of their creator.
   thread_ids[0] = caller;

@@ -4,6 +4,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/thread_error.h"
 #include "sched/affinity.h"
 
 namespace llmrun {
@@ -31,7 +32,7 @@ Result<std::thread> StartThread(std::string_view what, std::vector<unsigned> cpu
       body();
     });
   } catch (const std::system_error& error) {
-    return OsError(error.code().value(), fmt::format("starting a thread for {}", what));
+    return ThreadError(error, fmt::format("starting a thread for {}", what));
   }
 }
 

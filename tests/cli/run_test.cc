@@ -137,6 +137,19 @@ TEST(Run, LoadsAModelOfSomebodyElse) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 
+TEST(Run, WithoutThreadsSaysWhichLimitsToRaise) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to be somebody else";
+  const std::string path = WriteModel("anybodys.gguf", BuildTinyLlama({}));
+  ProcessOptions options;
+  options.args = {"/usr/bin/prlimit", "--nproc=1", kBinary, "-m", path, "-p", "x", "-n", "1"};
+  options.uid = 65534;
+  const ProcessResult result = RunProcess(options);
+  if (result.exit_code == 126 || result.exit_code == 127) {
+    GTEST_SKIP() << "the build is not readable for others";
+  }
+  ExpectError(result, 75, "fewer threads");
+}
+
 TEST(Run, EndsCleanlyOnCtrlC) {
   ProcessOptions options;
   options.args = {kBinary, "-m", kTinyModel,     "-p", "Once",

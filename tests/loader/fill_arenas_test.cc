@@ -189,6 +189,7 @@ TEST_F(FillArenas4, WithoutThreadsIsAnErrorAndNotAnEmptyLoad) {
   }).join();
   if (!filled) GTEST_SKIP() << "no seccomp filters here";
   ASSERT_FALSE(*filled);
+  EXPECT_EQ(filled->error().code, ErrorCode::kResource);
   EXPECT_THAT(filled->error().message, HasSubstr("starting a thread for reading"));
   for (const std::atomic<int>& count : landed_) EXPECT_EQ(count, 0);
 }
