@@ -11,7 +11,9 @@
 namespace llmrun {
 namespace {
 
-std::atomic<int> interrupted = 0;                      // the signal
+std::atomic<int> interrupted = 0;   // the signal
+std::atomic<bool> resumed = false;  // since the terminal was last looked at
+std::atomic<bool> resized = false;
 static_assert(std::atomic<int>::is_always_lock_free);  // as a signal handler needs it
 
 // Readable once a signal came. A signal that comes just before a call that blocks does not end the
@@ -28,6 +30,18 @@ void Note(int signal) {
   errno = error;
 }
 
+void NoteTerminal(int signal) {
+  const int error = errno;
+  (signal == SIGCONT ? resumed : resized).store(true, std::memory_order_relaxed);
+  (void)::eventfd_write(SignalFd(), 1);
+  errno = error;
+}
+
+void TellTerminal(const std::function<void(int signal)>& changed) {
+  if (resumed.exchange(false) && changed) changed(SIGCONT);
+  if (resized.exchange(false) && changed) changed(SIGWINCH);
+}
+
 }  // namespace
 
 void CatchInterrupts() {
@@ -42,9 +56,20 @@ void CatchInterrupts() {
 bool Interrupted() { return interrupted.load(std::memory_order_relaxed) != 0; }
 bool ToldToEnd() { return interrupted.load(std::memory_order_relaxed) == SIGTERM; }
 
-bool WaitToRead(int fd) {
+void CatchTerminalChanges() {
+  resumed.store(false);
+  SignalFd();
+  struct sigaction action = {};
+  action.sa_handler = NoteTerminal;
+  action.sa_flags = SA_RESTART;  // of interest only where WaitToRead() is
+  sigaction(SIGCONT, &action, nullptr);
+  sigaction(SIGWINCH, &action, nullptr);
+}
+
+bool WaitToRead(int fd, const std::function<void(int signal)>& changed) {
   pollfd waits[2] = {{fd, POLLIN, 0}, {SignalFd(), POLLIN, 0}};
   while (!Interrupted()) {
+    TellTerminal(changed);
     if (::poll(waits, 2, -1) < 0 && errno != EINTR) return true;  // reading says what is wrong
     if (waits[0].revents != 0) return true;
     eventfd_t count = 0;

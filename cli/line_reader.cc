@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
@@ -56,12 +57,18 @@ struct LineReader::Editor {
     return self->prompt.data();
   }
 
+  static void TerminalChanged(EditLine* of, int signal) {
+    if (signal == SIGWINCH) return el_resize(of);
+    el_set(of, EL_PREP_TERM, 0);  // libedit takes its own settings for those in force
+    el_set(of, EL_PREP_TERM, 1);
+    el_set(of, EL_REFRESH);
+  }
   // 1 and the character, 0 at the end of the input, -1 when a signal came. What is no character of
   // the locale is skipped.
-  static int ReadCharacter(EditLine*, wchar_t* character) {
+  static int ReadCharacter(EditLine* of, wchar_t* character) {
     std::mbstate_t state = {};
     char byte = 0;
-    while (WaitToRead(STDIN_FILENO)) {
+    while (WaitToRead(STDIN_FILENO, [of](int signal) { TerminalChanged(of, signal); })) {
       const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return static_cast<int>(n);
@@ -99,6 +106,7 @@ LineReader::~LineReader() = default;
 std::optional<std::string> LineReader::Read(const char* prompt) {
   if (!interactive()) return ReadPlain();
   editor_->prompt = prompt;
+  CatchTerminalChanges();
   // Before the prompt is shown: what is typed between the prompt and libedit's own change of the
   // terminal would be read by the terminal's rules, under which Ctrl-D is lost.
   el_set(editor_->edit, EL_PREP_TERM, 1);

@@ -75,6 +75,16 @@ class Terminal {
     EXPECT_EQ(::tcgetattr(fd_.get(), &rules), 0);
     return (rules.c_lflag & ICANON) == 0;
   }
+  // As a shell does with a job that is stopped and brought back.
+  void StopAndGoOn() {
+    termios rules = {};
+    ::kill(pid_, SIGSTOP);
+    EXPECT_EQ(::waitpid(pid_, nullptr, WUNTRACED), pid_);
+    EXPECT_EQ(::tcgetattr(fd_.get(), &rules), 0);
+    rules.c_lflag |= ICANON | ECHO;
+    EXPECT_EQ(::tcsetattr(fd_.get(), TCSANOW, &rules), 0);
+    ::kill(pid_, SIGCONT);
+  }
   // The exit code, or minus the signal; a program that does not end is killed.
   int Wait() {
     int status = 0;
@@ -124,6 +134,22 @@ TEST(CliTerminal, CharactersOfSeveralBytesAreEditedAsOne) {
   EXPECT_EQ(terminal.ShownUntil("\u20ac"), "\u00e9t\u20ac");
   terminal.Type("\x7f\x7f\x7f/system \xff\U0001f600 said\r");  // \xff is no character
   EXPECT_THAT(terminal.ShownUntil(kPrompt), HasSubstr("/system \U0001f600 said"));
+  terminal.Type("/exit\r");
+  EXPECT_EQ(terminal.Wait(), 0);
+}
+
+TEST(CliTerminal, AJobBroughtBackShowsItsLineAndIsHeard) {
+  Terminal terminal({"--chat-template", "{{ messages[-1].content }}", "-n", "1"});
+  EXPECT_EQ(terminal.ShownUntil("> "), "> ");
+  terminal.Type("/tok");
+  EXPECT_EQ(terminal.ShownUntil("/tok"), "/tok");
+  for (int round = 0; round < 2; ++round) {
+    terminal.StopAndGoOn();
+    EXPECT_EQ(terminal.ShownUntil("> /tok"), "> /tok");
+    EXPECT_TRUE(terminal.GivesEachKey());
+  }
+  terminal.Type("ens\r");
+  EXPECT_THAT(terminal.ShownUntil(kPrompt), HasSubstr("ens\r\n0 of "));
   terminal.Type("/exit\r");
   EXPECT_EQ(terminal.Wait(), 0);
 }
