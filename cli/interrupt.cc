@@ -23,18 +23,18 @@ int SignalFd() {
   return fd;  // -1: refused, and ignored by poll
 }
 
-void Note(int signal) {
+void Wake() {
   const int error = errno;
-  interrupted.store(signal, std::memory_order_relaxed);
   (void)::eventfd_write(SignalFd(), 1);
   errno = error;
 }
-
+void Note(int signal) {
+  interrupted.store(signal, std::memory_order_relaxed);
+  Wake();
+}
 void NoteTerminal(int signal) {
-  const int error = errno;
   (signal == SIGCONT ? resumed : resized).store(true, std::memory_order_relaxed);
-  (void)::eventfd_write(SignalFd(), 1);
-  errno = error;
+  Wake();
 }
 
 void TellTerminal(const std::function<void(int signal)>& changed) {
