@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cli/foreign_options.h"
+
 namespace llmrun {
 namespace {
 
@@ -14,7 +16,10 @@ constexpr std::pair<std::string_view, std::string_view> kLongNames[] = {
     {"-dio", "--direct-io"},           {"-lm", "--load-mode"},
     {"-jf", "--json-schema-file"},     {"-sys", "--system-prompt"},
     {"-md", "--model-draft"},          {"-ctkd", "--cache-type-k-draft"},
-    {"-ctvd", "--cache-type-v-draft"},
+    {"-ctvd", "--cache-type-v-draft"}, {"-sp", "--special"},
+    {"-nr", "--repack=off"},           {"--no-repack", "--repack=off"},
+    {"--log-disable", "--quiet"},      {"--draft", "--draft-max"},
+    {"--draft-n", "--draft-max"},
 };
 
 // Options whose value may be any text, also one that looks like an option.
@@ -40,11 +45,23 @@ bool IsTextOption(std::string_view arg) {
   return std::ranges::find(kTextOptions, arg) != std::end(kTextOptions);
 }
 
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+bool IsOfSeveralLetters(const std::string& arg) {
+  return arg.size() > 2 && arg[0] == '-' && IsLetter(arg[1]) && IsLetter(arg[2]);
+}
+
 }  // namespace
 
-std::vector<std::string> NormalizeArgs(std::vector<std::string> args,
-                                       const std::vector<std::string>& commands) {
-  for (size_t i = 0; i < args.size() && args[i] != "--"; ++i) {
+Result<NormalizedArgs> NormalizeArgs(std::vector<std::string> args,
+                                     const std::vector<std::string>& commands) {
+  const bool for_the_program =
+      !args.empty() && (args[0] == "-h" || args[0] == "--help" || args[0] == "--version" ||
+                        std::ranges::find(commands, args[0]) != commands.end());
+  if (!for_the_program) args.insert(args.begin(), "run");
+  const std::string command = args[0];
+  NormalizedArgs result;
+  for (size_t i = 1; i < args.size() && args[i] != "--"; ++i) {
     const size_t equals = args[i].find('=');
     if (equals != std::string::npos && args[i].starts_with("--") &&
         IsTextOption(std::string_view(args[i]).substr(0, equals))) {
@@ -52,16 +69,19 @@ std::vector<std::string> NormalizeArgs(std::vector<std::string> args,
       args.insert(args.begin() + static_cast<std::ptrdiff_t>(i) + 1, args[i].substr(equals + 1));
       args[i].resize(equals);
     }
+    ASSIGN_OR_RETURN(const bool dropped, DropForeignOption(command, i, &args, &result.notes));
+    if (dropped) {
+      --i;
+      continue;
+    }
     const auto* known =
         std::ranges::find(kLongNames, args[i], [](const auto& p) { return p.first; });
     if (known != std::end(kLongNames)) args[i] = known->second;
+    if (result.unknown.empty() && IsOfSeveralLetters(args[i])) result.unknown = args[i];
     if (IsTextOption(args[i])) ++i;
   }
-  const bool for_the_program =
-      !args.empty() && (args[0] == "-h" || args[0] == "--help" || args[0] == "--version" ||
-                        std::ranges::find(commands, args[0]) != commands.end());
-  if (!for_the_program) args.insert(args.begin(), "run");
-  return args;
+  result.args = std::move(args);
+  return result;
 }
 
 }  // namespace llmrun

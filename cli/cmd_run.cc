@@ -116,11 +116,14 @@ void ShowProfile(const ProfileMarks& marks, const GenerateResult& result, const 
 }
 
 void ShowTimes(const GenerateResult& result, const Engine& engine, const Session& session) {
-  Note(
-      "run    prompt {} tokens {:.1f} tok/s   first token {:.3f} s   decode {} tokens {:.1f} tok/s",
-      result.prompt_tokens, PerSecond(result.prompt_tokens, result.prompt_seconds),
-      result.first_token_seconds, result.generated_tokens,
-      PerSecond(result.generated_tokens - 1, result.generate_seconds));
+  // The first token comes of the prompt: its time is no decoding.
+  const int64_t decoded = result.generated_tokens - 1;
+  Note("run    prompt {} tokens {:.1f} tok/s{}{}", result.prompt_tokens,
+       PerSecond(result.prompt_tokens, result.prompt_seconds),
+       decoded < 0 ? "" : fmt::format("   first token {:.3f} s", result.first_token_seconds),
+       decoded < 1 ? ""
+                   : fmt::format("   decode {} tokens {:.1f} tok/s", result.generated_tokens,
+                                 PerSecond(decoded, result.generate_seconds)));
   const int threads = engine.workers.keeper->threads(TeamUse::kDecode);
   const int prompt_threads = engine.workers.keeper->threads(TeamUse::kPrompt);
   Note("with   isa {}  threads {}{}  context {}", NameOf(engine.isa), threads,

@@ -28,7 +28,7 @@ void Wake() {
   (void)::eventfd_write(SignalFd(), 1);
   errno = error;
 }
-void Note(int signal) {
+void NoteSignal(int signal) {
   interrupted.store(signal, std::memory_order_relaxed);
   Wake();
 }
@@ -47,7 +47,7 @@ void TellTerminal(const std::function<void(int signal)>& changed) {
 void CatchInterrupts() {
   SignalFd();  // made before the first signal
   struct sigaction action = {};
-  action.sa_handler = Note;
+  action.sa_handler = NoteSignal;
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // no SA_RESTART: blocked calls return EINTR
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);

@@ -7,11 +7,14 @@
 #include <filesystem>
 #include <new>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/args.h"
 #include "cli/command.h"
 #include "cli/engine.h"
+#include "cli/nearest.h"
 #include "cli/output.h"
 
 namespace llmrun {
@@ -76,11 +79,54 @@ void AddCommands(const std::string& typed, CLI::App& app, CommandContext& contex
   }
 }
 
-// The program and the chosen subcommands: "llm-run hugepages plan".
-std::string TypedCommand(const CLI::App& app) {
-  std::string name = app.get_name();
-  for (const CLI::App* sub : app.get_subcommands()) name += " " + TypedCommand(*sub);
-  return name;
+// The command that was typed: of "hugepages plan" that is "plan".
+const CLI::App& TypedCommand(const CLI::App& app, const std::vector<std::string>& args) {
+  const CLI::App* typed = &app;
+  for (const std::string& arg : args) {
+    const auto next =
+        typed->get_subcommands([&](const CLI::App* sub) { return sub->get_name() == arg; });
+    if (next.empty()) break;
+    typed = next.front();
+  }
+  return *typed;
+}
+
+// "llm-run hugepages plan --help"
+std::string HelpOf(const CLI::App& command) {
+  std::string names;
+  for (const CLI::App* app = &command; app != nullptr; app = app->get_parent()) {
+    names = app->get_name() + " " + names;
+  }
+  return names + "--help";
+}
+
+// "did you mean --repack? else llm-run run --help"
+std::string DidYouMean(std::string_view typed, const std::vector<std::string>& names,
+                       const std::string& help) {
+  const std::string nearest = Nearest(typed, names);
+  return nearest.empty() ? help : fmt::format("did you mean {}? else {}", nearest, help);
+}
+
+Error NoSuchOption(const CLI::App& command, const std::string& typed) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  const std::string name = typed.substr(0, typed.find('='));
+  return {ErrorCode::kUsage, fmt::format("there is no option {}", name),
+          DidYouMean(name, names, HelpOf(command))};
+}
+
+// CLI11's own words, but for an option that does not exist.
+Error ParseFailure(const CLI::ParseError& error, const CLI::App& app, const CLI::App& command) {
+  const std::vector<std::string> extras = app.remaining(true);
+  const auto option = std::ranges::find_if(
+      extras, [](const std::string& arg) { return arg.size() > 1 && arg[0] == '-'; });
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&
+      option != extras.end()) {
+    return NoSuchOption(command, *option);
+  }
+  return {ErrorCode::kUsage, error.what(), HelpOf(command)};
 }
 
 // "inspct": a word that is meant to be a command, rather than a model's path.
@@ -104,11 +150,15 @@ int Main(int argc, char** argv) {
   const std::vector<std::string> names = CommandNames();
   if (argc > 1 && *argv[1] != '\0' && IsMistypedCommand(argv[1], names)) {
     return ReportError({ErrorCode::kUsage, fmt::format("there is no command or file '{}'", argv[1]),
-                        "llm-run --help lists the commands"});
+                        DidYouMean(argv[1], names, "llm-run --help lists the commands")});
   }
-  std::vector<std::string> args = NormalizeArgs({argv + 1, argv + argc}, names);
+  Result<NormalizedArgs> normalized = NormalizeArgs({argv + 1, argv + argc}, names);
+  if (!normalized) return ReportError(normalized.error());
+  std::vector<std::string>& args = normalized->args;
   CommandContext context;
-  AddCommands(args.empty() ? "" : args.front(), app, context);
+  AddCommands(args.front(), app, context);
+  const CLI::App& command = TypedCommand(app, args);
+  if (!normalized->unknown.empty()) return ReportError(NoSuchOption(command, normalized->unknown));
   std::ranges::reverse(args);  // as CLI11 wants a vector
   try {
     app.parse(std::move(args));
@@ -117,7 +167,11 @@ int Main(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     return Finish(WriteStdout(version.what()));
   } catch (const CLI::ParseError& error) {
-    return ReportError({ErrorCode::kUsage, error.what(), TypedCommand(app) + " --help"});
+    return ReportError(ParseFailure(error, app, command));
+  }
+  const CLI::Option* quiet = command.get_option_no_throw("--quiet");
+  if (quiet == nullptr || quiet->empty()) {
+    for (const Fallback& note : normalized->notes) Note("note   {}", note.OneLine());
   }
   return context.action();
 }

@@ -48,7 +48,8 @@ TEST(CliErrors, BadModelFilesGiveOneLineAndTheirExitCode) {
   const std::string directory = TempPath("");
   for (const char* command : {"inspect", "verify", "plan", "tokenize"}) {
     const auto with = [&](const std::string& path) {
-      return Llm({command, "-m", path, std::string(command) == "tokenize" ? "-px" : "--json"});
+      const std::string last = std::string(command) == "tokenize" ? "--prompt=x" : "--json";
+      return Llm({command, "-m", path, last});
     };
     SCOPED_TRACE(command);
     ExpectError(with(TempPath("missing.gguf")), 66, "missing.gguf");

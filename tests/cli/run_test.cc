@@ -23,6 +23,7 @@ namespace llmrun {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 // The 4 bytes behind a key of the given type id in a GGUF.
@@ -99,7 +100,8 @@ TEST(Run, ZeroTokensLoadsAndReadsThePrompt) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out, "Once\n");
   EXPECT_THAT(result.err, HasSubstr("load "));
-  EXPECT_THAT(result.err, HasSubstr("decode 0 tokens"));
+  EXPECT_THAT(result.err, Not(HasSubstr("first token")));
+  EXPECT_THAT(result.err, Not(HasSubstr("decode")));
 }
 
 TEST(Run, WritesTheLoadReport) {
