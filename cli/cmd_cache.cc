@@ -235,7 +235,7 @@ using CacheAct = Status (*)(const CacheOptions&);
 CLI::App* AddCacheAct(CLI::App& command, const char* name, const char* help, CacheAct act,
                       const std::shared_ptr<CacheOptions>& options, CommandContext& context) {
   CLI::App* sub = command.add_subcommand(name, help);
-  AddModelOptions(*sub, options->model);
+  AddModelOption(*sub, options->model);
   sub->add_option("FILE", options->files, "files, or any part of a split model")->type_name("");
   sub->add_flag("--json", options->json, "as JSON");
   sub->callback([options, act, &context] {

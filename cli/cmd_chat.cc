@@ -198,7 +198,7 @@ Status WaitForLoad(const GenerationFlags& flags, const LoadWatcher& watcher, Pro
 Result<int> RunChat(ChatOptions& options) {
   GenerationFlags& flags = options.generation;
   CatchInterrupts();
-  if (flags.model.path == "-") {
+  if (flags.model.given() == "-") {
     return MakeFixableError(ErrorCode::kUsage, "llm-run chat -m model.gguf",
                             "standard input cannot be both the model and the conversation");
   }

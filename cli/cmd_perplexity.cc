@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/stopwatch.h"
@@ -16,8 +17,8 @@
 #include "cli/interrupt.h"
 #include "cli/load_watcher.h"
 #include "cli/output.h"
-#include "cli/prompt.h"
 #include "cli/session_flags.h"
+#include "cli/text_chunks.h"
 #include "cli/thread_options.h"
 #include "model/log_prob_file.h"
 #include "model/perplexity.h"
@@ -45,28 +46,6 @@ struct PerplexityRun {
   Divergence divergence;
 };
 
-Result<LogProbHead> TokensOfFile(const PerplexityFlags& flags, const Engine& engine) {
-  if (flags.file.empty()) {
-    return MakeFixableError(ErrorCode::kUsage, "-f FILE", "no text was given");
-  }
-  ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(flags.file));
-  LogProbHead head;
-  head.n_vocab = static_cast<uint32_t>(engine.config.n_vocab);
-  constexpr int64_t kUsualContext = 512;
-  head.n_ctx =
-      static_cast<uint32_t>(flags.session.ctx_size > 0 ? flags.session.ctx_size : kUsualContext);
-  head.tokens = engine.tokenizer->Encode(text, {.add_special = true});
-  size_t chunks = head.tokens.size() / head.n_ctx;
-  if (chunks == 0) {
-    return MakeFixableError(ErrorCode::kUsage, "a longer text, or a smaller -c",
-                            "{}: {} tokens, one chunk has {}", flags.file, head.tokens.size(),
-                            head.n_ctx);
-  }
-  if (flags.chunks > 0) chunks = std::min(chunks, static_cast<size_t>(flags.chunks));
-  head.tokens.resize(chunks * head.n_ctx);
-  return head;
-}
-
 Result<PerplexityRun> Prepare(const PerplexityFlags& flags, const Engine& engine) {
   PerplexityRun run;
   if (flags.divergence) {
@@ -80,7 +59,11 @@ Result<PerplexityRun> Prepare(const PerplexityFlags& flags, const Engine& engine
     return MakeError(ErrorCode::kUsage, "{}: of a vocabulary of {}, the model has {}", flags.base,
                      run.text.n_vocab, engine.config.n_vocab);
   }
-  ASSIGN_OR_RETURN(run.text, TokensOfFile(flags, engine));
+  ASSIGN_OR_RETURN(TextChunks chunks, ReadTextChunks(flags.file, flags.session.ctx_size,
+                                                     flags.chunks, *engine.tokenizer));
+  run.text = {.n_vocab = static_cast<uint32_t>(engine.config.n_vocab),
+              .n_ctx = chunks.n_ctx,
+              .tokens = std::move(chunks.tokens)};
   if (!flags.base.empty()) {
     ASSIGN_OR_RETURN(run.writer, LogProbWriter::Create(flags.base, run.text));
   }
@@ -183,8 +166,7 @@ Status Perplexity(const PerplexityFlags& flags) {
   session_options.n_ctx = run.text.n_ctx;
   session_options.interrupted = Interrupted;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
-  const TokenizerSpec& spec = engine->tokenizer->spec();
-  const std::optional<TokenId> bos = spec.add_bos.value_or(false) ? spec.bos : std::nullopt;
+  const std::optional<TokenId> bos = BosOf(*engine->tokenizer);
   ThreadPool& pool = *engine->workers.pool;
   const Stopwatch watch;
   const std::span<const TokenId> tokens = run.text.tokens;

@@ -137,14 +137,27 @@ void ShowTimes(const GenerateResult& result, const Engine& engine, const Session
   }
 }
 
+// "model.gguf prompt"; behind "-m model.gguf" only the prompt.
+Status TakePositionals(RunOptions& options) {
+  ModelOptions& model = options.generation.model;
+  if (model.has_path && options.positional_prompt.empty()) {
+    options.positional_prompt = std::exchange(model.positional, {});
+  }
+  if (options.positional_prompt.empty()) return {};
+  if (options.prompt.has_text) {
+    return MakeError(ErrorCode::kUsage, "two prompts are given: '{}' and -p '{}'",
+                     options.positional_prompt, options.prompt.text);
+  }
+  options.prompt.text = options.positional_prompt;
+  options.prompt.has_text = true;
+  return {};
+}
+
 Result<int> Run(RunOptions& options) {
   CatchInterrupts();
   TraceLog trace;
-  if (!options.positional_prompt.empty()) {
-    options.prompt.text = options.positional_prompt;
-    options.prompt.has_text = true;
-  }
-  if (options.generation.model.path == "-" && !options.prompt.has_text &&
+  RETURN_IF_ERROR(TakePositionals(options));
+  if (options.generation.model.given() == "-" && !options.prompt.has_text &&
       options.prompt.file.empty()) {
     return MakeFixableError(ErrorCode::kUsage, "llm-run -m - -p \"Once upon a time\"",
                             "standard input cannot be both the model and the prompt");

@@ -41,6 +41,7 @@ void AddInspectCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
 void AddVerifyCommand(CLI::App& app, CommandContext& context);
 void AddQuantizeCommand(CLI::App& app, CommandContext& context);
+void AddImatrixCommand(CLI::App& app, CommandContext& context);
 void AddPerplexityCommand(CLI::App& app, CommandContext& context);
 void AddConvertCommand(CLI::App& app, CommandContext& context);
 void AddSplitCommand(CLI::App& app, CommandContext& context);

@@ -149,21 +149,40 @@ Result<uint64_t> ParseSize(std::string_view text) {
   return bytes;
 }
 
+void AddModelOption(CLI::App& command, ModelOptions& options) {
+  for (const char* variable : {"LLAMA_ARG_MODEL", "LLMRUN_MODEL"}) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && *value != '\0') options.path = value;
+  }
+  command
+      .add_option_function<std::string>(
+          "-m,--model",
+          [&options](const std::string& path) {
+            options.path = path;
+            options.has_path = true;
+          },
+          "GGUF file, any part of a split one, - for stdin\n"
+          "(default: the tiny model that comes with llm-run)")
+      ->type_name("FILE");
+}
+
 void AddModelOptions(CLI::App& command, ModelOptions& options) {
-  CLI::Option* model = command.add_option("-m,--model", options.path,
-                                          "GGUF file, any part of a split one, - for stdin\n"
-                                          "(default: the tiny model that comes with llm-run)");
-  model->type_name("FILE");
-  FromEnvironment(model, {"LLMRUN_MODEL", "LLAMA_ARG_MODEL"});
+  command.add_option("model_file", options.positional, "the model, instead of -m");
+  AddModelOption(command, options);
 }
 
 Result<std::string> ModelPath(const ModelOptions& options) {
-  if (options.path == "-") {
+  if (options.has_path && !options.positional.empty()) {
+    return MakeError(ErrorCode::kUsage, "two models are given: {} and -m {}", options.positional,
+                     options.path);
+  }
+  const std::string& given = options.given();
+  if (given == "-") {
     struct stat info = {};
     const bool is_file = ::fstat(STDIN_FILENO, &info) == 0 && S_ISREG(info.st_mode);
-    return is_file ? "/proc/self/fd/0" : options.path;
+    return is_file ? "/proc/self/fd/0" : given;
   }
-  if (!options.path.empty()) return options.path;
+  if (!given.empty()) return given;
   const std::optional<std::string> shipped = ShippedModelPath();
   if (!shipped) {
     return MakeFixableError(ErrorCode::kNoInput, "-m MODEL.gguf, or set LLMRUN_MODEL",

@@ -26,12 +26,19 @@ void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> var
 Result<uint64_t> ParseSize(std::string_view text);
 
 struct ModelOptions {
-  std::string path;    // empty: the shipped tiny model; "-": standard input
-  bool quiet = false;  // nothing is said about that
+  std::string path;        // of -m, or the environment's
+  bool has_path = false;   // -m was typed
+  std::string positional;  // without an option in front
+  bool quiet = false;      // nothing is said about the shipped model
+
+  // Empty: the shipped tiny model; "-": standard input.
+  const std::string& given() const { return positional.empty() ? path : positional; }
 };
+// -m only; and -m or a positional argument.
+void AddModelOption(CLI::App& command, ModelOptions& options);
 void AddModelOptions(CLI::App& command, ModelOptions& options);
-// The model to open. Says so on stderr when it is the shipped one, unless it is to be quiet;
-// kNoInput when that is not there.
+// The model to open, kUsage when two are given. Says so on stderr when it is the shipped one,
+// unless it is to be quiet; kNoInput when that is not there.
 // "-" stays what it is (see model_source.h), unless standard input is a file.
 Result<std::string> ModelPath(const ModelOptions& options);
 // The same for commands that need files; kUsage for "-".

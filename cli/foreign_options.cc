@@ -37,10 +37,10 @@ constexpr ForeignOption kOptions[] = {
     {"-rtr --run-time-repack ", Value::kSwitch, "rows in the order of the kernels",
      "it is made while weights are loaded", "--repack=off"},
     {"--jinja --no-warmup --simple-io --no-perf ", Value::kNone, "", "", ""},
+    {"--cpu-strict ", Value::kSwitch, "", "", ""},
     {"-hf -hfr --hf-repo -hff --hf-file -mu --model-url ", Value::kOne, "",
      "llm-run downloads nothing", "fetch the GGUF file, then -m FILE", true},
-    {"-C --cpu-mask -Cr --cpu-range ", Value::kOne, "", "CPUs are named by --pin", "--pin=0-3,8",
-     true},
+    {"-C --cpu-mask ", Value::kOne, "", "CPUs are named by --pin", "--pin=0-3,8", true},
 };
 // Each is what one command does anyway, and not what the others do.
 constexpr ForeignOption kTalk = {"-cnv --conversation -i --interactive -if --interactive-first ",

@@ -8,7 +8,6 @@
 namespace llmrun {
 
 void AddGenerationFlags(CLI::App& command, GenerationFlags& flags) {
-  command.add_option("model_file", flags.positional_model, "the model, instead of -m");
   FromEnvironment(command.add_option("-n,--predict,--n-predict", flags.n_predict,
                                      "tokens to generate; -1 until the end, 0 only the prompt"),
                   {"LLMRUN_N_PREDICT", "LLAMA_ARG_N_PREDICT"});
@@ -39,7 +38,6 @@ void AddGenerationFlags(CLI::App& command, GenerationFlags& flags) {
 
 void CompleteGenerationFlags(const CLI::App& command, GenerationFlags& flags) {
   flags.has_seed = command.count("--seed") > 0;
-  if (!flags.positional_model.empty()) flags.model.path = flags.positional_model;
   flags.model.quiet = flags.quiet;
 }
 

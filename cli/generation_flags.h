@@ -22,7 +22,6 @@ namespace llmrun {
 
 struct GenerationFlags {
   ModelOptions model;
-  std::string positional_model;
   LoaderFlags loader;
   ThreadFlags threads;
   SessionFlags session;
@@ -39,7 +38,7 @@ struct GenerationFlags {
 
 void AddGenerationFlags(CLI::App& command, GenerationFlags& flags);
 
-// After parsing: the positional model, whether a seed was given, and what is not to be said.
+// After parsing: whether a seed was given, and what is not to be said.
 void CompleteGenerationFlags(const CLI::App& command, GenerationFlags& flags);
 
 // `bar` shows the load unless it is to be quiet, and must outlive the engine.

@@ -57,6 +57,7 @@ constexpr Command kCommands[] = {
     {"hugepages", AddHugepagesCommand},
     {"resident", AddResidentCommand},
     {"quantize", AddQuantizeCommand},
+    {"imatrix", AddImatrixCommand},
     {"perplexity", AddPerplexityCommand},
     {"split", AddSplitCommand},
     {"merge", AddMergeCommand},

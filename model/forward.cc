@@ -12,6 +12,7 @@
 #include "compute/kernels/flush_denormals.h"
 #include "compute/packing.h"
 #include "model/forward_member.h"
+#include "model/importance_collector.h"
 #include "sched/partition.h"
 #include "sched/work_steps.h"
 
@@ -143,6 +144,7 @@ void ForwardMember::AddTables(int64_t n_cols, ForwardInput& input) const {
 
 void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
                                   const ForwardInput& input, Range rows, StridedRows out) const {
+  if (parts_.importance != nullptr && rows.begin == 0) Measure(matrix, block, input);
   const std::span<const TensorPiece> pieces =
       matrix.mirrored() ? std::span(&Nearest(matrix.pieces, node_), 1) : matrix.pieces;
   for (const TensorPiece& piece : pieces) {
@@ -173,6 +175,15 @@ void ForwardMember::MultiplyBlock(const WeightMatrix& matrix, Range block,
     CHECK(done);  // binding checked type and shape
   }
   ScaleAndAddBias(matrix, block, rows, input.n_tokens, out);
+}
+
+// The first rows of a tensor, or of an expert, speak for the others.
+void ForwardMember::Measure(const WeightMatrix& matrix, Range block,
+                            const ForwardInput& input) const {
+  const auto rows = static_cast<int64_t>(parts_.weights.index().at(matrix.tensor).dims[1]);
+  if (block.begin % rows != 0) return;
+  parts_.importance->Add(matrix.tensor, block.begin / rows, input.n_tokens, input.x,
+                         matrix.quantized_input ? &input.xq : nullptr);
 }
 
 // What stands beside the rows of a matrix; arguments as those of MultiplyBlock().

@@ -35,6 +35,8 @@
 
 namespace llmrun {
 
+class ImportanceCollector;
+
 // What the pass works with. All must outlive it.
 struct ForwardParts {
   const ModelConfig& config;
@@ -49,6 +51,7 @@ struct ForwardParts {
   const ScratchArrays& scratch;              // `embd` holds the batch's rows
   const std::function<bool()>& interrupted;  // asked by one member; may be empty
   TraceLog* trace;                           // may be null
+  ImportanceCollector* importance;           // may be null: told what matrices are multiplied with
 };
 
 struct ForwardBatch {

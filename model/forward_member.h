@@ -170,6 +170,7 @@ class ForwardMember {
   // own. out: block.size() floats a token.
   void MultiplyBlock(const WeightMatrix& matrix, Range block, const ForwardInput& input, Range rows,
                      StridedRows out) const;
+  void Measure(const WeightMatrix& matrix, Range block, const ForwardInput& input) const;
   void ScaleAndAddBias(const WeightMatrix& matrix, Range block, Range rows, int64_t n_tokens,
                        StridedRows out) const;
   // delta = matrix * input; x += delta, too, if `add`.

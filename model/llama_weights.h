@@ -32,6 +32,7 @@ struct NormWeights {
 
 // y = W x: one row of weights for each element of y.
 struct WeightMatrix {
+  TensorId tensor{};  // whose rows these are
   DType dtype = DType::kF32;
   std::span<const TensorPiece> pieces;  // as Weights::Pieces() gives them
   uint64_t row_bytes = 0;

@@ -135,6 +135,7 @@ struct Session::Impl {
   std::vector<TokenId> cached;  // [position]
   bool was_interrupted = false;
   TraceLog* trace = nullptr;
+  ImportanceCollector* importance = nullptr;
 
   Status CheckTokens(std::span<const TokenId> tokens) const;
   Status PrepareRope(int64_t end);
@@ -204,8 +205,9 @@ Status Session::Impl::RunBatches(std::span<const TokenId> tokens, LogitsOf which
     }
     RETURN_IF_ERROR(weights.CopyRows(llama.token_embd, batch.tokens, scratch.arrays().embd));
     if (before_batch) before_batch(n);
-    const ForwardParts parts = {config,  llama, weights, kernels,          pool,        strips,
-                                Plans(), kv,    *rope,   scratch.arrays(), interrupted, trace};
+    const ForwardParts parts = {config,      llama,   weights,   kernels, pool,
+                                strips,      Plans(), kv,        *rope,   scratch.arrays(),
+                                interrupted, trace,   importance};
     if (n == 1 && tuner->pending() && AllArrived(weights, config)) {
       tuner->Measure(pool, scratch.arrays());
     }
@@ -260,6 +262,7 @@ Result<std::unique_ptr<Session>> Session::Create(const ModelConfig& config, cons
   impl->strips = StripsOf(impl->llama, impl->config);
   impl->tuner.emplace(impl->llama, impl->kernels, options.kernels);
   impl->trace = options.trace;
+  impl->importance = options.importance;
   if (options.interrupted) {
     impl->interrupted = [state = impl.get(), ask = options.interrupted] {
       return state->was_interrupted = ask();

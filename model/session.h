@@ -31,6 +31,8 @@
 
 namespace llmrun {
 
+class ImportanceCollector;
+
 // Context of a session that was not told one: that of the model, but no more than this.
 inline constexpr int64_t kDefaultContext = 4096;
 
@@ -49,7 +51,8 @@ struct SessionOptions {
   // Called after each batch that was computed, with the number of its tokens and what its forward
   // pass took. May be empty.
   std::function<void(int64_t n_tokens, double seconds)> after_batch = {};
-  TraceLog* trace = nullptr;  // borrowed: the layers of each pass
+  TraceLog* trace = nullptr;                  // borrowed: the layers of each pass
+  ImportanceCollector* importance = nullptr;  // borrowed: what matrices are multiplied with
 };
 
 enum class LogitsOf : uint8_t { kLast, kAll };

@@ -84,7 +84,8 @@ Result<WeightMatrix> TensorBinder::MatrixOf(TensorId id) const {
                 fmt::format("rows of {} values of type {} are not supported, only multiples of {}",
                             cols, NameOf(tensor.dtype), MatmulColumns(tensor.dtype)));
   }
-  return WeightMatrix{.dtype = tensor.dtype,
+  return WeightMatrix{.tensor = id,
+                      .dtype = tensor.dtype,
                       .pieces = weights_.Pieces(id),
                       .row_bytes = RowBytes(tensor.dtype, tensor.dims[0]),
                       .rows = static_cast<int64_t>(tensor.dims[1] * tensor.dims[2]),

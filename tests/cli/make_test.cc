@@ -1,10 +1,11 @@
-// The commands that make models of models: quantize, split, merge; and perplexity, which says what
-// they are worth.
+// The commands that make models of models: quantize and imatrix, split, merge; and perplexity,
+// which says what they are worth.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -201,6 +202,55 @@ TEST(CliSplit, PartsHaveAtMostTheirSize) {
   ExpectError(Llm({"split", "--split-max-size", "100K", whole, TempPath("sized")}), 64, "--force");
   ExpectError(Llm({"split", "--split-max-size", "0", whole, TempPath("x")}), 64, "nothing");
   ExpectError(Llm({"merge", TempPath("nowhere.gguf"), TempPath("x")}), 66, "nowhere");
+}
+
+// --- imatrix ---
+
+TEST(CliImatrix, MeasuresWhatQuantizeWeighsErrorsBy) {
+  const std::string imatrix = TempPath("imatrix.gguf");
+  const ProcessResult measured = Made({"imatrix", "-m", kTinyF16, "-f", kHeldOut, "-c", "64",
+                                       "--chunks", "5", "-o", imatrix, "--force"});
+  EXPECT_EQ(measured.out, "");
+  EXPECT_THAT(measured.err, HasSubstr("chunk  5/5  perplexity "));
+  EXPECT_THAT(measured.err, HasSubstr("35 tensors, 5 chunks of 64 tokens"));
+  const auto tensors = TensorsOf(imatrix);
+  EXPECT_EQ(tensors.size(), 70U);
+  EXPECT_EQ(tensors.count("blk.4.ffn_down.weight.in_sum2"), 1U);
+  EXPECT_EQ(tensors.count("token_embd.weight.in_sum2"), 0U);
+
+  const auto quantized = [&](const std::vector<std::string>& options) {
+    const std::string model = TempPath("weighed.gguf");
+    std::vector<std::string> args = {"quantize", kTinyF16, model, "Q4_K", "--pure", "--force"};
+    args.insert(args.end(), options.begin(), options.end());
+    Made(args);
+    return TensorsOf(model);
+  };
+  const auto plain = quantized({});
+  for (const auto& [name, tensor] : quantized({"--imatrix", imatrix})) {
+    const bool measured_it = tensors.contains(name + ".in_sum2");
+    EXPECT_EQ(tensor == plain.at(name), !measured_it) << name;
+  }
+}
+
+TEST(CliImatrix, CtrlCKeepsTheChunksSoFar) {
+  const std::string imatrix = TempPath("some.gguf");
+  ProcessOptions options;
+  options.args = {kBinary, "imatrix", "-m", kTinyF16, "-f", kHeldOut, "-c", "8", "-o", imatrix};
+  options.awaited = "chunk  3/";
+  options.on_output = [](int pid) { ::kill(pid, SIGINT); };
+  const ProcessResult result = RunProcess(options);
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("note   interrupted after "));
+  EXPECT_EQ(TensorsOf(imatrix).size(), 70U);
+}
+
+TEST(CliImatrix, RefusesAndKeepsWhatIsThere) {
+  const std::string there = TempPath("there.gguf");
+  std::ofstream(there) << "text";
+  ExpectError(Llm({"imatrix", "-m", kTinyF16, "-f", kHeldOut, "-o", there}), 64, "--force");
+  EXPECT_EQ(Slurp(there), "text");
+  ExpectError(Llm({"imatrix", "-m", kTinyF16, "-o", TempPath("new.gguf")}), 64, "-f FILE");
+  EXPECT_FALSE(std::filesystem::exists(TempPath("new.gguf")));
 }
 
 // --- perplexity ---

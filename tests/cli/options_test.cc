@@ -37,6 +37,23 @@ TEST(CliOptions, NamesTheOptionThatMayHaveBeenMeant) {
   ExpectError(RunOne({"--zzzzzzzz"}), 64, "there is no option --zzzzzzzz; fix: llm-run run --help");
 }
 
+TEST(CliOptions, TheModelNeedsNoOption) {
+  const std::string text = Llm({"-m", kTinyModel, "-p", "Once", "-n", "3", "--temp", "0"}).out;
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{kTinyModel, "Once", "-n", "3", "--temp", "0"},
+        {"-m", kTinyModel, "Once", "-n", "3", "--temp", "0"},
+        {kTinyModel, "-p", "Once", "-n", "3", "--temp", "0"}}) {
+    EXPECT_EQ(Llm(args).out, text);
+  }
+  EXPECT_EQ(Llm({"inspect", kTinyModel}).out, Llm({"inspect", "-m", kTinyModel}).out);
+  EXPECT_EQ(Llm({"inspect", kTinyModel}, {{"LLAMA_ARG_MODEL", "/nowhere"}}).exit_code, 0);
+  ExpectError(Llm({"inspect"}, {{"LLAMA_ARG_MODEL", "/nowhere"}}), 66, "/nowhere");
+  ExpectError(Llm({"inspect", "a.gguf", "-m", "b.gguf"}), 64,
+              "two models are given: a.gguf and -m b.gguf");
+  ExpectError(Llm({kTinyModel, "Once", "-p", "Twice"}), 64,
+              "two prompts are given: 'Once' and -p 'Twice'");
+}
+
 // They would be -f, -m and -s with a value.
 TEST(CliOptions, SeveralLettersBehindOneDashAreNoValueOfAShortOption) {
   ExpectError(RunOne({"-ffile"}), 64, "there is no option -ffile");
@@ -50,7 +67,8 @@ TEST(CliOptions, SeveralLettersBehindOneDashAreNoValueOfAShortOption) {
 TEST(CliOptions, WhatIsSoAnywayIsLeftOutSilently) {
   const ProcessResult plain = RunOne({});
   const ProcessResult result =
-      RunOne({"-fa", "on", "-ngl", "0", "--jinja", "-no-cnv", "--no-warmup", "-fa", "-rtr"});
+      RunOne({"-fa", "on", "-ngl", "0", "--jinja", "-no-cnv", "--no-warmup", "-fa", "-rtr", "-Cr",
+              "0", "--cpu-strict", "1", "-thp", "--no-repack"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out, plain.out);
   EXPECT_THAT(result.err, Not(HasSubstr("note   wanted -")));
@@ -72,7 +90,7 @@ TEST(CliOptions, WhatWouldMeanSomethingElseIsRefusedWithTheWayToIt) {
   ExpectError(RunOne({"-cnv"}), 64,
               "-cnv: conversations are a command of their own; fix: llm-run chat");
   ExpectError(Llm({"chat", "--no-conversation"}), 64, "fix: llm-run run");
-  ExpectError(RunOne({"-Cr", "0-3"}), 64, "-Cr: CPUs are named by --pin; fix: --pin=0-3,8");
+  ExpectError(RunOne({"-C", "0xf"}), 64, "-C: CPUs are named by --pin; fix: --pin=0-3,8");
   EXPECT_EQ(Llm({"chat", "-cnv", "-q"}).exit_code, 0);
 }
 

@@ -171,6 +171,7 @@ const ReferenceLlama::Vector& ReferenceLlama::Tensor(const std::string& name) co
 }
 
 ReferenceLlama::Vector ReferenceLlama::Multiply(const std::string& name, const Vector& x) const {
+  if (options_.on_product) options_.on_product(name, 0, x);
   const Vector& w = Tensor(name);
   Vector y(w.size() / x.size());
   const std::string part = name.substr(0, name.rfind('.'));
@@ -332,6 +333,7 @@ ReferenceLlama::Vector ReferenceLlama::FeedForward(const std::string& prefix, co
 
 ReferenceLlama::Vector ReferenceLlama::MultiplyExpert(const std::string& name, size_t expert,
                                                       const Vector& x) const {
+  if (options_.on_product) options_.on_product(name, expert, x);
   const Vector& w = Tensor(name);
   const auto bias = tensors_.find(name.substr(0, name.rfind('.')) + ".bias");
   Vector y(w.size() / x.size() / n_experts_);

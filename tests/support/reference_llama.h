@@ -6,6 +6,7 @@
 // Threads: Thread-compatible. Failure: aborts (CHECK) on files it does not understand.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -16,8 +17,12 @@
 
 namespace llmrun {
 
-// Deviations from the architecture, to show that a test would notice them.
 struct ReferenceOptions {
+  // Told what each matrix is multiplied with, by its tensor's name (of one of several in a tensor
+  // by that of the matrix) and expert.
+  std::function<void(const std::string& name, size_t expert, std::span<const double> x)>
+      on_product = {};
+  // Deviations from the architecture, to show that a test would notice them.
   bool rope_in_halves = false;  // pairs (i, i + n/2) rather than (2i, 2i + 1)
   bool ignore_rope_scale = false;
   bool ignore_sinks = false;
