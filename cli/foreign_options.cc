@@ -14,6 +14,7 @@ enum class Value : uint8_t {
   kOne,     // the next argument, whatever it is
   kSwitch,  // the next argument if it is on, off, auto, 1 or 0; on without it
 };
+
 struct ForeignOption {
   std::string_view names;  // with a space behind each
   Value value;
