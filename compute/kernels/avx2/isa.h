@@ -11,6 +11,7 @@ struct Isa : Peak {
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 3; }
   static constexpr int kFewTokens = 4;
+  static constexpr bool kScalesAtOnce = true;
   static constexpr int kQueryRows = 4;
   static constexpr int QueryVectors(int rows) { return 4 / rows; }
 };

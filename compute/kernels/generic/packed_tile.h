@@ -52,7 +52,11 @@ struct PackedTile {
   LLMRUN_INLINE F Scale(int t, int block) const {
     return Isa::Set(x.scale[t * x.scale_stride + block]);
   }
+  static constexpr bool kAtOnce = Isa::kScalesAtOnce && T == 1 && !kLooksUp && Format::kSuper &&
+                                  Format::kHasSubs && Block::kSubs == kSuperBlocks;
+
   LLMRUN_INLINE void AddBlock(const In& in, int i, F (&acc)[T]) const {
+    if constexpr (kAtOnce) return AddAtOnce(in, i, acc[0]);
     I dots[Block::kSubs][T];
     if constexpr (kLooksUp) {
       LookUpDots(in, i, dots);
@@ -71,7 +75,24 @@ struct PackedTile {
       }
     }
   }
+  // A superblock, of which formats finish the sub-blocks in their order.
+  LLMRUN_INLINE void AddAtOnce(const In& in, int i, F& acc) const {
+    typename In::Ints subs[Block::kSubs / 4];
+    PutSubs(in, i, subs, &acc);
+    I dots[Block::kSubs][1];
+    F part = Isa::Zero();
+    EachPiece(in, i, dots, [&](int sub) {
+      const I scaled = Isa::MulInts(dots[sub][0], subs[sub / 4].v[sub % 4]);
+      part = Isa::Fma(Isa::ToFloat(scaled), Scale(0, i * kSuperBlocks + sub), part);
+    });
+    acc = Isa::Fma(part, Format::Scale(in), acc);
+  }
   LLMRUN_INLINE void Dots(const In& in, int i, I (&dots)[Block::kSubs][T]) const {
+    EachPiece(in, i, dots, [](int /*sub*/) {});
+  }
+  // Calls done(sub) after the last piece of each sub-block.
+  template <class Done>
+  LLMRUN_INLINE void EachPiece(const In& in, int i, I (&dots)[Block::kSubs][T], Done done) const {
     constexpr int kPieces = Format::kSubCols / 16;
     Format::Quants(in, [&](int piece, const typename In::Pieces& groups) {
       if constexpr (kPrefetches) Prefetch(in.at + kAheadBytes, piece);
@@ -90,6 +111,7 @@ struct PackedTile {
           dot = AddProducts<kChain>(dot, groups.v + g, from + g * kGroupCols);
         }
       }
+      if (piece % kPieces == kPieces - 1) done(sub);
     });
   }
   LLMRUN_INLINE void LookUpDots(const In& in, int i, I (&dots)[Block::kSubs][T]) const {
@@ -130,13 +152,7 @@ struct PackedTile {
                                    F (&acc)[T]) const {
     if constexpr (Format::kHasSubs) {
       typename In::Ints subs[Block::kSubs / 4];
-      if constexpr (Format::kHasMin) {
-        typename In::Ints mins[Block::kSubs / 4];
-        Format::Subs(in, subs, mins);
-        AddMins(in, mins, i, acc);
-      } else {
-        Format::Subs(in, subs);
-      }
+      PutSubs(in, i, subs, acc);
       LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
         LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
           dots[s][t] = Isa::MulInts(dots[s][t], subs[s / 4].v[s % 4]);
@@ -154,8 +170,19 @@ struct PackedTile {
       acc[t] = Isa::Fma(part, Format::Scale(in), acc[t]);
     }
   }
+  // Scales of sub-blocks; minimums, if there are any, are added to acc.
+  template <class Subs>
+  LLMRUN_INLINE void PutSubs(const In& in, int i, Subs& subs, F* acc) const {
+    if constexpr (Format::kHasMin) {
+      Subs mins;
+      Format::Subs(in, subs, mins);
+      AddMins(in, mins, i, acc);
+    } else {
+      Format::Subs(in, subs);
+    }
+  }
   template <class Ints>
-  LLMRUN_INLINE void AddMins(const In& in, const Ints& mins, int i, F (&acc)[T]) const {
+  LLMRUN_INLINE void AddMins(const In& in, const Ints& mins, int i, F* acc) const {
     F part[T];
     LLMRUN_UNROLL for (int t = 0; t < T; ++t) part[t] = Isa::Zero();
     LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {

@@ -16,6 +16,9 @@ struct Isa : Peak {
 
   // Packed rows (generic/packed_matmul.h): the most tokens of a tile.
   static constexpr int kFewTokens = 1;
+  // Of one token, whether the sums of a superblock are scaled one by one as they come, which takes
+  // fewer registers, or all together.
+  static constexpr bool kScalesAtOnce = false;
 
   // Attention: the most queries of a tile, and the vectors of positions or elements beside so many.
   static constexpr int kQueryRows = 1;
