@@ -8,14 +8,11 @@
 
 #include "base/stopwatch.h"
 #include "cli/command.h"
-#include "cli/common_options.h"
-#include "cli/engine.h"
 #include "cli/interrupt.h"
 #include "cli/load_watcher.h"
 #include "cli/output.h"
 #include "cli/session_flags.h"
 #include "cli/text_chunks.h"
-#include "cli/thread_options.h"
 #include "cli/write_chunks.h"
 #include "model/importance_collector.h"
 #include "model/perplexity.h"
@@ -24,13 +21,8 @@ namespace llmrun {
 namespace {
 
 struct ImportanceFlags {
-  ModelOptions model;
-  LoaderFlags loader;
-  ThreadFlags threads;
-  SessionFlags session;
-  std::string file;
+  TextRunFlags text;
   std::string output = "imatrix.gguf";
-  int64_t chunks = -1;
   bool force = false;
 };
 
@@ -54,16 +46,11 @@ Result<size_t> RunChunks(Session& session, const TextChunks& text, std::optional
 
 Status Measure(const ImportanceFlags& flags) {
   RETURN_IF_ERROR(CheckOutputPath(flags.output, flags.force));
-  EngineOptions engine_options;
-  ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(flags.model));
-  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(flags.loader));
-  ASSIGN_OR_RETURN(engine_options.workers, MakeWorkerOptions(flags.threads));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
-  const LoadWatcher watcher(*engine->weights, flags.loader.report);
-  ASSIGN_OR_RETURN(const TextChunks text, ReadTextChunks(flags.file, flags.session.ctx_size,
-                                                         flags.chunks, *engine->tokenizer));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, StartEngine(flags.text));
+  const LoadWatcher watcher(*engine->weights, flags.text.loader.report);
+  ASSIGN_OR_RETURN(const TextChunks text, ReadTextChunks(flags.text, *engine->tokenizer));
   ImportanceCollector collector(*engine->index);
-  ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(flags.session));
+  ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(flags.text.session));
   session_options.n_ctx = text.n_ctx;
   session_options.interrupted = Interrupted;
   session_options.importance = &collector;
@@ -76,7 +63,7 @@ Status Measure(const ImportanceFlags& flags) {
     Note("note   interrupted after {} of {} chunks: what they gave is kept", chunks, text.count());
   }
   RETURN_IF_ERROR(
-      collector.Write(flags.output, flags.file, static_cast<uint32_t>(chunks), text.n_ctx));
+      collector.Write(flags.output, flags.text.file, static_cast<uint32_t>(chunks), text.n_ctx));
   Note("wrote  {}  {} tensors, {} chunks of {} tokens in {:.2f} s", flags.output,
        collector.matrices(), chunks, text.n_ctx, watch.Seconds());
   RETURN_IF_ERROR(watcher.Wait());
@@ -97,24 +84,16 @@ void AddImatrixCommand(CLI::App& app, CommandContext& context) {
       app.add_subcommand("imatrix", "Measure which weights matter, for quantize --imatrix")
           ->group(kGroupMake);
   command->footer(
-      "The text is run in chunks of -c tokens (default: 512); it should be like what the model "
-      "will "
-      "be used for.\n"
+      "The text is run in chunks of -c tokens (default: 512); it should be like what the "
+      "model will be used for.\n"
       "example:\n"
       "  llm-run imatrix -m model-f16.gguf -f text.txt -o imatrix.gguf\n"
       "  llm-run quantize --imatrix imatrix.gguf model-f16.gguf out.gguf IQ4_XS");
-  AddModelOptions(*command, flags->model);
-  command->add_option("-f,--file", flags->file, "the text, - for stdin")->type_name("FILE");
+  AddTextRunFlags(*command, flags->text);
   command->add_option("-o,--output", flags->output, "the file to write")
       ->type_name("FILE")
       ->capture_default_str();
-  command->add_option("--chunks", flags->chunks, "so many chunks at most (default: all)")
-      ->type_name("N");
   command->add_flag("--force", flags->force, "replace the file when it is there");
-  AddSessionFlags(*command, flags->session);
-  AddThreadFlags(*command, flags->threads);
-  AddLoaderFlags(*command, flags->loader);
-  AddReportFlag(*command, flags->loader);
   command->callback(
       [flags, &context] { context.action = [flags] { return RunImportance(*flags); }; });
 }

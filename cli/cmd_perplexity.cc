@@ -12,14 +12,11 @@
 
 #include "base/stopwatch.h"
 #include "cli/command.h"
-#include "cli/common_options.h"
-#include "cli/engine.h"
 #include "cli/interrupt.h"
 #include "cli/load_watcher.h"
 #include "cli/output.h"
 #include "cli/session_flags.h"
 #include "cli/text_chunks.h"
-#include "cli/thread_options.h"
 #include "model/log_prob_file.h"
 #include "model/perplexity.h"
 
@@ -27,13 +24,8 @@ namespace llmrun {
 namespace {
 
 struct PerplexityFlags {
-  ModelOptions model;
-  LoaderFlags loader;
-  ThreadFlags threads;
-  SessionFlags session;
-  std::string file;
+  TextRunFlags text;
   std::string base;  // of log likelihoods
-  int64_t chunks = -1;
   bool divergence = false;
   std::string format = "md";
 };
@@ -59,8 +51,7 @@ Result<PerplexityRun> Prepare(const PerplexityFlags& flags, const Engine& engine
     return MakeError(ErrorCode::kUsage, "{}: of a vocabulary of {}, the model has {}", flags.base,
                      run.text.n_vocab, engine.config.n_vocab);
   }
-  ASSIGN_OR_RETURN(TextChunks chunks, ReadTextChunks(flags.file, flags.session.ctx_size,
-                                                     flags.chunks, *engine.tokenizer));
+  ASSIGN_OR_RETURN(TextChunks chunks, ReadTextChunks(flags.text, *engine.tokenizer));
   run.text = {.n_vocab = static_cast<uint32_t>(engine.config.n_vocab),
               .n_ctx = chunks.n_ctx,
               .tokens = std::move(chunks.tokens)};
@@ -155,14 +146,10 @@ Status Perplexity(const PerplexityFlags& flags) {
     return MakeError(ErrorCode::kUsage, "-o {}: expected md or json", flags.format);
   }
   const bool as_json = flags.format == "json";
-  EngineOptions engine_options;
-  ASSIGN_OR_RETURN(engine_options.model_path, ModelPath(flags.model));
-  ASSIGN_OR_RETURN(engine_options.load, MakeLoadOptions(flags.loader));
-  ASSIGN_OR_RETURN(engine_options.workers, MakeWorkerOptions(flags.threads));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(engine_options));
-  const LoadWatcher watcher(*engine->weights, flags.loader.report);
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, StartEngine(flags.text));
+  const LoadWatcher watcher(*engine->weights, flags.text.loader.report);
   ASSIGN_OR_RETURN(PerplexityRun run, Prepare(flags, *engine));
-  ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(flags.session));
+  ASSIGN_OR_RETURN(SessionOptions session_options, MakeSessionOptions(flags.text.session));
   session_options.n_ctx = run.text.n_ctx;
   session_options.interrupted = Interrupted;
   ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine->NewSession(session_options));
@@ -206,10 +193,7 @@ void AddPerplexityCommand(CLI::App& app, CommandContext& context) {
       "example:\n"
       "  llm-run perplexity -m f16.gguf -f text.txt --kl-divergence-base f16.lp\n"
       "  llm-run perplexity -m q4.gguf --kl-divergence-base f16.lp --kl-divergence");
-  AddModelOptions(*command, flags->model);
-  command->add_option("-f,--file", flags->file, "the text, - for stdin")->type_name("FILE");
-  command->add_option("--chunks", flags->chunks, "so many chunks at most (default: all)")
-      ->type_name("N");
+  AddTextRunFlags(*command, flags->text);
   command
       ->add_option("--kl-divergence-base,--save-all-logits", flags->base,
                    "write the likelihoods of all tokens there;\n"
@@ -218,10 +202,6 @@ void AddPerplexityCommand(CLI::App& app, CommandContext& context) {
   command->add_flag("--kl-divergence", flags->divergence,
                     "how predictions differ from those of the base, on its text");
   command->add_option("-o,--output", flags->format, "md (default) or json")->type_name("FORMAT");
-  AddSessionFlags(*command, flags->session);
-  AddThreadFlags(*command, flags->threads);
-  AddLoaderFlags(*command, flags->loader);
-  AddReportFlag(*command, flags->loader);
   command->callback(
       [flags, &context] { context.action = [flags] { return RunPerplexity(*flags); }; });
 }

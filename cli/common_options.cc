@@ -103,6 +103,15 @@ Result<IoPoll> NeedIoPoll(const std::string& text) {
   return MakeError(ErrorCode::kUsage, "--io-poll={}: expected none, sqpoll or iopoll", text);
 }
 
+// The first of these that is set and not empty; null: none.
+const char* FirstSet(std::initializer_list<const char*> variables) {
+  for (const char* variable : variables) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && *value != '\0') return variable;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Result<NumaPolicy> ParseNuma(const std::string& text) {
@@ -124,12 +133,8 @@ Result<bool> ParseOnOff(const char* flag, const std::string& text) {
 CLI::Validator PlainRange(int least, int most) { return CLI::Range(least, most).description(""); }
 
 void FromEnvironment(CLI::Option* option, std::initializer_list<const char*> variables) {
-  for (const char* variable : variables) {
-    const char* value = std::getenv(variable);
-    if (value == nullptr || *value == '\0') continue;
-    option->envname(variable);
-    return;
-  }
+  const char* variable = FirstSet(variables);
+  if (variable != nullptr) option->envname(variable);
 }
 
 Result<uint64_t> ParseSize(std::string_view text) {
@@ -150,10 +155,8 @@ Result<uint64_t> ParseSize(std::string_view text) {
 }
 
 void AddModelOption(CLI::App& command, ModelOptions& options) {
-  for (const char* variable : {"LLAMA_ARG_MODEL", "LLMRUN_MODEL"}) {
-    const char* value = std::getenv(variable);
-    if (value != nullptr && *value != '\0') options.path = value;
-  }
+  const char* variable = FirstSet({"LLMRUN_MODEL", "LLAMA_ARG_MODEL"});
+  if (variable != nullptr) options.path = std::getenv(variable);
   command
       .add_option_function<std::string>(
           "-m,--model",

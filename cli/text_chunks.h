@@ -3,16 +3,35 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "cli/cli11_fwd.h"
+#include "cli/common_options.h"
+#include "cli/engine.h"
+#include "cli/session_flags.h"
+#include "cli/thread_options.h"
 #include "text/token_id.h"
 #include "text/tokenizer.h"
 
 namespace llmrun {
+
+// The options of such a command.
+struct TextRunFlags {
+  ModelOptions model;
+  LoaderFlags loader;
+  ThreadFlags threads;
+  SessionFlags session;
+  std::string file;
+  int64_t chunks = -1;
+};
+void AddTextRunFlags(CLI::App& command, TextRunFlags& flags);
+// Errors of the options and of Engine::Start().
+Result<std::unique_ptr<Engine>> StartEngine(const TextRunFlags& flags);
 
 struct TextChunks {
   std::vector<TokenId> tokens;  // of whole chunks
@@ -24,11 +43,10 @@ struct TextChunks {
   }
 };
 
-// Chunks of `ctx_size` tokens, 512 when that is 0, and no more than `most` of them, if that is
+// Chunks of -c tokens, 512 when that is 0, and no more than flags.chunks of them, if that is
 // positive. Errors: kUsage without a file or when the text is shorter than a chunk; those of
 // reading it.
-Result<TextChunks> ReadTextChunks(const std::string& file, int64_t ctx_size, int64_t most,
-                                  const Tokenizer& tokenizer);
+Result<TextChunks> ReadTextChunks(const TextRunFlags& flags, const Tokenizer& tokenizer);
 
 // The token that a chunk begins with, where the vocabulary has one put there.
 std::optional<TokenId> BosOf(const Tokenizer& tokenizer);
