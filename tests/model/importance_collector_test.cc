@@ -8,7 +8,6 @@
 #include <cmath>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,12 +22,7 @@ namespace {
 
 constexpr size_t kTokens = 24;
 
-std::vector<TokenId> TextOf(size_t count) {
-  std::mt19937 random(5);
-  std::vector<TokenId> tokens = {1};
-  while (tokens.size() < count) tokens.push_back(static_cast<TokenId>(random() % 320));
-  return tokens;
-}
+std::vector<TokenId> Text() { return TokensFrom(5, kTokens); }
 
 // A model, measured and written.
 struct Measured {
@@ -46,7 +40,7 @@ struct Measured {
     options.n_batch = n_batch;
     options.importance = &collector;
     const auto session = model->NewSession(*pool, options).value();
-    EXPECT_TRUE(session->Forward(TextOf(kTokens), LogitsOf::kAll));
+    EXPECT_TRUE(session->Forward(Text(), LogitsOf::kAll));
     matrices = collector.matrices();
     EXPECT_TRUE(collector.Write(file.path(), "text.txt", 1, kTokens));
   }
@@ -65,7 +59,7 @@ MeanSquares ReferenceOf(const TensorIndex& index) {
     for (size_t i = 0; i < x.size(); ++i) sum[i] += x[i] * x[i];
     ++counts[{name, expert}];
   };
-  ReferenceLlama(index, options).Logits(TextOf(kTokens));
+  ReferenceLlama(index, options).Logits(Text());
   for (auto& [key, sum] : sums) {
     for (double& value : sum) value /= counts[key];
   }

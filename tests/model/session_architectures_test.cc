@@ -21,12 +21,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::vector<TokenId> TokensOf(size_t count) {
-  std::mt19937 random(11);
-  std::vector<TokenId> tokens = {1};
-  while (tokens.size() < count) tokens.push_back(static_cast<TokenId>(random() % 320));
-  return tokens;
-}
+std::vector<TokenId> TokensOf(size_t count) { return TokensFrom(11, count); }
 
 struct Kind {
   const char* name;

@@ -20,10 +20,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::vector<TokenId> RandomTokens(size_t count, uint32_t n_vocab) {
-  std::mt19937 random(7);
-  std::vector<TokenId> tokens = {1};
-  while (tokens.size() < count) tokens.push_back(static_cast<TokenId>(random() % n_vocab));
-  return tokens;
+  return TokensFrom(7, count, n_vocab);
 }
 
 std::vector<float> Copy(std::span<const float> values) { return {values.begin(), values.end()}; }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <random>
 
 #include "base/check.h"
 #include "loader/io/file_byte_source.h"
@@ -54,6 +55,13 @@ TempFile::TempFile(std::span<const std::byte> bytes) {
 }
 
 TempFile::~TempFile() { unlink(path_.c_str()); }
+
+std::vector<TokenId> TokensFrom(uint32_t seed, size_t count, uint32_t n_vocab) {
+  std::mt19937 random(seed);
+  std::vector<TokenId> tokens = {1};
+  while (tokens.size() < count) tokens.push_back(static_cast<TokenId>(random() % n_vocab));
+  return tokens;
+}
 
 std::unique_ptr<ThreadPool> MakeTestPool(int threads) {
   ThreadPoolOptions options;

@@ -2,6 +2,8 @@
 // Threads: Single-thread. Failure: errors of opening, reading the config and starting the load.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,6 +51,9 @@ class TempFile {
  private:
   std::string path_;
 };
+
+// BOS, then any tokens of the vocabulary of BuildTinyLlama().
+std::vector<TokenId> TokensFrom(uint32_t seed, size_t count, uint32_t n_vocab = 320);
 
 // A pool of unpinned threads that sleep at once: kind to a busy test machine.
 std::unique_ptr<ThreadPool> MakeTestPool(int threads);
