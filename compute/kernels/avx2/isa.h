@@ -1,17 +1,22 @@
 // AVX2, FMA and F16C: sixteen lanes in two registers, with the shapes of tiles that suit it.
 #pragma once
 
+#include "compute/kernels.h"
 #include "compute/kernels/avx2/peak.h"
 
 namespace llmrun::avx2 {
 
 struct Isa : Peak {
-  static constexpr int kFloatRows = 2;
-  static constexpr int kFloatTokens = 3;
+  static void FewTokens(const MatmulArgs& args);
+  using Half = HalfFloats;
+  static constexpr int kFloatRows = 3;
+  static constexpr int kFloatTokens = 4;
+  static constexpr int kFloatStripRows = 60;
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 3; }
   static constexpr int kFewTokens = 4;
   static constexpr bool kScalesAtOnce = true;
+  static constexpr bool kPrefetchesAll = true;
   static constexpr int kQueryRows = 4;
   static constexpr int QueryVectors(int rows) { return 4 / rows; }
 };

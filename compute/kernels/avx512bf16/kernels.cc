@@ -11,7 +11,7 @@ namespace {
 
 bool Matmul(const MatmulArgs& args) {
   if (args.dtype != DType::kBF16) return avx512::kKernels.matmul(args);
-  generic::FloatMatmul<Isa, generic::Bf16<Isa>>::Run(args);
+  generic::FloatMatmul<Isa, generic::Bf16>::Run(args);
   return true;
 }
 

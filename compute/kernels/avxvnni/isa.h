@@ -7,12 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compute/kernels.h"
 #include "compute/kernels/avx2/isa.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::avxvnni {
 
 struct Isa : avx2::Isa {
+  static void FewTokens(const MatmulArgs& args);
   static constexpr bool kHasTables = false;
   static constexpr bool kUsesWords = false;
   template <int kOffset>

@@ -18,15 +18,29 @@
 
 namespace llmrun::generic {
 
-inline constexpr int kFloatStripRows = 128;  // they stay in the second level cache
+// In which vectors sums are kept: all lanes together.
+template <class Isa, bool kStream>
+struct SumLanes {
+  using V = Isa;
+  static constexpr int kParts = 1;
+};
+// Where these take two registers, tiles keep one half after the other, which leaves room for more
+// rows and tokens.
+template <class Isa>
+requires requires { typename Isa::Half; }
+struct SumLanes<Isa, false> {
+  using V = typename Isa::Half;
+  static constexpr int kParts = 2;
+};
 
 // T tokens; R rows at a time; kSteps along a row before the next rows.
-template <class Isa, class Element, int R, int T, int kSteps>
+template <class Isa, class Lanes, template <class> class Element, int R, int T, int kSteps>
 class FloatStrip {
  public:
-  using Step = FloatStep<Isa, Element>;
+  using V = typename Lanes::V;
+  using Step = FloatStep<V, Element<V>>;
 
-  // rows: at most kFloatStripRows.
+  // rows: at most Isa::kFloatStripRows.
   void Run(const MatmulArgs& args, int64_t row, int64_t rows, int64_t token) {
     constexpr int64_t kCols = int64_t{kSteps} * Step::kCols;
     int64_t col = 0;
@@ -45,7 +59,7 @@ class FloatStrip {
   }
 
  private:
-  using F = typename Isa::F;
+  using F = typename V::F;
   struct Part {
     int64_t row;
     int64_t token;
@@ -53,76 +67,93 @@ class FloatStrip {
     int cols;
     bool last;
   };
+  static constexpr int64_t kBytes = int64_t{Step::kCols} * Element<V>::kBytes;  // of a step
+
+  // F32 loses a sixth by it.
+  static constexpr bool kPrefetches = Isa::kPrefetchesAll && R == 1 && Element<V>::kBytes == 2;
+  static constexpr int64_t kAheadBytes = 2048;
 
   alignas(64) std::byte x_[kSteps][T][kStepBytes];
-  alignas(64) float sums_[kFloatStripRows][T][kLanes];  // of rows that have further sections
+  alignas(64) float sums_[Isa::kFloatStripRows][T][kLanes];  // of rows that have further sections
 
   void PutTokens(const MatmulArgs& args, const Part& part) {
+    using AllLanes = FloatStep<Isa, Element<Isa>>;
     for (int t = 0; t < T; ++t) {
       const float* x = args.x + (part.token + t) * args.n_cols + part.col;
       int i = 0;
-      for (; (i + 1) * Step::kCols <= part.cols; ++i) Step::Put(x + i * Step::kCols, x_[i][t]);
+      for (; (i + 1) * Step::kCols <= part.cols; ++i) AllLanes::Put(x + i * Step::kCols, x_[i][t]);
       const int rest = part.cols - i * Step::kCols;
       if (rest == 0) continue;
       float padded[Step::kCols] = {};
       __builtin_memcpy(padded, x + i * Step::kCols, static_cast<size_t>(rest) * sizeof(float));
-      Step::Put(padded, x_[i][t]);
+      AllLanes::Put(padded, x_[i][t]);
     }
   }
 
   template <int N>
   LLMRUN_INLINE void Rows(const MatmulArgs& args, const Part& part, int64_t r) {
     const auto row_bytes = static_cast<int64_t>(args.row_bytes);
-    const std::byte* w = args.weights + (part.row + r) * row_bytes + part.col * Element::kBytes;
-    F sums[N][T];
-    LLMRUN_UNROLL for (int n = 0; n < N; ++n) {
-      LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
-        sums[n][t] = part.col == 0 ? Isa::Zero() : Isa::Load(sums_[r + n][t]);
-      }
-    }
+    const std::byte* w = args.weights + (part.row + r) * row_bytes + part.col * Element<V>::kBytes;
     const int whole = part.cols / Step::kCols;
-    for (int i = 0; i < whole; ++i) {
-      const std::byte* at = w + i * Step::kCols * Element::kBytes;
-      typename Step::Weights weights[N];
-      LLMRUN_UNROLL for (int n = 0; n < N; ++n) weights[n] = Step::Load(at + n * row_bytes);
-      AddStep<N>(weights, i, sums);
-    }
-    const int rest = part.cols - whole * Step::kCols;
+    const int64_t rest = part.cols % Step::kCols * Element<V>::kBytes;
+    std::byte padded[N][kBytes];
     if (rest != 0) {
-      typename Step::Weights weights[N];
       LLMRUN_UNROLL for (int n = 0; n < N; ++n) {
-        std::byte padded[Step::kCols * Element::kBytes] = {};
-        __builtin_memcpy(padded, w + n * row_bytes + whole * Step::kCols * Element::kBytes,
-                         static_cast<size_t>(rest) * Element::kBytes);
-        weights[n] = Step::Load(padded);
+        __builtin_memset(padded[n], 0, kBytes);
+        __builtin_memcpy(padded[n], w + n * row_bytes + whole * kBytes, static_cast<size_t>(rest));
       }
-      AddStep<N>(weights, whole, sums);
     }
-    Put<N>(args, part, r, sums);
+    alignas(64) float last[N][T][kLanes];
+    float(*sums)[T][kLanes] = part.last ? last : sums_ + r;
+    LLMRUN_UNROLL for (int p = 0; p < Lanes::kParts; ++p) {
+      constexpr int kPartLanes = kLanes / Lanes::kParts;
+      F acc[N][T];
+      ForAll<N>([&](int n, int t) {
+        acc[n][t] = part.col == 0 ? V::Zero() : V::Load(sums_[r + n][t] + p * kPartLanes);
+      });
+      const int64_t at = p * (kBytes / Lanes::kParts);
+      const std::byte* x = x_[0][0] + p * (kStepBytes / Lanes::kParts);
+      for (int i = 0; i < whole; ++i) {
+        if constexpr (kPrefetches) __builtin_prefetch(w + i * kBytes + kAheadBytes);
+        AddStep<N>(w + i * kBytes + at, row_bytes, x + i * T * kStepBytes, acc);
+      }
+      if (rest != 0) AddStep<N>(padded[0] + at, kBytes, x + whole * T * kStepBytes, acc);
+      ForAll<N>([&](int n, int t) { V::Store(sums[n][t] + p * kPartLanes, acc[n][t]); });
+    }
+    if (part.last) Put<N>(args, part, r, last);
+  }
+  template <int N, class Function>
+  LLMRUN_INLINE static void ForAll(Function function) {
+    LLMRUN_UNROLL for (int n = 0; n < N; ++n) {
+      LLMRUN_UNROLL for (int t = 0; t < T; ++t) function(n, t);
+    }
   }
   template <int N>
-  LLMRUN_INLINE void AddStep(const typename Step::Weights (&w)[N], int i, F (&sums)[N][T]) const {
+  LLMRUN_INLINE static void AddStep(const std::byte* w, int64_t stride, const std::byte* x,
+                                    F (&acc)[N][T]) {
+    typename Step::Weights weights[N];
+    LLMRUN_UNROLL for (int n = 0; n < N; ++n) weights[n] = Step::Load(w + n * stride);
     LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
-      const typename Step::Tokens x = Step::LoadTokens(x_[i][t]);
-      LLMRUN_UNROLL for (int n = 0; n < N; ++n) sums[n][t] = Step::Add(sums[n][t], w[n], x);
+      const typename Step::Tokens token = Step::LoadTokens(x + t * kStepBytes);
+      LLMRUN_UNROLL for (int n = 0; n < N; ++n) acc[n][t] = Step::Add(acc[n][t], weights[n], token);
     }
   }
   template <int N>
-  LLMRUN_INLINE void Put(const MatmulArgs& args, const Part& part, int64_t r, F (&sums)[N][T]) {
+  LLMRUN_INLINE static void Put(const MatmulArgs& args, const Part& part, int64_t r,
+                                const float (&sums)[N][T][kLanes]) {
     LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
       float* out = args.out + (part.token + t) * args.out_stride + part.row + r;
-      if (!part.last) {
-        LLMRUN_UNROLL for (int n = 0; n < N; ++n) Isa::Store(sums_[r + n][t], sums[n][t]);
-      } else if constexpr (N == 4) {
-        Isa::StoreReduced(out, sums[0][t], sums[1][t], sums[2][t], sums[3][t]);
+      if constexpr (N == 4) {
+        Isa::StoreReduced(out, Isa::Load(sums[0][t]), Isa::Load(sums[1][t]), Isa::Load(sums[2][t]),
+                          Isa::Load(sums[3][t]));
       } else {
-        LLMRUN_UNROLL for (int n = 0; n < N; ++n) out[n] = Isa::ReduceAdd(sums[n][t]);
+        LLMRUN_UNROLL for (int n = 0; n < N; ++n) out[n] = Isa::ReduceAdd(Isa::Load(sums[n][t]));
       }
     }
   }
 };
 
-template <class Isa, class Element>
+template <class Isa, template <class> class Element>
 struct FloatMatmul {
   static constexpr int kMostTokens = Isa::kFloatTokens;
 
@@ -131,8 +162,8 @@ struct FloatMatmul {
     // Of nearly the same size: 7 tokens are 3 and 4, not 6 and 1.
     const int64_t tiles = (args.n_tokens + kMostTokens - 1) / kMostTokens;
     MatmulArgs strip = args;
-    for (; strip.row_begin < args.row_end; strip.row_begin += kFloatStripRows) {
-      strip.row_end = strip.row_begin + kFloatStripRows;
+    for (; strip.row_begin < args.row_end; strip.row_begin += Isa::kFloatStripRows) {
+      strip.row_end = strip.row_begin + Isa::kFloatStripRows;
       if (strip.row_end > args.row_end) strip.row_end = args.row_end;
       for (int64_t i = 0; i < tiles; ++i) {
         const int64_t begin = args.n_tokens * i / tiles;
@@ -154,10 +185,10 @@ struct FloatMatmul {
     }
     constexpr int kRows = kStream ? 1 : Isa::kFloatRows;
     constexpr int kSteps = kStream ? kStepsOfStream / T : kStepsInCache;
-    FloatStrip<Isa, Element, kRows, T, kSteps> strip;
-    for (int64_t row = args.row_begin; row < args.row_end; row += kFloatStripRows) {
+    FloatStrip<Isa, SumLanes<Isa, kStream>, Element, kRows, T, kSteps> strip;
+    for (int64_t row = args.row_begin; row < args.row_end; row += Isa::kFloatStripRows) {
       const int64_t rest = args.row_end - row;
-      strip.Run(args, row, rest < kFloatStripRows ? rest : kFloatStripRows, token);
+      strip.Run(args, row, rest < Isa::kFloatStripRows ? rest : Isa::kFloatStripRows, token);
     }
   }
 };

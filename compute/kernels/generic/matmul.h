@@ -6,15 +6,45 @@
 #include "compute/kernels/generic/formats.h"
 #include "compute/kernels/generic/packed_matmul.h"
 #include "compute/kernels/generic/panel_matmul.h"
-#include "compute/kernels/generic/row_matmul.h"
 #include "compute/kernels/tables.h"
 
 namespace llmrun::generic {
 
-template <class Isa, class Element>
+template <class Isa, template <class> class Element>
 bool FloatProduct(const MatmulArgs& args) {
   FloatMatmul<Isa, Element>::Run(args);
   return true;
+}
+
+// Whole panels of packed rows, and rows at both ends that are not.
+template <class Isa, class Format>
+void PackedProduct(const MatmulArgs& args) {
+  const int64_t whole_end = args.row_end / kPanelRows * kPanelRows;
+  MatmulArgs part = args;
+  for (; part.row_begin < args.row_end; part.row_begin = part.row_end) {
+    const int64_t in_panel = part.row_begin % kPanelRows;
+    if (in_panel == 0 && part.row_begin < whole_end) {
+      part.row_end = whole_end;
+      if (args.n_tokens > kMostFewTokens<Isa>) {
+        PanelMatmul<Isa, Format>::template WholePanels<PackedPanels<Isa, Format>>(part);
+        continue;
+      }
+    } else {
+      const int64_t end = part.row_begin - in_panel + kPanelRows;
+      part.row_end = end < args.row_end ? end : args.row_end;
+    }
+    Isa::FewTokens(part);
+  }
+}
+
+// Rows as they are in a file.
+template <class Isa, class Format>
+void RawProduct(const MatmulArgs& args) {
+  if (args.n_tokens > 1) return PanelMatmul<Isa, Format>::Run(args);
+  MatmulArgs part = args;
+  part.row_end -= (args.row_end - args.row_begin) % kPanelRows;
+  if (part.row_begin < part.row_end) Isa::FewTokens(part);
+  if (part.row_end < args.row_end) PanelMatmul<Isa, Format>::LastRows(args, part.row_end);
 }
 
 // kHeadBytes stand before each row.
@@ -27,15 +57,10 @@ bool QuantMatmul(const MatmulArgs& args) {
     MatmulArgs packed = args;
     packed.weights += kPanelRows * kHeadBytes;
     if (args.packed_rows < args.row_end) packed.row_end = args.packed_rows;
-    PackedMatmul<Isa, Format>::Run(packed);
-    if (packed.row_end == args.row_end) return true;
+    PackedProduct<Isa, Format>(packed);
     raw.row_begin = packed.row_end;
   }
-  if (args.n_tokens == 1) {
-    RowMatmul<Isa, Format>::Run(raw);
-  } else {
-    PanelMatmul<Isa, Format>::Run(raw);
-  }
+  if (raw.row_begin < raw.row_end) RawProduct<Isa, Format>(raw);
   return true;
 }
 
@@ -73,11 +98,11 @@ bool Matmul(const MatmulArgs& args) {
   }
   switch (args.dtype) {
     case DType::kF32:
-      return FloatProduct<Isa, F32<Isa>>(args);
+      return FloatProduct<Isa, F32>(args);
     case DType::kF16:
-      return FloatProduct<Isa, F16<Isa>>(args);
+      return FloatProduct<Isa, F16>(args);
     case DType::kBF16:
-      return FloatProduct<Isa, Bf16<Isa>>(args);
+      return FloatProduct<Isa, Bf16>(args);
     default:
       return WithFormat<Isa>(args.dtype, [&]<class Format, int kHeadBytes, bool kScalesRows>(
                                              OfType<Format, kHeadBytes, kScalesRows>) {

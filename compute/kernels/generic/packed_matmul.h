@@ -1,4 +1,4 @@
-// The product of packed rows (compute/packing.h) with tokens.
+// The product of packed rows (compute/packing.h) with few tokens: weights are not unpacked first.
 #pragma once
 
 #include <cstddef>
@@ -6,42 +6,33 @@
 
 #include "compute/kernels.h"
 #include "compute/kernels/generic/packed_tile.h"
-#include "compute/kernels/generic/panel_matmul.h"
+#include "compute/kernels/generic/strip_unpack.h"
+#include "compute/kernels/generic/token_sums.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::generic {
+
+inline constexpr int kFewTiles = 2;
+template <class Isa>
+inline constexpr int kMostFewTokens = kFewTiles* Isa::kFewTokens;
 
 template <class Isa, class Format>
 struct PackedMatmul {
   using F = typename Isa::F;
   using Panels = PackedPanels<Isa, Format>;
 
+  // Whole panels and at most kMostFewTokens, or rows of one panel and any number of tokens.
   static void Run(const MatmulArgs& args) {
-    MatmulArgs whole = args;
-    const int64_t first = args.row_begin / kPanelRows * kPanelRows;
-    if (first < args.row_begin) {
-      whole.row_begin = first + kPanelRows;
-      PartOfPanel(args, first);
-    }
-    whole.row_end = args.row_end / kPanelRows * kPanelRows;
-    if (whole.row_begin < whole.row_end) {
-      if (args.n_tokens <= kMostTokens) {
-        FewTokens(whole);
-      } else {
-        PanelMatmul<Isa, Format>::template WholePanels<Panels>(whole);
-      }
-    }
-    if (whole.row_end < args.row_end && whole.row_end >= whole.row_begin) {
-      PartOfPanel(args, whole.row_end);
+    if (args.row_begin % kPanelRows == 0 && args.row_end % kPanelRows == 0) {
+      WholePanels(args);
+    } else {
+      PartOfPanel(args);
     }
   }
 
  private:
   static constexpr bool kCanLookUp = Isa::kHasTables && requires { Format::kTwoBits; };
-  // Whose weights are not unpacked first. In tiles of nearly the same size: five are three and two.
-  static constexpr int kFewTokens = Isa::kFewTokens;
-  static constexpr int kTiles = 2;
-  static constexpr int kMostTokens = kTiles * kFewTokens;
+  static constexpr int kFewTokens = Isa::kFewTokens;  // of a tile
   // Sections that are prepared at once; longer rows come in several passes.
   static constexpr int kSections = 4;
   struct Section {
@@ -56,10 +47,11 @@ struct PackedMatmul {
     Section sections[kSections];
   };
 
-  static void FewTokens(const MatmulArgs& args) {
+  // Tiles are of nearly the same size: five tokens are three and two.
+  static void WholePanels(const MatmulArgs& args) {
     constexpr int64_t kCols = kSections * kSectionCols;
-    Tile tiles[kTiles];
-    const int n = args.n_tokens <= kFewTokens ? 1 : kTiles;
+    Tile tiles[kFewTiles];
+    const int n = args.n_tokens <= kFewTokens ? 1 : kFewTiles;
     for (int i = 0; i < n; ++i) {
       tiles[i].begin = args.n_tokens * i / n;
       tiles[i].tokens = static_cast<int>(args.n_tokens * (i + 1) / n - tiles[i].begin);
@@ -123,10 +115,8 @@ struct PackedMatmul {
     }
     LLMRUN_UNROLL for (int t = 0; t < T; ++t) Isa::Store(out + t * args.out_stride, total[t]);
   }
-  // The rows of a panel that are wanted.
-  static void PartOfPanel(const MatmulArgs& args, int64_t first) {
-    const int64_t begin = first < args.row_begin ? args.row_begin : first;
-    const int64_t end = first + kPanelRows < args.row_end ? first + kPanelRows : args.row_end;
+  static void PartOfPanel(const MatmulArgs& args) {
+    const int64_t first = args.row_begin / kPanelRows * kPanelRows;
     for (int64_t t = 0; t < args.n_tokens; ++t) {
       alignas(64) float results[kPanelRows];
       MatmulArgs one = args;
@@ -139,8 +129,8 @@ struct PackedMatmul {
       one.xq.sums += t * (args.n_cols / kSumBlock);
       if (args.n_tokens > 1) one.xq.tables = nullptr;
       one.out = results;
-      FewTokens(one);
-      for (int64_t row = begin; row < end; ++row) {
+      WholePanels(one);
+      for (int64_t row = args.row_begin; row < args.row_end; ++row) {
         args.out[t * args.out_stride + row] = results[row - first];
       }
     }

@@ -8,6 +8,7 @@
 #include "compute/kernels/generic/panel.h"
 #include "compute/kernels/generic/panel_tile.h"
 #include "compute/kernels/generic/pieces.h"
+#include "compute/kernels/generic/prefetch.h"
 #include "compute/kernels/generic/strip_unpack.h"
 #include "compute/kernels/generic/table_lookup.h"
 #include "compute/kernels/generic/unroll.h"
@@ -43,20 +44,18 @@ struct PackedTile {
   }
 
  private:
-  // A superblock takes about as many instructions as a processor has in flight at a time: without
-  // it, memory would be waited for (half the speed of Q4_K, Q6_K). Of smaller blocks enough are in
-  // flight; there it brings nothing.
-  static constexpr bool kPrefetches = Format::kSuper;
+  static constexpr bool kPrefetches = Format::kSuper || Isa::kPrefetchesAll;
   static constexpr int kAheadBytes = 6144;
+  using Ahead = StreamAhead<Format::kBytes * kPanelRows, Block::kCols / 16>;
 
   LLMRUN_INLINE F Scale(int t, int block) const {
     return Isa::Set(x.scale[t * x.scale_stride + block]);
   }
-  static constexpr bool kAtOnce = Isa::kScalesAtOnce && T == 1 && !kLooksUp && Format::kSuper &&
-                                  Format::kHasSubs && Block::kSubs == kSuperBlocks;
+  static constexpr bool kAtOnce =
+      Isa::kScalesAtOnce && !kLooksUp && Format::kSuper && Format::kHasSubs;
 
   LLMRUN_INLINE void AddBlock(const In& in, int i, F (&acc)[T]) const {
-    if constexpr (kAtOnce) return AddAtOnce(in, i, acc[0]);
+    if constexpr (kAtOnce) return AddAtOnce(in, i, acc);
     I dots[Block::kSubs][T];
     if constexpr (kLooksUp) {
       LookUpDots(in, i, dots);
@@ -75,17 +74,25 @@ struct PackedTile {
       }
     }
   }
-  // A superblock, of which formats finish the sub-blocks in their order.
-  LLMRUN_INLINE void AddAtOnce(const In& in, int i, F& acc) const {
+  // A superblock, of which formats finish the 32 columns of a scale of activations in their order,
+  // and their first sub-block first.
+  LLMRUN_INLINE void AddAtOnce(const In& in, int i, F (&acc)[T]) const {
+    constexpr int kParts = kQuantBlock / Format::kSubCols;
     typename In::Ints subs[Block::kSubs / 4];
-    PutSubs(in, i, subs, &acc);
-    I dots[Block::kSubs][1];
-    F part = Isa::Zero();
+    PutSubs(in, i, subs, acc);
+    I dots[Block::kSubs][T];
+    F part[T];
+    LLMRUN_UNROLL for (int t = 0; t < T; ++t) part[t] = Isa::Zero();
     EachPiece(in, i, dots, [&](int sub) {
-      const I scaled = Isa::MulInts(dots[sub][0], subs[sub / 4].v[sub % 4]);
-      part = Isa::Fma(Isa::ToFloat(scaled), Scale(0, i * kSuperBlocks + sub), part);
+      LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
+        I& dot = dots[sub][t];
+        dot = Isa::MulInts(dot, subs[sub / 4].v[sub % 4]);
+        if (sub % kParts != kParts - 1) continue;
+        if constexpr (kParts == 2) dot = Isa::AddInts(dots[sub - 1][t], dot);
+        part[t] = Isa::Fma(Isa::ToFloat(dot), Scale(t, i * kSuperBlocks + sub / kParts), part[t]);
+      }
     });
-    acc = Isa::Fma(part, Format::Scale(in), acc);
+    LLMRUN_UNROLL for (int t = 0; t < T; ++t) acc[t] = Isa::Fma(part[t], Format::Scale(in), acc[t]);
   }
   LLMRUN_INLINE void Dots(const In& in, int i, I (&dots)[Block::kSubs][T]) const {
     EachPiece(in, i, dots, [](int /*sub*/) {});
@@ -94,8 +101,9 @@ struct PackedTile {
   template <class Done>
   LLMRUN_INLINE void EachPiece(const In& in, int i, I (&dots)[Block::kSubs][T], Done done) const {
     constexpr int kPieces = Format::kSubCols / 16;
+    Ahead ahead(in.at + kAheadBytes);
     Format::Quants(in, [&](int piece, const typename In::Pieces& groups) {
-      if constexpr (kPrefetches) Prefetch(in.at + kAheadBytes, piece);
+      if constexpr (kPrefetches) ahead.Step();
       const int sub = piece / kPieces;
       LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
         const int8_t* from = x.q + t * x.q_stride + i * Block::kCols + piece * 16;
@@ -119,8 +127,9 @@ struct PackedTile {
     using Pairs = PairedRows<Isa, typename Format::Order>;
     const int8_t* from = tables.tables + int64_t{i} * Block::kCols * kTableBytesPerColumn;
     const int32_t* start = &tokens.start[0][i * Block::kSubs];
+    Ahead ahead(in.at + kAheadBytes);
     Format::Quants(Pairs{in.at}, [&](int piece, const typename Pairs::Pieces& places) {
-      Prefetch(in.at + kAheadBytes, piece);
+      ahead.Step();
       I& dot = dots[piece / kPieces][0];
       if (piece % kPieces == 0) dot = Isa::SpreadInt(start + piece / kPieces);
       dot = Isa::AddInts(dot, LookUpPiece<Isa>(from + piece * kPieceTableBytes, places));
@@ -137,15 +146,6 @@ struct PackedTile {
         sum = Isa::AddShorts(sum, Isa::ShortDot(w[g], Isa::SpreadFour(from + g * kGroupCols)));
       }
       return Isa::AddPairsOfShorts(dot, sum);
-    }
-  }
-  // The lines of a block, some at each of its pieces.
-  LLMRUN_INLINE static void Prefetch(const std::byte* block, int piece) {
-    constexpr int kLines = (Format::kBytes * kPanelRows + 63) / 64;
-    constexpr int kPieces = Block::kCols / 16;
-    const int end = (piece + 1) * kLines / kPieces;
-    LLMRUN_UNROLL for (int line = piece * kLines / kPieces; line < end; ++line) {
-      __builtin_prefetch(block + line * 64);
     }
   }
   LLMRUN_INLINE void AddSuperblock(const In& in, int i, I (&dots)[Block::kSubs][T],

@@ -37,4 +37,28 @@ struct WeightsAhead {
   static constexpr int64_t kLineBytes = 64;
 };
 
+// kBytes that will be worked on later, in kSteps parts, one at each step of what is worked on now.
+// So they come in ascending order and evenly: compilers would gather all prefetches of unrolled
+// steps in one place, memory be idle between, and processors not see how the stream goes on (half
+// the speed of Q6_K).
+template <int kBytes, int kSteps>
+class StreamAhead {
+ public:
+  LLMRUN_INLINE explicit StreamAhead(const std::byte* at) : at_(at) {}
+
+  LLMRUN_INLINE void Step() {
+    asm volatile("");  // nothing is moved across it
+    const int end = (step_ + 1) * kLines / kSteps;
+    LLMRUN_UNROLL for (int line = step_ * kLines / kSteps; line < end; ++line) {
+      __builtin_prefetch(at_ + line * 64);
+    }
+    ++step_;
+  }
+
+ private:
+  static constexpr int kLines = (kBytes + 63) / 64;
+  const std::byte* at_;
+  int step_ = 0;
+};
+
 }  // namespace llmrun::generic

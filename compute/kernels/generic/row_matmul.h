@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "compute/kernels.h"
-#include "compute/kernels/generic/panel_matmul.h"
+#include "compute/kernels/generic/panel.h"
 #include "compute/kernels/generic/row_sums.h"
 #include "compute/kernels/generic/row_token.h"
 
@@ -19,22 +19,19 @@ struct RowMatmul {
   using Token = RowToken<Isa, Format>;
   using Batch = RowBatch<Format>;
   static constexpr int kBatchBytes = Batch::kBlocks * Format::kBytes;
-  // Blocks are not read in ascending order, which processors would foresee.
   static constexpr int kAheadBytes = 16384;
 
+  // A multiple of 16 rows, one token.
   static void Run(const MatmulArgs& args) {
     constexpr int64_t kCols = kRowSections * kSectionCols;
-    int64_t row = args.row_begin;
-    const int64_t whole_rows = (args.row_end - row) / kPanelRows * kPanelRows;
     Token token;
-    for (int64_t col = 0; whole_rows > 0 && col < args.n_cols; col += kCols) {
+    for (int64_t col = 0; col < args.n_cols; col += kCols) {
       const int64_t rest = args.n_cols - col;
       token.Prepare(args.xq, col, static_cast<int>(rest < kCols ? rest : kCols));
-      for (row = args.row_begin; row < args.row_begin + whole_rows; row += kPanelRows) {
+      for (int64_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
         SixteenRows(args, row, col, token);
       }
     }
-    if (row < args.row_end) PanelMatmul<Isa, Format>::LastRows(args, row);
   }
 
  private:
@@ -60,16 +57,14 @@ struct RowMatmul {
     const int end = batch + Batch::kInSection < whole ? batch + Batch::kInSection : whole;
     for (; batch < end; ++batch) {
       const std::byte* at = w + batch * kBatchBytes;
-      LLMRUN_UNROLL for (int line = 0; line < kBatchBytes; line += 64) {
-        __builtin_prefetch(at + kAheadBytes + line);
-      }
-      acc = RowSums<Isa, Format>::Add(at, token, batch, acc);
+      acc = RowSums<Isa, Format>::Add(at, at + kAheadBytes, token, batch, acc);
     }
     if (batch == whole && batch < token.batches && batch < (section + 1) * Batch::kInSection) {
       std::byte last[kBatchBytes] = {};
       const int bytes = token.cols % Batch::kAllCols / Batch::kCols * Format::kBytes;
       __builtin_memcpy(last, w + batch * kBatchBytes, static_cast<size_t>(bytes));
-      acc = RowSums<Isa, Format>::Add(last, token, batch, acc);
+      acc =
+          RowSums<Isa, Format>::Add(last, w + batch * kBatchBytes + kAheadBytes, token, batch, acc);
     }
     return acc;
   }

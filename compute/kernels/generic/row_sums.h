@@ -7,6 +7,7 @@
 
 #include "compute/kernels/generic/panel.h"
 #include "compute/kernels/generic/pieces.h"
+#include "compute/kernels/generic/prefetch.h"
 #include "compute/kernels/generic/row_token.h"
 #include "compute/kernels/generic/unroll.h"
 
@@ -17,10 +18,13 @@ struct RowSums {
   using F = typename Isa::F;
   using I = typename Isa::I;
   using Token = RowToken<Isa, Format>;
+  using Batch = RowBatch<Format>;
+  using Ahead = StreamAhead<Batch::kBlocks * Format::kBytes, Batch::kUnits * Batch::kPieces>;
 
-  LLMRUN_INLINE static F Add(const std::byte* w, const Token& token, int batch, F acc) {
+  LLMRUN_INLINE static F Add(const std::byte* w, const std::byte* ahead, const Token& token,
+                             int batch, F acc) {
     const SixteenBlocks<Isa, Format::kBytes> in{w};
-    const I dot = Dot(w, token, batch);
+    const I dot = Dot(w, Ahead(ahead), token, batch);
     if constexpr (Format::kHasMin) {
       acc = Isa::Fma(Format::Min(in), Isa::Load(token.sum[batch]), acc);
     }
@@ -29,12 +33,13 @@ struct RowSums {
   }
 
  private:
-  LLMRUN_INLINE static I Dot(const std::byte* w, const Token& token, int batch) {
+  LLMRUN_INLINE static I Dot(const std::byte* w, Ahead ahead, const Token& token, int batch) {
     I units[4];
     LLMRUN_UNROLL for (int u = 0; u < 4; ++u) {
       I sum = Isa::ZeroInts();
       const FourBlocks<Isa> in{w + 4 * u * Format::kBytes, Format::kBytes};
       Format::Quants(in, [&](int piece, const typename FourBlocks<Isa>::Pieces& bytes) {
+        ahead.Step();
         sum = Isa::template AddDot<Format::kOffset>(sum, bytes.v[0],
                                                     Isa::LoadBytes(token.q[batch][u][piece][0]));
       });
@@ -52,14 +57,17 @@ struct RowSums<Isa, Format, true> {
   using I = typename Isa::I;
   using Token = RowToken<Isa, Format>;
   using In = FourBlocks<Isa>;
+  using Batch = RowBatch<Format>;
+  using Ahead = StreamAhead<Batch::kBlocks * Format::kBytes, Batch::kPieces>;
   static constexpr int kSubs = kSuperCols / Format::kSubCols;
   static constexpr int kFours = kSuperBlocks / 4;  // blocks of a superblock by four
 
-  LLMRUN_INLINE static F Add(const std::byte* w, const Token& token, int batch, F acc) {
+  LLMRUN_INLINE static F Add(const std::byte* w, const std::byte* ahead, const Token& token,
+                             int batch, F acc) {
     const In in{w, Format::kBytes};
     I sums[kFours];
     if constexpr (!Format::kHasSubs) {
-      Dots(in, token, batch, sums);
+      Dots(in, Ahead(ahead), token, batch, sums);
     } else {
       typename In::Ints subs[kSubs / 4];
       typename In::Ints mins[kSubs / 4];
@@ -69,7 +77,7 @@ struct RowSums<Isa, Format, true> {
       } else {
         Format::Subs(in, subs);
       }
-      ScaledDots(in, token, batch, subs, sums);
+      ScaledDots(in, Ahead(ahead), token, batch, subs, sums);
     }
     return Isa::Fma(Part(sums, token.scale[batch]), Format::Scale(in), acc);
   }
@@ -82,11 +90,11 @@ struct RowSums<Isa, Format, true> {
     return Isa::Fma(Part(ints, factors), Format::Min(in), acc);
   }
   // The integers of 32 columns of four superblocks, with their integer scales.
-  LLMRUN_INLINE static void ScaledDots(const In& in, const Token& token, int batch,
+  LLMRUN_INLINE static void ScaledDots(const In& in, Ahead ahead, const Token& token, int batch,
                                        const typename In::Ints (&subs)[kSubs / 4],
                                        I (&sums)[kFours]) {
     I dots[kSubs / 4];
-    Dots(in, token, batch, dots);
+    Dots(in, ahead, token, batch, dots);
     LLMRUN_UNROLL for (int i = 0; i < kSubs / 4; ++i) dots[i] = Isa::MulInts(dots[i], subs[i].v[0]);
     LLMRUN_UNROLL for (int i = 0; i < kFours; ++i) {
       if constexpr (kSubs / 4 == kFours) {
@@ -96,12 +104,13 @@ struct RowSums<Isa, Format, true> {
       }
     }
   }
-  LLMRUN_INLINE static void Dots(const In& in, const Token& token, int batch,
+  LLMRUN_INLINE static void Dots(const In& in, Ahead ahead, const Token& token, int batch,
                                  I (&sums)[kSubs / 4]) {
     constexpr int kPieces = Format::kSubCols / kPieceCols;  // of a sub-block
     I dots[kSubs / 4][4];
     LLMRUN_UNROLL for (int i = 0; i < kSubs; ++i) dots[i / 4][i % 4] = Isa::ZeroInts();
     Format::Quants(in, [&](int piece, const typename In::Pieces& bytes) {
+      ahead.Step();
       I& dot = dots[piece / kPieces / 4][piece / kPieces % 4];
       dot = Isa::template AddDot<Format::kOffset>(dot, bytes.v[0],
                                                   Isa::LoadBytes(token.q[batch][0][piece][0]));
