@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compute/kernels.h"
+#include "compute/kernels/avx2/half_floats.h"
 #include "compute/kernels/avx2/peak.h"
 
 namespace llmrun::avx2 {
