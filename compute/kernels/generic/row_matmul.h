@@ -8,6 +8,7 @@
 
 #include "compute/kernels.h"
 #include "compute/kernels/generic/panel.h"
+#include "compute/kernels/generic/partial.h"
 #include "compute/kernels/generic/row_sums.h"
 #include "compute/kernels/generic/row_token.h"
 
