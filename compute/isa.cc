@@ -46,6 +46,9 @@ bool Supported(IsaLevel level) {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+#ifdef LLMRUN_EMULATED_ISA
+  if (level != IsaLevel::kPortable && level != IsaLevel::kAmx) return avx2;
+#endif
   switch (level) {
     case IsaLevel::kPortable:
       return true;

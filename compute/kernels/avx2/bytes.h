@@ -39,13 +39,13 @@ struct Bytes : Floats {
         _mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low)));
     return {_mm256_shuffle_epi8(table, x.low), _mm256_shuffle_epi8(table, x.high)};
   }
-  template <int kLeast>
-  LLMRUN_INLINE static B AtLeast(B x) {
-    const __m256i least = _mm256_set1_epi8(static_cast<char>(kLeast));
-    const auto one = [&](__m256i v) {
-      return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_max_epu8(v, least), v), _mm256_set1_epi8(1));
+  LLMRUN_INLINE static B DigitOfFlipped(B x) {
+    const auto digit = [](__m256i v) {
+      const __m256i one =
+          _mm256_and_si256(_mm256_cmpgt_epi8(v, _mm256_set1_epi8(85 - 128)), _mm256_set1_epi8(1));
+      return _mm256_sub_epi8(one, _mm256_cmpgt_epi8(v, _mm256_set1_epi8(170 - 128)));
     };
-    return {one(x.low), one(x.high)};
+    return {digit(x.low), digit(x.high)};
   }
   template <int half>
   LLMRUN_INLINE static B SixteenBits(B x) {

@@ -36,10 +36,11 @@ struct Bytes : Floats {
     const __m128i table = _mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low));
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), x);
   }
-  template <int kLeast>
-  LLMRUN_INLINE static B AtLeast(B x) {
-    const __m512i least = _mm512_set1_epi8(static_cast<char>(kLeast));
-    return _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(x, least), _mm512_set1_epi8(1));
+  LLMRUN_INLINE static B DigitOfFlipped(B x) {
+    const __mmask64 one = _mm512_cmpgt_epi8_mask(x, _mm512_set1_epi8(85 - 128));
+    const __mmask64 two = _mm512_cmpgt_epi8_mask(x, _mm512_set1_epi8(170 - 128));
+    return _mm512_mask_mov_epi8(_mm512_maskz_mov_epi8(one, _mm512_set1_epi8(1)), two,
+                                _mm512_set1_epi8(2));
   }
   template <int half>
   LLMRUN_INLINE static B SixteenBits(B x) {
@@ -91,7 +92,7 @@ struct Bytes : Floats {
   // GCC would have every shift of x read it again, and each such read is two where x crosses a
   // line.
   LLMRUN_INLINE static B Held(B x) {
-    asm("" : "+v"(x));
+    asm("" : LLMRUN_IN_REGISTER(x));
     return x;
   }
   LLMRUN_INLINE static B SpreadFour(const int8_t* at) {

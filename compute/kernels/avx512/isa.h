@@ -15,6 +15,7 @@ struct Isa : Peak {
   static constexpr int kPanels = 2;
   static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 4 : 6; }
   static constexpr int kFewTokens = 4;
+  static constexpr int kFewTilesOfSuperblocks = 2;
   static constexpr bool kScalesAtOnce = false;
   static constexpr bool kPrefetchesAll = false;
   static constexpr int kQueryRows = 8;

@@ -14,7 +14,7 @@ struct Peak : Ints {
 
   template <typename T>
   LLMRUN_INLINE static void Keep(T& x) {
-    asm volatile("" : "+v"(x));
+    asm volatile("" : LLMRUN_IN_REGISTER(x));
   }
   LLMRUN_INLINE static void KeepPairs(Bf16Pairs& x) {
     Keep(x.even);

@@ -9,6 +9,14 @@
 
 #include "compute/kernels/generic/unroll.h"
 
+// The constraint of asm for a value in a register. Where registers of 512 bits are emulated
+// (tests/emulated), it stays in memory.
+#ifdef LLMRUN_EMULATED_ISA
+#define LLMRUN_IN_REGISTER "+m"
+#else
+#define LLMRUN_IN_REGISTER "+v"
+#endif
+
 namespace llmrun::avx512 {
 
 struct Vectors {

@@ -41,30 +41,23 @@ struct TQ1_0 : TernaryBlocks<Isa, 52> {
 
   template <class In, class Emit>
   LLMRUN_INLINE static void Quants(const In& in, Emit emit) {
-    auto first = in.Piece(0);
-    auto second = in.Piece(16);
-    auto third = in.Piece(32);
-    LLMRUN_UNROLL for (int i = 0; i < 5; ++i) {
-      emit(2 * i, Digits(first));
-      emit(2 * i + 1, Digits(second));
-      emit(10 + i, Digits(third));
-      first = Next(first);
-      second = Next(second);
-      third = Next(third);
-    }
-    emit(15, Digits(in.FourPowers(48)));
+    Digits<5>(in.Piece(0), [&](int i, const auto& digits) { emit(2 * i, digits); });
+    Digits<5>(in.Piece(16), [&](int i, const auto& digits) { emit(2 * i + 1, digits); });
+    Digits<5>(in.Piece(32), [&](int i, const auto& digits) { emit(10 + i, digits); });
+    Digits<1>(in.FourPowers(48), [&](int /*i*/, const auto& digits) { emit(15, digits); });
   }
 
  private:
-  template <class Bytes>
-  LLMRUN_INLINE static Bytes Digits(const Bytes& x) {
-    return x.Map([](typename Isa::B v) {
-      return Isa::AddBytes(Isa::template AtLeast<86>(v), Isa::template AtLeast<171>(v));
-    });
-  }
-  template <class Bytes>
-  LLMRUN_INLINE static Bytes Next(const Bytes& x) {
-    return x.Map([](typename Isa::B v) { return Isa::AddBytes(v, Isa::AddBytes(v, v)); });
+  using B = typename Isa::B;
+
+  // Calls emit(i, digits) for the first n. Flipping the top bit commutes with multiplying by three.
+  template <int n, class Bytes, class Emit>
+  LLMRUN_INLINE static void Digits(const Bytes& x, Emit emit) {
+    Bytes rest = x.Map([](B v) { return Isa::XorBytes(v, Isa::SetBytes(0x80)); });
+    LLMRUN_UNROLL for (int i = 0; i < n; ++i) {
+      emit(i, rest.Map([](B v) { return Isa::DigitOfFlipped(v); }));
+      rest = rest.Map([](B v) { return Isa::AddBytes(v, Isa::AddBytes(v, v)); });
+    }
   }
 };
 

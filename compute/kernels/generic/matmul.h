@@ -25,7 +25,7 @@ void PackedProduct(const MatmulArgs& args) {
     const int64_t in_panel = part.row_begin % kPanelRows;
     if (in_panel == 0 && part.row_begin < whole_end) {
       part.row_end = whole_end;
-      if (args.n_tokens > kMostFewTokens<Isa>) {
+      if (args.n_tokens > PackedMatmul<Isa, Format>::kMostTokens) {
         PanelMatmul<Isa, Format>::template WholePanels<PackedPanels<Isa, Format>>(part);
         continue;
       }

@@ -12,16 +12,16 @@
 
 namespace llmrun::generic {
 
-inline constexpr int kFewTiles = 2;
-template <class Isa>
-inline constexpr int kMostFewTokens = kFewTiles* Isa::kFewTokens;
-
 template <class Isa, class Format>
 struct PackedMatmul {
   using F = typename Isa::F;
   using Panels = PackedPanels<Isa, Format>;
 
-  // Whole panels and at most kMostFewTokens, or rows of one panel and any number of tokens.
+  static constexpr int kFewTokens = Isa::kFewTokens;  // of a tile
+  static constexpr int kTiles = Format::kSuper ? Isa::kFewTilesOfSuperblocks : 2;
+  static constexpr int kMostTokens = kFewTokens * kTiles;
+
+  // Whole panels and at most kMostTokens, or rows of one panel and any number of tokens.
   static void Run(const MatmulArgs& args) {
     if (args.row_begin % kPanelRows == 0 && args.row_end % kPanelRows == 0) {
       WholePanels(args);
@@ -32,7 +32,6 @@ struct PackedMatmul {
 
  private:
   static constexpr bool kCanLookUp = Isa::kHasTables && requires { Format::kTwoBits; };
-  static constexpr int kFewTokens = Isa::kFewTokens;  // of a tile
   // Sections that are prepared at once; longer rows come in several passes.
   static constexpr int kSections = 4;
   struct Section {
@@ -50,8 +49,8 @@ struct PackedMatmul {
   // Tiles are of nearly the same size: five tokens are three and two.
   static void WholePanels(const MatmulArgs& args) {
     constexpr int64_t kCols = kSections * kSectionCols;
-    Tile tiles[kFewTiles];
-    const int n = args.n_tokens <= kFewTokens ? 1 : kFewTiles;
+    Tile tiles[kTiles];
+    const int n = args.n_tokens <= kFewTokens ? 1 : kTiles;
     for (int i = 0; i < n; ++i) {
       tiles[i].begin = args.n_tokens * i / n;
       tiles[i].tokens = static_cast<int>(args.n_tokens * (i + 1) / n - tiles[i].begin);

@@ -16,9 +16,17 @@
 #include "compute/kernels.h"
 #include "compute/kernels/generic/panel.h"
 #include "compute/kernels/generic/panel_dots.h"
+#include "compute/kernels/generic/prefetch.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::generic {
+
+// The steps ahead of a tile: a class each.
+template <class Format>
+constexpr int StepsOfTile(int blocks) {
+  constexpr int kClasses = BlockOf<Format>::kClasses;
+  return blocks < kClasses ? blocks : kClasses;
+}
 
 template <class Isa, class Format, int P, int T>
 struct PanelTile : PanelDots<Isa, Format, P, T> {
@@ -34,6 +42,7 @@ struct PanelTile : PanelDots<Isa, Format, P, T> {
   using Block = BlockOf<Format>;
 
   int blocks;  // of memory, in the section
+  StepsAhead* ahead;
   alignas(64) float total[P][T][kPanelRows];
 
   // The results so far, 0 for the first section, go on in out.
@@ -46,6 +55,7 @@ struct PanelTile : PanelDots<Isa, Format, P, T> {
     for (int c = 0; c < Block::kClasses && c < blocks; ++c) {
       F acc[P][T];
       ForResults([&](int p, int t) { acc[p][t] = Isa::Zero(); });
+      ahead->Step();
       for (int i = c; i < blocks; i += Block::kClasses, ++place) AddBlock(place, i, acc);
       ForResults([&](int p, int t) {
         Isa::Store(total[p][t], Isa::Add(Isa::Load(total[p][t]), acc[p][t]));

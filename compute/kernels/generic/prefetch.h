@@ -14,27 +14,39 @@ struct WeightsAhead {
   int64_t stride = 0;
   int64_t pieces = 0;
   int64_t bytes = 0;  // of a piece
+};
 
-  // The i-th of n parts of them. Inline: GCC takes a call that does nothing but this for one
-  // without effect, and leaves it out.
-  LLMRUN_INLINE void Prefetch(int64_t i, int64_t n) const {
-    const int64_t lines = (bytes + kLineBytes - 1) / kLineBytes;
-    const int64_t all = lines * pieces;
-    if (all <= 0) return;
-    const int64_t end = all * (i + 1) / n;
-    int64_t line = all * i / n;
-    const std::byte* piece = first + line / lines * stride;
-    int64_t at = line % lines;
-    for (; line < end; ++line) {
-      __builtin_prefetch(piece + at * kLineBytes);
-      if (++at < lines) continue;
-      at = 0;
-      piece += stride;
+// They come evenly over many small steps of what is worked on now: of a burst, processors have only
+// the first twenty or so under way and wait for these.
+class StepsAhead {
+ public:
+  // As many steps as there will be.
+  LLMRUN_INLINE StepsAhead(const WeightsAhead& weights, int64_t steps)
+      : piece_(weights.first),
+        stride_(weights.stride),
+        piece_lines_((weights.bytes + kLineBytes - 1) / kLineBytes),
+        lines_(piece_lines_ * weights.pieces),
+        steps_(steps) {}
+
+  LLMRUN_INLINE void Step() {
+    due_ += lines_;
+    for (; due_ >= steps_; due_ -= steps_) {
+      __builtin_prefetch(piece_ + line_ * kLineBytes);
+      if (++line_ < piece_lines_) continue;
+      line_ = 0;
+      piece_ += stride_;
     }
   }
 
  private:
   static constexpr int64_t kLineBytes = 64;
+  const std::byte* piece_;
+  const int64_t stride_;
+  const int64_t piece_lines_;
+  const int64_t lines_;
+  const int64_t steps_;
+  int64_t line_ = 0;  // of the piece
+  int64_t due_ = 0;   // of a line, in parts of steps_
 };
 
 // kBytes that will be worked on later, in kSteps parts, one at each step of what is worked on now.

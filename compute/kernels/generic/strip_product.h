@@ -24,22 +24,23 @@ struct StripProduct {
   static void Tokens(const MatmulArgs& args, const Strip<Format, P>* strips, int n, int64_t col,
                      int blocks, const WeightsAhead& ahead, float* out, int64_t out_stride) {
     const int64_t tiles = (args.n_tokens + kMostTokens - 1) / kMostTokens;
+    StepsAhead steps(ahead, tiles * n * StepsOfTile<Format>(blocks));
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t begin = args.n_tokens * i / tiles;
       const int64_t end = args.n_tokens * (i + 1) / tiles;
-      ahead.Prefetch(i, tiles);
       Tile<P, kMostTokens>(static_cast<int>(end - begin), args, strips, n, begin, col, blocks,
-                           out + begin * out_stride, out_stride);
+                           &steps, out + begin * out_stride, out_stride);
     }
   }
 
  private:
   template <int P, int T>
   static void Tile(int tokens, const MatmulArgs& args, const Strip<Format, P>* strips, int n,
-                   int64_t token, int64_t col, int blocks, float* out, int64_t out_stride) {
+                   int64_t token, int64_t col, int blocks, StepsAhead* ahead, float* out,
+                   int64_t out_stride) {
     if constexpr (T > 1) {
       if (tokens < T) {
-        return Tile<P, T - 1>(tokens, args, strips, n, token, col, blocks, out, out_stride);
+        return Tile<P, T - 1>(tokens, args, strips, n, token, col, blocks, ahead, out, out_stride);
       }
     }
     const int64_t at = token * args.n_cols + col;
@@ -53,17 +54,17 @@ struct StripProduct {
     if constexpr (kWeightBytes<Format> == 2) {
       WideTokens<Isa, T> wide;
       const TokenSource words = wide.Put(x, blocks * Block::kCols);
-      Multiply<P, T>(strips, n, words, sums, col, blocks, out, out_stride);
+      Multiply<P, T>(strips, n, words, sums, col, blocks, ahead, out, out_stride);
     } else {
-      Multiply<P, T>(strips, n, x, sums, col, blocks, out, out_stride);
+      Multiply<P, T>(strips, n, x, sums, col, blocks, ahead, out, out_stride);
     }
   }
   template <int P, int T>
   static void Multiply(const Strip<Format, P>* strips, int n, const TokenSource& x,
-                       const TokenSums<Format, T>& sums, int64_t col, int blocks, float* out,
-                       int64_t out_stride) {
+                       const TokenSums<Format, T>& sums, int64_t col, int blocks, StepsAhead* ahead,
+                       float* out, int64_t out_stride) {
     for (int i = 0; i < n; ++i) {
-      PanelTile<Isa, Format, P, T> tile{{strips[i], x, sums}, blocks, {}};
+      PanelTile<Isa, Format, P, T> tile{{strips[i], x, sums}, blocks, ahead, {}};
       tile.Run(col == 0, out + i * P * kPanelRows, out_stride);
     }
   }

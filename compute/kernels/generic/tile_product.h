@@ -164,8 +164,9 @@ struct TileProduct {
   static void Tokens(const MatmulArgs& args, const Strip<Format, P>* strips, int n, int64_t col,
                      int blocks, const WeightsAhead& ahead, float* out, int64_t out_stride) {
     const int64_t tiles = (args.n_tokens + Tiles::kTokens - 1) / Tiles::kTokens;
+    StepsAhead steps(ahead, tiles);
     for (int64_t i = 0; i < tiles; ++i) {
-      ahead.Prefetch(i, tiles);
+      steps.Step();
       const int64_t begin = args.n_tokens * i / tiles;
       const auto tokens = static_cast<int>(args.n_tokens * (i + 1) / tiles - begin);
       const int64_t at = begin * args.n_cols + col;

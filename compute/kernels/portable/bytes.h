@@ -41,9 +41,13 @@ struct Bytes : Floats {
   static B LookUp(uint64_t low, uint64_t high, const B& x) {
     return EachByte([&](int i) { return (x.v[i] < 8 ? low : high) >> 8 * (x.v[i] % 8) & 0xFF; });
   }
-  template <int kLeast>
-  static B AtLeast(const B& x) {
-    return EachByte([&](int i) { return x.v[i] >= kLeast ? 1 : 0; });
+  // What three times each byte has above 256, 0 to 2; of bytes whose top bits are flipped, for
+  // instruction sets compare signed bytes more easily.
+  static B DigitOfFlipped(const B& x) {
+    return EachByte([&](int i) {
+      const auto flipped = static_cast<int8_t>(x.v[i]);
+      return (flipped > 85 - 128 ? 1 : 0) + (flipped > 170 - 128 ? 1 : 0);
+    });
   }
   // In each 16 bytes: bit i of 16, of the first or second half of the first four bytes, as byte 16
   // or 0.

@@ -20,8 +20,10 @@ struct Isa : Peak {
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 4; }
 
-  // Packed rows (generic/packed_matmul.h): the most tokens of a tile.
+  // Packed rows (generic/packed_matmul.h): the most tokens of a tile, and of superblocks how many
+  // tiles; what is more goes through panels.
   static constexpr int kFewTokens = 1;
+  static constexpr int kFewTilesOfSuperblocks = 2;
   // Whether the sums of a superblock are scaled one by one as they come, which takes fewer
   // registers, or all together.
   static constexpr bool kScalesAtOnce = false;

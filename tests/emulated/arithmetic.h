@@ -1,0 +1,107 @@
+// Emulated: arithmetic.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "tests/emulated/bits.h"
+#include "tests/emulated/constants.h"
+#include "tests/emulated/lanes.h"
+
+namespace llmrun {
+
+// --- integers ---
+
+LLMRUN_EMULATED __m512i _mm512_add_epi8(__m512i a, __m512i b) {
+  return emulated::Map<uint8_t>(a, b, [](uint8_t x, uint8_t y) { return x + y; });
+}
+LLMRUN_EMULATED __m512i _mm512_add_epi32(__m512i a, __m512i b) {
+  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x + y; });
+}
+LLMRUN_EMULATED __m512i _mm512_sub_epi32(__m512i a, __m512i b) {
+  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x - y; });
+}
+LLMRUN_EMULATED __m512i _mm512_mullo_epi32(__m512i a, __m512i b) {
+  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x * y; });
+}
+LLMRUN_EMULATED __m512i _mm512_max_epi32(__m512i a, __m512i b) {
+  return emulated::Map<int32_t>(a, b, [](int32_t x, int32_t y) { return x > y ? x : y; });
+}
+LLMRUN_EMULATED __m512i _mm512_max_epu32(__m512i a, __m512i b) {
+  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x > y ? x : y; });
+}
+LLMRUN_EMULATED uint32_t _mm512_reduce_max_epu32(__m512i a) {
+  uint32_t most = 0;
+  for (const uint32_t x : emulated::Lanes<uint32_t>(a).v) most = x > most ? x : most;
+  return most;
+}
+LLMRUN_EMULATED int _mm512_reduce_add_epi32(__m512i a) {
+  uint32_t sum = 0;
+  for (const uint32_t x : emulated::Lanes<uint32_t>(a).v) sum += x;
+  return static_cast<int>(sum);
+}
+LLMRUN_EMULATED __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
+  const emulated::Lanes<int16_t> x(a);
+  const emulated::Lanes<int16_t> y(b);
+  return emulated::Make<int32_t>(
+      [&](int i) { return x.v[2 * i] * y.v[2 * i] + x.v[2 * i + 1] * y.v[2 * i + 1]; });
+}
+LLMRUN_EMULATED __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
+  const emulated::Lanes<int32_t> sums(sum);
+  const emulated::Lanes<uint8_t> x(a);
+  const emulated::Lanes<int8_t> y(b);
+  return emulated::Make<int32_t>(
+      [&](int i) { return emulated::DotOfFour(sums.v[i], x.v + 4 * i, y.v + 4 * i); });
+}
+LLMRUN_EMULATED __m256i _mm256_dpbusd_avx_epi32(__m256i sum, __m256i a, __m256i b) {
+  emulated::Lanes<int32_t, 32> sums(sum);
+  const emulated::Lanes<uint8_t, 32> x(a);
+  const emulated::Lanes<int8_t, 32> y(b);
+  for (int i = 0; i < 8; ++i) {
+    sums.v[i] = emulated::DotOfFour(sums.v[i], x.v + 4 * i, y.v + 4 * i);
+  }
+  return sums;
+}
+
+// --- floats: by the instructions of 256 bits, whose rounding and denormals are the same ---
+
+namespace emulated {
+template <class Function, class... Vectors>
+LLMRUN_EMULATED __m512 ByHalves(Function f, Vectors... x) {
+  return Joined(f(HalfOf(x, 0)...), f(HalfOf(x, 1)...));
+}
+}  // namespace emulated
+LLMRUN_EMULATED __m512 _mm512_add_ps(__m512 a, __m512 b) {
+  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_add_ps(x, y); }, a, b);
+}
+LLMRUN_EMULATED __m512 _mm512_sub_ps(__m512 a, __m512 b) {
+  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_sub_ps(x, y); }, a, b);
+}
+LLMRUN_EMULATED __m512 _mm512_mul_ps(__m512 a, __m512 b) {
+  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_mul_ps(x, y); }, a, b);
+}
+LLMRUN_EMULATED __m512 _mm512_div_ps(__m512 a, __m512 b) {
+  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_div_ps(x, y); }, a, b);
+}
+LLMRUN_EMULATED __m512 _mm512_min_ps(__m512 a, __m512 b) {
+  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_min_ps(x, y); }, a, b);
+}
+LLMRUN_EMULATED __m512 _mm512_max_ps(__m512 a, __m512 b) {
+  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_max_ps(x, y); }, a, b);
+}
+LLMRUN_EMULATED __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
+  return emulated::ByHalves([](__m256 x, __m256 y, __m256 z) { return _mm256_fmadd_ps(x, y, z); },
+                            a, b, c);
+}
+// One rounding for each of both products, the odd one first.
+LLMRUN_EMULATED __m512 _mm512_dpbf16_ps(__m512 sum, __m512bh a, __m512bh b) {
+  const auto x = emulated::Cast<__m512i>(a);
+  const auto y = emulated::Cast<__m512i>(b);
+  const __m512i odd = _mm512_set1_epi32(static_cast<int>(0xFFFF0000U));
+  const auto even_of = [](__m512i v) { return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)); };
+  const auto odd_of = [&](__m512i v) { return _mm512_castsi512_ps(_mm512_and_si512(v, odd)); };
+  return _mm512_fmadd_ps(even_of(x), even_of(y), _mm512_fmadd_ps(odd_of(x), odd_of(y), sum));
+}
+
+}  // namespace llmrun

@@ -1,0 +1,105 @@
+// Vectors of 512 bits lane by lane, for the emulated intrinsics beside this.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#define LLMRUN_EMULATED static inline __attribute__((always_inline, unused))
+
+namespace llmrun {
+
+namespace emulated {
+
+// The lanes of a vector.
+template <class T, int kBytes = 64>
+struct Lanes {
+  static constexpr int kCount = kBytes / static_cast<int>(sizeof(T));
+  T v[kCount];
+
+  Lanes() = default;
+  template <class Vector>
+  explicit Lanes(Vector x) {
+    static_assert(sizeof x == kBytes);
+    __builtin_memcpy(v, &x, sizeof v);
+  }
+  template <class Vector>
+  operator Vector() const {  // NOLINT(google-explicit-constructor): the vector of these lanes
+    static_assert(sizeof(Vector) == kBytes);
+    Vector x;
+    __builtin_memcpy(&x, v, sizeof v);
+    return x;
+  }
+};
+
+// lane = f(i)
+template <class T, class Function>
+LLMRUN_EMULATED __m512i Make(Function f) {
+  Lanes<T> r;
+  for (int i = 0; i < r.kCount; ++i) r.v[i] = static_cast<T>(f(i));
+  return r;
+}
+template <class Function>
+LLMRUN_EMULATED __m512 MakeFloats(Function f) {
+  Lanes<float> r;
+  for (int i = 0; i < r.kCount; ++i) r.v[i] = f(i);
+  return r;
+}
+template <class T, class Function>
+LLMRUN_EMULATED __m512i Map(__m512i a, Function f) {
+  const Lanes<T> x(a);
+  return Make<T>([&](int i) { return f(x.v[i]); });
+}
+template <class T, class Function>
+LLMRUN_EMULATED __m512i Map(__m512i a, __m512i b, Function f) {
+  const Lanes<T> x(a);
+  const Lanes<T> y(b);
+  return Make<T>([&](int i) { return f(x.v[i], y.v[i]); });
+}
+template <class T, class Mask, class Function>
+LLMRUN_EMULATED Mask Test(__m512i a, __m512i b, Function f) {
+  const Lanes<T> x(a);
+  const Lanes<T> y(b);
+  Mask mask = 0;
+  for (int i = 0; i < x.kCount; ++i) {
+    mask |= static_cast<Mask>(static_cast<uint64_t>(f(x.v[i], y.v[i])) << i);
+  }
+  return mask;
+}
+// The parts of 256 and 128 bits.
+LLMRUN_EMULATED __m256 HalfOf(__m512 x, int i) {
+  __m256 halves[2];
+  __builtin_memcpy(halves, &x, sizeof halves);
+  return halves[i];
+}
+LLMRUN_EMULATED __m512 Joined(__m256 low, __m256 high) {
+  const __m256 halves[2] = {low, high};
+  __m512 x;
+  __builtin_memcpy(&x, halves, sizeof x);
+  return x;
+}
+template <class To, class From>
+LLMRUN_EMULATED To Cast(From x) {
+  To r{};
+  __builtin_memcpy(&r, &x, sizeof x < sizeof r ? sizeof x : sizeof r);
+  return r;
+}
+template <class To>
+LLMRUN_EMULATED To LoadAt(const void* at) {
+  To r;
+  __builtin_memcpy(&r, at, sizeof r);
+  return r;
+}
+// A store or load that has to be aligned.
+LLMRUN_EMULATED void CheckAligned(const void* at) {
+  if (reinterpret_cast<uintptr_t>(at) % 64 != 0) __builtin_trap();
+}
+// The sum of the products of four bytes of a, unsigned, and of b, signed, and of sum.
+LLMRUN_EMULATED int32_t DotOfFour(int32_t sum, const uint8_t* a, const int8_t* b) {
+  for (int i = 0; i < 4; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+}  // namespace emulated
+
+}  // namespace llmrun
