@@ -14,22 +14,25 @@ namespace llmrun {
 // --- integers ---
 
 LLMRUN_EMULATED __m512i _mm512_add_epi8(__m512i a, __m512i b) {
-  return emulated::Map<uint8_t>(a, b, [](uint8_t x, uint8_t y) { return x + y; });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_add_epi8(x, y); }, a, b);
 }
 LLMRUN_EMULATED __m512i _mm512_add_epi32(__m512i a, __m512i b) {
-  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x + y; });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }, a, b);
 }
 LLMRUN_EMULATED __m512i _mm512_sub_epi32(__m512i a, __m512i b) {
-  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x - y; });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_sub_epi32(x, y); }, a, b);
 }
 LLMRUN_EMULATED __m512i _mm512_mullo_epi32(__m512i a, __m512i b) {
-  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x * y; });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_mullo_epi32(x, y); }, a, b);
 }
 LLMRUN_EMULATED __m512i _mm512_max_epi32(__m512i a, __m512i b) {
-  return emulated::Map<int32_t>(a, b, [](int32_t x, int32_t y) { return x > y ? x : y; });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_max_epi32(x, y); }, a, b);
 }
 LLMRUN_EMULATED __m512i _mm512_max_epu32(__m512i a, __m512i b) {
-  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x > y ? x : y; });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_max_epu32(x, y); }, a, b);
+}
+LLMRUN_EMULATED __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_madd_epi16(x, y); }, a, b);
 }
 LLMRUN_EMULATED uint32_t _mm512_reduce_max_epu32(__m512i a) {
   uint32_t most = 0;
@@ -41,37 +44,20 @@ LLMRUN_EMULATED int _mm512_reduce_add_epi32(__m512i a) {
   for (const uint32_t x : emulated::Lanes<uint32_t>(a).v) sum += x;
   return static_cast<int>(sum);
 }
-LLMRUN_EMULATED __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
-  const emulated::Lanes<int16_t> x(a);
-  const emulated::Lanes<int16_t> y(b);
-  return emulated::Make<int32_t>(
-      [&](int i) { return x.v[2 * i] * y.v[2 * i] + x.v[2 * i + 1] * y.v[2 * i + 1]; });
+// Of even and of odd bytes, as words.
+LLMRUN_EMULATED __m256i _mm256_dpbusd_avx_epi32(__m256i sum, __m256i a, __m256i b) {
+  const __m256i even = _mm256_madd_epi16(_mm256_and_si256(a, _mm256_set1_epi16(255)),
+                                         _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8));
+  const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(a, 8), _mm256_srai_epi16(b, 8));
+  return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
 }
 LLMRUN_EMULATED __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
-  const emulated::Lanes<int32_t> sums(sum);
-  const emulated::Lanes<uint8_t> x(a);
-  const emulated::Lanes<int8_t> y(b);
-  return emulated::Make<int32_t>(
-      [&](int i) { return emulated::DotOfFour(sums.v[i], x.v + 4 * i, y.v + 4 * i); });
-}
-LLMRUN_EMULATED __m256i _mm256_dpbusd_avx_epi32(__m256i sum, __m256i a, __m256i b) {
-  emulated::Lanes<int32_t, 32> sums(sum);
-  const emulated::Lanes<uint8_t, 32> x(a);
-  const emulated::Lanes<int8_t, 32> y(b);
-  for (int i = 0; i < 8; ++i) {
-    sums.v[i] = emulated::DotOfFour(sums.v[i], x.v + 4 * i, y.v + 4 * i);
-  }
-  return sums;
+  return emulated::ByHalves(
+      [](__m256i s, __m256i x, __m256i y) { return _mm256_dpbusd_avx_epi32(s, x, y); }, sum, a, b);
 }
 
 // --- floats: by the instructions of 256 bits, whose rounding and denormals are the same ---
 
-namespace emulated {
-template <class Function, class... Vectors>
-LLMRUN_EMULATED __m512 ByHalves(Function f, Vectors... x) {
-  return Joined(f(HalfOf(x, 0)...), f(HalfOf(x, 1)...));
-}
-}  // namespace emulated
 LLMRUN_EMULATED __m512 _mm512_add_ps(__m512 a, __m512 b) {
   return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_add_ps(x, y); }, a, b);
 }

@@ -14,19 +14,24 @@ namespace llmrun {
 LLMRUN_EMULATED __m512i _mm512_setzero_si512() { return __m512i{}; }
 LLMRUN_EMULATED __m512 _mm512_setzero_ps() { return __m512{}; }
 LLMRUN_EMULATED __m512i _mm512_set1_epi8(char x) {
-  return emulated::Make<int8_t>([&](int) { return x; });
+  const auto half = _mm256_set1_epi8(x);
+  return emulated::Joined(half, half);
 }
 LLMRUN_EMULATED __m512i _mm512_set1_epi16(short x) {
-  return emulated::Make<int16_t>([&](int) { return x; });
+  const auto half = _mm256_set1_epi16(x);
+  return emulated::Joined(half, half);
 }
 LLMRUN_EMULATED __m512i _mm512_set1_epi32(int x) {
-  return emulated::Make<int32_t>([&](int) { return x; });
+  const auto half = _mm256_set1_epi32(x);
+  return emulated::Joined(half, half);
 }
 LLMRUN_EMULATED __m512i _mm512_set1_epi64(long long x) {
-  return emulated::Make<int64_t>([&](int) { return x; });
+  const auto half = _mm256_set1_epi64x(x);
+  return emulated::Joined(half, half);
 }
 LLMRUN_EMULATED __m512 _mm512_set1_ps(float x) {
-  return emulated::MakeFloats([&](int) { return x; });
+  const auto half = _mm256_set1_ps(x);
+  return emulated::Joined(half, half);
 }
 LLMRUN_EMULATED __m512i _mm512_set4_epi32(int d, int c, int b, int a) {
   const int x[4] = {a, b, c, d};

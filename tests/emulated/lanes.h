@@ -50,12 +50,6 @@ LLMRUN_EMULATED __m512i Map(__m512i a, Function f) {
   const Lanes<T> x(a);
   return Make<T>([&](int i) { return f(x.v[i]); });
 }
-template <class T, class Function>
-LLMRUN_EMULATED __m512i Map(__m512i a, __m512i b, Function f) {
-  const Lanes<T> x(a);
-  const Lanes<T> y(b);
-  return Make<T>([&](int i) { return f(x.v[i], y.v[i]); });
-}
 template <class T, class Mask, class Function>
 LLMRUN_EMULATED Mask Test(__m512i a, __m512i b, Function f) {
   const Lanes<T> x(a);
@@ -66,9 +60,14 @@ LLMRUN_EMULATED Mask Test(__m512i a, __m512i b, Function f) {
   }
   return mask;
 }
-// The parts of 256 and 128 bits.
+// The low and the high 256 bits.
 LLMRUN_EMULATED __m256 HalfOf(__m512 x, int i) {
   __m256 halves[2];
+  __builtin_memcpy(halves, &x, sizeof halves);
+  return halves[i];
+}
+LLMRUN_EMULATED __m256i HalfOf(__m512i x, int i) {
+  __m256i halves[2];
   __builtin_memcpy(halves, &x, sizeof halves);
   return halves[i];
 }
@@ -77,6 +76,17 @@ LLMRUN_EMULATED __m512 Joined(__m256 low, __m256 high) {
   __m512 x;
   __builtin_memcpy(&x, halves, sizeof x);
   return x;
+}
+LLMRUN_EMULATED __m512i Joined(__m256i low, __m256i high) {
+  const __m256i halves[2] = {low, high};
+  __m512i x;
+  __builtin_memcpy(&x, halves, sizeof x);
+  return x;
+}
+// By an instruction of 256 bits, for each half.
+template <class Function, class... Vectors>
+LLMRUN_EMULATED auto ByHalves(Function f, Vectors... x) {
+  return Joined(f(HalfOf(x, 0)...), f(HalfOf(x, 1)...));
 }
 template <class To, class From>
 LLMRUN_EMULATED To Cast(From x) {
@@ -94,12 +104,6 @@ LLMRUN_EMULATED To LoadAt(const void* at) {
 LLMRUN_EMULATED void CheckAligned(const void* at) {
   if (reinterpret_cast<uintptr_t>(at) % 64 != 0) __builtin_trap();
 }
-// The sum of the products of four bytes of a, unsigned, and of b, signed, and of sum.
-LLMRUN_EMULATED int32_t DotOfFour(int32_t sum, const uint8_t* a, const int8_t* b) {
-  for (int i = 0; i < 4; ++i) sum += a[i] * b[i];
-  return sum;
-}
-
 }  // namespace emulated
 
 }  // namespace llmrun

@@ -12,55 +12,34 @@ namespace llmrun {
 
 // --- moving lanes ---
 
-// Of 128 bits each: the words that `from(i, a, b)` gives for place i of four.
-namespace emulated {
-template <class Function>
-LLMRUN_EMULATED __m512i InQuarters(__m512i a, __m512i b, Function from) {
-  const Lanes<int32_t> x(a);
-  const Lanes<int32_t> y(b);
-  return Make<int32_t>([&](int i) { return from(i % 4, x.v + i / 4 * 4, y.v + i / 4 * 4); });
-}
-}  // namespace emulated
 LLMRUN_EMULATED __m512i _mm512_unpacklo_epi32(__m512i a, __m512i b) {
-  return emulated::InQuarters(a, b, [](int i, const int32_t* x, const int32_t* y) {
-    return i % 2 == 0 ? x[i / 2] : y[i / 2];
-  });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_unpacklo_epi32(x, y); }, a, b);
 }
 LLMRUN_EMULATED __m512i _mm512_unpackhi_epi32(__m512i a, __m512i b) {
-  return emulated::InQuarters(a, b, [](int i, const int32_t* x, const int32_t* y) {
-    return i % 2 == 0 ? x[2 + i / 2] : y[2 + i / 2];
-  });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_unpackhi_epi32(x, y); }, a, b);
 }
 LLMRUN_EMULATED __m512i _mm512_unpacklo_epi64(__m512i a, __m512i b) {
-  return emulated::InQuarters(
-      a, b, [](int i, const int32_t* x, const int32_t* y) { return i < 2 ? x[i] : y[i - 2]; });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_unpacklo_epi64(x, y); }, a, b);
 }
 LLMRUN_EMULATED __m512i _mm512_unpackhi_epi64(__m512i a, __m512i b) {
-  return emulated::InQuarters(
-      a, b, [](int i, const int32_t* x, const int32_t* y) { return i < 2 ? x[i + 2] : y[i]; });
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_unpackhi_epi64(x, y); }, a, b);
+}
+LLMRUN_EMULATED __m512i _mm512_shuffle_epi8(__m512i a, __m512i b) {
+  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_shuffle_epi8(x, y); }, a, b);
 }
 namespace emulated {
 LLMRUN_EMULATED __m512i ShuffleWords(__m512i a, int order) {
-  return emulated::InQuarters(
-      a, a, [&](int i, const int32_t* x, const int32_t* /*y*/) { return x[order >> 2 * i & 3]; });
+  return ByHalves([&](__m256i x) { return _mm256_shuffle_epi32(x, order); }, a);
 }
 }  // namespace emulated
 // A macro: the type of its argument would have the other one found, too.
 #define _mm512_shuffle_epi32 ::llmrun::emulated::ShuffleWords
 LLMRUN_EMULATED __m512 _mm512_permute_ps(__m512 a, int order) {
-  return _mm512_castsi512_ps(emulated::ShuffleWords(_mm512_castps_si512(a), order));
+  return emulated::ByHalves([&](__m256 x) { return _mm256_permute_ps(x, order); }, a);
 }
 LLMRUN_EMULATED __m512 _mm512_shuffle_ps(__m512 a, __m512 b, int order) {
-  return _mm512_castsi512_ps(emulated::InQuarters(_mm512_castps_si512(a), _mm512_castps_si512(b),
-                                                  [&](int i, const int32_t* x, const int32_t* y) {
-                                                    return (i < 2 ? x : y)[order >> 2 * i & 3];
-                                                  }));
-}
-LLMRUN_EMULATED __m512i _mm512_shuffle_epi8(__m512i a, __m512i places) {
-  const emulated::Lanes<uint8_t> x(a);
-  const emulated::Lanes<uint8_t> at(places);
-  return emulated::Make<uint8_t>(
-      [&](int i) { return (at.v[i] & 0x80) != 0 ? 0 : x.v[i / 16 * 16 + at.v[i] % 16]; });
+  return emulated::ByHalves([&](__m256 x, __m256 y) { return _mm256_shuffle_ps(x, y, order); }, a,
+                            b);
 }
 LLMRUN_EMULATED __m512i _mm512_permutexvar_epi32(__m512i places, __m512i a) {
   const emulated::Lanes<int32_t> x(a);
@@ -103,14 +82,10 @@ LLMRUN_EMULATED __m256i _mm512_cvtepi32_epi16(__m512i a) {
   return emulated::Narrowed<int16_t, __m256i>(a);
 }
 LLMRUN_EMULATED __m512 _mm512_cvtepi32_ps(__m512i a) {
-  const emulated::Lanes<int32_t> x(a);
-  return emulated::MakeFloats([&](int i) { return static_cast<float>(x.v[i]); });
+  return emulated::ByHalves([](__m256i x) { return _mm256_cvtepi32_ps(x); }, a);
 }
-// Rounding, and what does not fit: as the instructions of 256 bits have it.
 LLMRUN_EMULATED __m512i _mm512_cvtps_epi32(__m512 a) {
-  const __m256i halves[2] = {_mm256_cvtps_epi32(emulated::HalfOf(a, 0)),
-                             _mm256_cvtps_epi32(emulated::HalfOf(a, 1))};
-  return emulated::LoadAt<__m512i>(halves);
+  return emulated::ByHalves([](__m256 x) { return _mm256_cvtps_epi32(x); }, a);
 }
 LLMRUN_EMULATED __m512 _mm512_cvtph_ps(__m256i a) {
   return emulated::Joined(_mm256_cvtph_ps(_mm256_castsi256_si128(a)),
