@@ -13,27 +13,13 @@ namespace llmrun {
 
 // --- integers ---
 
-LLMRUN_EMULATED __m512i _mm512_add_epi8(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_add_epi8(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_add_epi32(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_sub_epi32(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_sub_epi32(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_mullo_epi32(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_mullo_epi32(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_max_epi32(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_max_epi32(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_max_epu32(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_max_epu32(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_madd_epi16(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_madd_epi16(x, y); }, a, b);
-}
+LLMRUN_INTS_BY_HALVES(add_epi8)
+LLMRUN_INTS_BY_HALVES(add_epi32)
+LLMRUN_INTS_BY_HALVES(sub_epi32)
+LLMRUN_INTS_BY_HALVES(mullo_epi32)
+LLMRUN_INTS_BY_HALVES(max_epi32)
+LLMRUN_INTS_BY_HALVES(max_epu32)
+LLMRUN_INTS_BY_HALVES(madd_epi16)
 LLMRUN_EMULATED uint32_t _mm512_reduce_max_epu32(__m512i a) {
   uint32_t most = 0;
   for (const uint32_t x : emulated::Lanes<uint32_t>(a).v) most = x > most ? x : most;
@@ -58,24 +44,12 @@ LLMRUN_EMULATED __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
 
 // --- floats: by the instructions of 256 bits, whose rounding and denormals are the same ---
 
-LLMRUN_EMULATED __m512 _mm512_add_ps(__m512 a, __m512 b) {
-  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_add_ps(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512 _mm512_sub_ps(__m512 a, __m512 b) {
-  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_sub_ps(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512 _mm512_mul_ps(__m512 a, __m512 b) {
-  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_mul_ps(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512 _mm512_div_ps(__m512 a, __m512 b) {
-  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_div_ps(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512 _mm512_min_ps(__m512 a, __m512 b) {
-  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_min_ps(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512 _mm512_max_ps(__m512 a, __m512 b) {
-  return emulated::ByHalves([](__m256 x, __m256 y) { return _mm256_max_ps(x, y); }, a, b);
-}
+LLMRUN_FLOATS_BY_HALVES(add_ps)
+LLMRUN_FLOATS_BY_HALVES(sub_ps)
+LLMRUN_FLOATS_BY_HALVES(mul_ps)
+LLMRUN_FLOATS_BY_HALVES(div_ps)
+LLMRUN_FLOATS_BY_HALVES(min_ps)
+LLMRUN_FLOATS_BY_HALVES(max_ps)
 LLMRUN_EMULATED __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   return emulated::ByHalves([](__m256 x, __m256 y, __m256 z) { return _mm256_fmadd_ps(x, y, z); },
                             a, b, c);

@@ -18,24 +18,12 @@ LLMRUN_EMULATED __m512i _mm512_xor_si512(__m512i a, __m512i b) { return a ^ b; }
 LLMRUN_EMULATED __m512 _mm512_xor_ps(__m512 a, __m512 b) {
   return _mm512_castsi512_ps(_mm512_castps_si512(a) ^ _mm512_castps_si512(b));
 }
-LLMRUN_EMULATED __m512i _mm512_slli_epi16(__m512i a, int n) {
-  return emulated::ByHalves([&](__m256i x) { return _mm256_slli_epi16(x, n); }, a);
-}
-LLMRUN_EMULATED __m512i _mm512_srli_epi16(__m512i a, int n) {
-  return emulated::ByHalves([&](__m256i x) { return _mm256_srli_epi16(x, n); }, a);
-}
-LLMRUN_EMULATED __m512i _mm512_slli_epi32(__m512i a, int n) {
-  return emulated::ByHalves([&](__m256i x) { return _mm256_slli_epi32(x, n); }, a);
-}
-LLMRUN_EMULATED __m512i _mm512_srli_epi32(__m512i a, int n) {
-  return emulated::ByHalves([&](__m256i x) { return _mm256_srli_epi32(x, n); }, a);
-}
-LLMRUN_EMULATED __m512i _mm512_srai_epi32(__m512i a, int n) {
-  return emulated::ByHalves([&](__m256i x) { return _mm256_srai_epi32(x, n); }, a);
-}
-LLMRUN_EMULATED __m512i _mm512_srlv_epi32(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_srlv_epi32(x, y); }, a, b);
-}
+LLMRUN_SHIFT_BY_HALVES(slli_epi16)
+LLMRUN_SHIFT_BY_HALVES(srli_epi16)
+LLMRUN_SHIFT_BY_HALVES(slli_epi32)
+LLMRUN_SHIFT_BY_HALVES(srli_epi32)
+LLMRUN_SHIFT_BY_HALVES(srai_epi32)
+LLMRUN_INTS_BY_HALVES(srlv_epi32)
 
 // --- masks ---
 

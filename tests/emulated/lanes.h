@@ -1,4 +1,4 @@
-// Vectors of 512 bits lane by lane, for the emulated intrinsics beside this.
+// Vectors of 512 bits lane by lane or half by half, for the emulated intrinsics beside this.
 #pragma once
 
 #include <immintrin.h>
@@ -7,9 +7,19 @@
 
 #define LLMRUN_EMULATED static inline __attribute__((always_inline, unused))
 
-namespace llmrun {
+// Intrinsics of two vectors, or of one and a count, by those of 256 bits with the same name.
+#define LLMRUN_BY_HALVES(vector, half, name)                                             \
+  LLMRUN_EMULATED vector _mm512_##name(vector a, vector b) {                             \
+    return emulated::ByHalves([](half x, half y) { return _mm256_##name(x, y); }, a, b); \
+  }
+#define LLMRUN_INTS_BY_HALVES(name) LLMRUN_BY_HALVES(__m512i, __m256i, name)
+#define LLMRUN_FLOATS_BY_HALVES(name) LLMRUN_BY_HALVES(__m512, __m256, name)
+#define LLMRUN_SHIFT_BY_HALVES(name)                                              \
+  LLMRUN_EMULATED __m512i _mm512_##name(__m512i a, int n) {                       \
+    return emulated::ByHalves([&](__m256i x) { return _mm256_##name(x, n); }, a); \
+  }
 
-namespace emulated {
+namespace llmrun::emulated {
 
 // The lanes of a vector.
 template <class T, int kBytes = 64>
@@ -37,12 +47,6 @@ template <class T, class Function>
 LLMRUN_EMULATED __m512i Make(Function f) {
   Lanes<T> r;
   for (int i = 0; i < r.kCount; ++i) r.v[i] = static_cast<T>(f(i));
-  return r;
-}
-template <class Function>
-LLMRUN_EMULATED __m512 MakeFloats(Function f) {
-  Lanes<float> r;
-  for (int i = 0; i < r.kCount; ++i) r.v[i] = f(i);
   return r;
 }
 template <class T, class Function>
@@ -104,6 +108,5 @@ LLMRUN_EMULATED To LoadAt(const void* at) {
 LLMRUN_EMULATED void CheckAligned(const void* at) {
   if (reinterpret_cast<uintptr_t>(at) % 64 != 0) __builtin_trap();
 }
-}  // namespace emulated
 
-}  // namespace llmrun
+}  // namespace llmrun::emulated

@@ -12,21 +12,11 @@ namespace llmrun {
 
 // --- moving lanes ---
 
-LLMRUN_EMULATED __m512i _mm512_unpacklo_epi32(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_unpacklo_epi32(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_unpackhi_epi32(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_unpackhi_epi32(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_unpacklo_epi64(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_unpacklo_epi64(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_unpackhi_epi64(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_unpackhi_epi64(x, y); }, a, b);
-}
-LLMRUN_EMULATED __m512i _mm512_shuffle_epi8(__m512i a, __m512i b) {
-  return emulated::ByHalves([](__m256i x, __m256i y) { return _mm256_shuffle_epi8(x, y); }, a, b);
-}
+LLMRUN_INTS_BY_HALVES(unpacklo_epi32)
+LLMRUN_INTS_BY_HALVES(unpackhi_epi32)
+LLMRUN_INTS_BY_HALVES(unpacklo_epi64)
+LLMRUN_INTS_BY_HALVES(unpackhi_epi64)
+LLMRUN_INTS_BY_HALVES(shuffle_epi8)
 namespace emulated {
 LLMRUN_EMULATED __m512i ShuffleWords(__m512i a, int order) {
   return ByHalves([&](__m256i x) { return _mm256_shuffle_epi32(x, order); }, a);

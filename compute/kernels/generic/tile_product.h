@@ -16,6 +16,7 @@
 
 #include "compute/kernels.h"
 #include "compute/kernels/generic/panel.h"
+#include "compute/kernels/generic/panel_tile.h"
 #include "compute/kernels/generic/prefetch.h"
 #include "compute/kernels/generic/strip_product.h"
 #include "compute/kernels/generic/token_sums.h"
@@ -35,13 +36,14 @@ class TileStrip {
       : strip_(strip), x_(x), sums_(sums), tokens_(tokens) {}
 
   // The results so far, 0 for the first section, go on in out.
-  void Run(int blocks, bool first, float* out, int64_t out_stride) {
+  void Run(int blocks, bool first, StepsAhead* ahead, float* out, int64_t out_stride) {
     ForResults([&](int p, int t) {
       const float* from = out + t * out_stride + p * kPanelRows;
       Put(&total_, p, t, first ? Isa::Zero() : Isa::Load(from));
     });
     int place = 0;
     for (int c = 0; c < Block::kClasses && c < blocks; ++c) {
+      ahead->Step();
       ForResults([&](int p, int t) { Put(&class_, p, t, Isa::Zero()); });
       for (int i = c; i < blocks; i += Block::kClasses, ++place) {
         if constexpr (Format::kSuper) {
@@ -164,9 +166,8 @@ struct TileProduct {
   static void Tokens(const MatmulArgs& args, const Strip<Format, P>* strips, int n, int64_t col,
                      int blocks, const WeightsAhead& ahead, float* out, int64_t out_stride) {
     const int64_t tiles = (args.n_tokens + Tiles::kTokens - 1) / Tiles::kTokens;
-    StepsAhead steps(ahead, tiles);
+    StepsAhead steps(ahead, tiles * n * StepsOfTile<Format>(blocks));
     for (int64_t i = 0; i < tiles; ++i) {
-      steps.Step();
       const int64_t begin = args.n_tokens * i / tiles;
       const auto tokens = static_cast<int>(args.n_tokens * (i + 1) / tiles - begin);
       const int64_t at = begin * args.n_cols + col;
@@ -177,7 +178,8 @@ struct TileProduct {
       Tiles::Configure(tokens, Format::kSubCols);
       for (int s = 0; s < n; ++s) {
         TileStrip<Isa, Format, P> strip(strips[s], x, sums, tokens);
-        strip.Run(blocks, col == 0, out + begin * out_stride + s * P * kPanelRows, out_stride);
+        strip.Run(blocks, col == 0, &steps, out + begin * out_stride + s * P * kPanelRows,
+                  out_stride);
       }
     }
     Tiles::Release();
