@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "compute/bit_packing.h"
 #include "compute/kernels.h"
 #include "compute/kernels/generic/packed_order.h"
 #include "compute/kernels/generic/panel.h"
@@ -128,10 +129,16 @@ std::vector<Move> MovesOf(const BlockFields& layout) {
   return moves;
 }
 
+// How a type's blocks are moved.
+struct Moves {
+  std::vector<Move> bytes;
+  BitMoves bits;
+};
+
 template <bool kPack>
-void MoveBlock(const std::vector<Move>& moves, std::byte* raw, uint64_t row_bytes,
-               std::byte* packed) {
-  for (const auto& [offset, width, places] : moves) {
+void MoveBlock(const Moves& moves, std::byte* raw, uint64_t row_bytes, std::byte* packed) {
+  if (!kPack && moves.bits.unpack != nullptr) moves.bits.unpack(packed);
+  for (const auto& [offset, width, places] : moves.bytes) {
     std::byte* const from = raw + offset;
     std::byte* const to = packed + places[0];
     if (width == 16) MoveFourFields<kPack>(from, row_bytes, packed, places);
@@ -139,15 +146,15 @@ void MoveBlock(const std::vector<Move>& moves, std::byte* raw, uint64_t row_byte
     if (width == 2) MoveField<2, kPack>(from, row_bytes, to);
     if (width == 1) MoveField<1, kPack>(from, row_bytes, to);
   }
+  if (kPack && moves.bits.pack != nullptr) moves.bits.pack(packed);
 }
 
 // One panel, between its rows and its packed form. `next` is what will be moved after it: rows that
 // have just been read lie in memory, not in a cache, and a core waits longer for them than it
 // moves.
 template <bool kPack, bool kIsSuper>
-void MovePanel(const std::vector<Move>& moves, int64_t block_bytes, uint32_t head_bytes,
-               int64_t n_cols, uint64_t row_bytes, std::byte* raw, std::byte* packed,
-               const std::byte* next) {
+void MovePanel(const Moves& moves, int64_t block_bytes, uint32_t head_bytes, int64_t n_cols,
+               uint64_t row_bytes, std::byte* raw, std::byte* packed, const std::byte* next) {
   using generic::kSectionCols;
   using Block = generic::BlockOf<Shape<kIsSuper>>;
   if (head_bytes != 0) MoveField<4, kPack>(raw, row_bytes, packed);
@@ -171,8 +178,8 @@ void MovePanel(const std::vector<Move>& moves, int64_t block_bytes, uint32_t hea
 template <bool kPack>
 void MovePanels(DType type, int64_t n_cols, std::span<std::byte> rows) {
   CHECK(CanPack(type, n_cols));
-  const std::vector<Move> moves = MovesOf(*FieldsOf(type));
-  const int64_t block_bytes = moves.back().offset + moves.back().width;
+  const Moves moves = {MovesOf(*FieldsOf(type)), BitMovesOf(type)};
+  const int64_t block_bytes = moves.bytes.back().offset + moves.bytes.back().width;
   const uint32_t head_bytes = TraitsOf(type).row_head_bytes;
   CHECK(head_bytes == 0 || head_bytes == sizeof(float));
   const uint64_t row_bytes = RowBytes(type, static_cast<uint64_t>(n_cols));

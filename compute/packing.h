@@ -1,4 +1,4 @@
-// Packed rows: the same bytes as the rows of a model file, in the order in which products read
+// Packed rows: the same bits as the rows of a model file, in the order in which products read
 // them, so that weights are rearranged where they lie and every kernel gives the bits it gives for
 // rows of the file.
 //
@@ -7,6 +7,7 @@
 // each is the blocks of all 16 rows, field by field: what stands at `offset` of a block stands
 // there for row r at 16 x At(offset) + r x width. A field is a 16-bit or 8-bit scale, or four bytes
 // of anything else, and width its bytes; At is the type's order (kernels/generic/packed_order.h).
+// Bits of Q3_K and Q6_K are rearranged then (kernels/generic/shared_bytes.h).
 // Blocks are in the order in which they are added up (panel.h there). Rows behind the last whole
 // panel stay as they are.
 //
@@ -21,7 +22,7 @@
 
 namespace llmrun {
 
-inline constexpr uint32_t kPackingVersion = 1;  // to be raised when the layout changes
+inline constexpr uint32_t kPackingVersion = 2;  // to be raised when the layout changes
 inline constexpr int64_t kPackedPanelRows = 16;
 
 // Whether there are kernels for packed rows of this type and length.

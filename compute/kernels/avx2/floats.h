@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compute/kernels/avx2/half_floats.h"
 #include "compute/kernels/avx2/vectors.h"
+#include "compute/kernels/eight_floats.h"
 
 namespace llmrun::avx2 {
 
@@ -15,13 +17,13 @@ struct Floats : Vectors {
   LLMRUN_INLINE static F Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
   LLMRUN_INLINE static F Zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
   LLMRUN_INLINE static F Load(const float* at) {
-    return {_mm256_loadu_ps(at), _mm256_loadu_ps(at + 8)};
+    return {HalfFloats::Load(at), HalfFloats::Load(at + 8)};
   }
   LLMRUN_INLINE static F LoadF32(const std::byte* at) {
-    return {_mm256_castsi256_ps(Load32(at)), _mm256_castsi256_ps(Load32(at + 32))};
+    return {HalfFloats::LoadF32(at), HalfFloats::LoadF32(at + 32)};
   }
   LLMRUN_INLINE static F LoadF16(const std::byte* at) {
-    return {_mm256_cvtph_ps(Load16(at)), _mm256_cvtph_ps(Load16(at + 16))};
+    return {HalfFloats::LoadF16(at), HalfFloats::LoadF16(at + 16)};
   }
   LLMRUN_INLINE static F LoadBf16(const std::byte* at) {
     return {WidenBf16(at), WidenBf16(at + 16)};
@@ -37,8 +39,8 @@ struct Floats : Vectors {
     return FromBytes(_mm_sub_epi8(bits, _mm_set1_epi8(8)));
   }
   LLMRUN_INLINE static void Store(float* at, F x) {
-    _mm256_storeu_ps(at, x.low);
-    _mm256_storeu_ps(at + 8, x.high);
+    HalfFloats::Store(at, x.low);
+    HalfFloats::Store(at + 8, x.high);
   }
   LLMRUN_INLINE static void StoreF16(std::byte* at, F x) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
@@ -55,13 +57,9 @@ struct Floats : Vectors {
     F even, odd;
   };
   LLMRUN_INLINE static Bf16Pairs LoadBf16Pairs(const std::byte* at) {
-    const __m256i low = Load32(at);
-    const __m256i high = Load32(at + 32);
-    const __m256i odd = _mm256_set1_epi32(static_cast<int>(0xFFFF0000U));
-    return {{_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)),
-             _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))},
-            {_mm256_castsi256_ps(_mm256_and_si256(low, odd)),
-             _mm256_castsi256_ps(_mm256_and_si256(high, odd))}};
+    const auto low = HalfFloats::LoadBf16Pairs(at);
+    const auto high = HalfFloats::LoadBf16Pairs(at + 32);
+    return {{low.even, high.even}, {low.odd, high.odd}};
   }
   LLMRUN_INLINE static F AddBf16Pairs(F sum, const Bf16Pairs& w, const Bf16Pairs& x) {
     return Fma(w.even, x.even, Fma(w.odd, x.odd, sum));
@@ -88,22 +86,12 @@ struct Floats : Vectors {
   LLMRUN_INLINE static F Fma(F a, F b, F c) {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
   }
-  LLMRUN_INLINE static float ReduceAdd(F x) {
-    __m128 four = FourSums(x);
-    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four))) + 0.0F;
-  }
+  LLMRUN_INLINE static float ReduceAdd(F x) { return EightFloats::Sum(AddParts(x)); }
   LLMRUN_INLINE static void StoreReduced(float* at, F a, F b, F c, F d) {
-    const __m128 first = AddHalves(FourSums(a), FourSums(b));
-    const __m128 last = AddHalves(FourSums(c), FourSums(d));
-    const __m128 sums = _mm_add_ps(_mm_movelh_ps(first, last), _mm_movehl_ps(last, first));
-    _mm_storeu_ps(at, _mm_add_ps(sums, _mm_setzero_ps()));
+    EightFloats::StoreSums(at, AddParts(a), AddParts(b), AddParts(c), AddParts(d));
   }
   LLMRUN_INLINE static float ReduceMax(F x) {
-    const __m256 eight = _mm256_max_ps(x.low, x.high);
-    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+    return EightFloats::Max(_mm256_max_ps(x.low, x.high));
   }
   LLMRUN_INLINE static F ScaleByPowerOfTwo(F x, F shifted) {
     return {ScaleEight(x.low, shifted.low), ScaleEight(x.high, shifted.high)};
@@ -134,14 +122,7 @@ struct Floats : Vectors {
   }
 
  private:
-  LLMRUN_INLINE static __m128 FourSums(F x) {
-    const __m256 eight = _mm256_add_ps(x.low, x.high);
-    return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  }
-  // a0 + a2, b0 + b2, a1 + a3, b1 + b3.
-  LLMRUN_INLINE static __m128 AddHalves(__m128 a, __m128 b) {
-    return _mm_add_ps(_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
-  }
+  LLMRUN_INLINE static __m256 AddParts(F x) { return _mm256_add_ps(x.low, x.high); }
   LLMRUN_INLINE static __m256i RoundToBf16(__m256 x) {
     const __m256i bits = _mm256_castps_si256(x);
     const __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));

@@ -1,5 +1,5 @@
-// AVX2, FMA and F16C: half the lanes, eight floats, for tiles of float products
-// (generic/float_matmul.h). Include only from files of this folder.
+// AVX2, FMA and F16C: half the lanes, eight floats: those of tiles of float products
+// (generic/float_matmul.h), and what all lanes are made of. Include only from files of this folder.
 #pragma once
 
 #include <immintrin.h>

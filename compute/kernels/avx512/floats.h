@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "compute/kernels/avx512/vectors.h"
+#include "compute/kernels/eight_floats.h"
 
 namespace llmrun::avx512 {
 
@@ -66,22 +67,12 @@ struct Floats : Vectors {
   LLMRUN_INLINE static F Fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   LLMRUN_INLINE static F Min(F a, F b) { return _mm512_min_ps(a, b); }
   LLMRUN_INLINE static F Max(F a, F b) { return _mm512_max_ps(a, b); }
-  LLMRUN_INLINE static float ReduceAdd(F x) {
-    __m128 four = FourSums(x);
-    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four))) + 0.0F;
-  }
+  LLMRUN_INLINE static float ReduceAdd(F x) { return EightFloats::Sum(AddParts(x)); }
   LLMRUN_INLINE static void StoreReduced(float* at, F a, F b, F c, F d) {
-    const __m128 first = AddHalves(FourSums(a), FourSums(b));
-    const __m128 last = AddHalves(FourSums(c), FourSums(d));
-    const __m128 sums = _mm_add_ps(_mm_movelh_ps(first, last), _mm_movehl_ps(last, first));
-    _mm_storeu_ps(at, _mm_add_ps(sums, _mm_setzero_ps()));
+    EightFloats::StoreSums(at, AddParts(a), AddParts(b), AddParts(c), AddParts(d));
   }
   LLMRUN_INLINE static float ReduceMax(F x) {
-    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+    return EightFloats::Max(_mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
   }
   LLMRUN_INLINE static F ScaleByPowerOfTwo(F x, F shifted) {
     const __m512i n = _mm512_sub_epi32(_mm512_castps_si512(shifted), _mm512_set1_epi32(0x4B400000));
@@ -103,13 +94,8 @@ struct Floats : Vectors {
   LLMRUN_INLINE static F Negate(F x) { return _mm512_xor_ps(x, _mm512_set1_ps(-0.0F)); }
 
  private:
-  LLMRUN_INLINE static __m128 FourSums(F x) {
-    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  }
-  // a0 + a2, b0 + b2, a1 + a3, b1 + b3.
-  LLMRUN_INLINE static __m128 AddHalves(__m128 a, __m128 b) {
-    return _mm_add_ps(_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+  LLMRUN_INLINE static __m256 AddParts(F x) {
+    return _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
   }
   LLMRUN_INLINE static F PowerOfTwo(__m512i n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23));

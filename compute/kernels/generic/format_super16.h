@@ -8,6 +8,7 @@
 #include "compute/kernels/generic/format_super.h"
 #include "compute/kernels/generic/packed_order.h"
 #include "compute/kernels/generic/pieces.h"
+#include "compute/kernels/generic/shared_bytes.h"
 #include "compute/kernels/generic/unroll.h"
 
 namespace llmrun::generic {
@@ -36,6 +37,15 @@ struct Q6_K : OfSuperblocks<Isa, 208> {
         emit(at + 4, Ops::Or(Ops::HighNibbles(low0), High<0>(high)));
         emit(at + 6, Ops::Or(Ops::HighNibbles(low1), High<2>(high)));
       }
+    }
+  }
+  template <class Emit>
+  LLMRUN_INLINE static void Quants(const PackedRows<Isa, Order>& in, Emit emit) {
+    LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
+      typename RowLanes<Isa>::Pieces bytes[3];
+      in.PiecesFrom(i * 48, bytes);
+      SharedBytes<Isa>::SixBits(
+          bytes, [&](int quarter, const auto& x) { emit(i / 2 * 8 + i % 2 + 2 * quarter, x); });
     }
   }
   template <class In>
@@ -105,6 +115,14 @@ struct Q3_K : OfSuperblocks<Isa, 108> {
       const auto high = Ops::Held(in.Piece(half * 16));
       Part<0>(Ops::Held(in.Piece(32 + half * 16)), high, half, emit);
       Part<1>(Ops::Held(in.Piece(64 + half * 16)), high, half, emit);
+    }
+  }
+  template <class Emit>
+  LLMRUN_INLINE static void Quants(const PackedRows<Isa, Order>& in, Emit emit) {
+    LLMRUN_UNROLL for (int half = 0; half < 2; ++half) {
+      typename RowLanes<Isa>::Pieces bytes[3];
+      in.PiecesFrom(half * 48, bytes);
+      SharedBytes<Isa>::ThreeBits(bytes, [&](int i, const auto& x) { emit(2 * i + half, x); });
     }
   }
   template <class In>

@@ -33,7 +33,7 @@ struct PackedTile {
 
   LLMRUN_INLINE void Add(F (&total)[T]) const {
     int place = 0;
-    for (int c = 0; c < Block::kClasses && c < blocks; ++c) {
+    for (int c = 0; c < Block::ClassesOf(blocks); ++c) {
       F acc[T];
       LLMRUN_UNROLL for (int t = 0; t < T; ++t) acc[t] = Isa::Zero();
       for (int i = c; i < blocks; i += Block::kClasses, ++place) {
@@ -55,16 +55,11 @@ struct PackedTile {
       Isa::kScalesAtOnce && !kLooksUp && Format::kSuper && Format::kHasSubs;
 
   LLMRUN_INLINE void AddBlock(const In& in, int i, F (&acc)[T]) const {
-    if constexpr (kAtOnce) return AddAtOnce(in, i, acc);
-    I dots[Block::kSubs][T];
-    if constexpr (kLooksUp) {
-      LookUpDots(in, i, dots);
-    } else {
-      Dots(in, i, dots);
-    }
     if constexpr (Format::kSuper) {
-      AddSuperblock(in, i, dots, acc);
+      AddSuperblock(in, i, acc);
     } else {
+      I dots[1][T];
+      Dots(in, i, dots);
       const F w_scale = Format::Scale(in);
       LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
         if constexpr (Format::kHasMin) {
@@ -74,28 +69,39 @@ struct PackedTile {
       }
     }
   }
-  // A superblock, of which formats finish the 32 columns of a scale of activations in their order,
-  // and their first sub-block first.
-  LLMRUN_INLINE void AddAtOnce(const In& in, int i, F (&acc)[T]) const {
+  LLMRUN_INLINE void AddSuperblock(const In& in, int i, F (&acc)[T]) const {
     constexpr int kParts = kQuantBlock / Format::kSubCols;
-    typename In::Ints subs[Block::kSubs / 4];
-    PutSubs(in, i, subs, acc);
     I dots[Block::kSubs][T];
+    if constexpr (!kAtOnce) Dots(in, i, dots);
+    typename In::Ints subs[Block::kSubs / 4];
+    if constexpr (Format::kHasSubs) PutSubs(in, i, subs, acc);
     F part[T];
     LLMRUN_UNROLL for (int t = 0; t < T; ++t) part[t] = Isa::Zero();
-    EachPiece(in, i, dots, [&](int sub) {
+    const auto add = [&](int sub, int t) {
+      I& dot = dots[sub][t];
+      if constexpr (Format::kHasSubs) dot = Isa::MulInts(dot, subs[sub / 4].v[sub % 4]);
+      if (sub % kParts != kParts - 1) return;
+      if constexpr (kParts == 2) dot = Isa::AddInts(dots[sub - 1][t], dot);
+      part[t] = Isa::Fma(Isa::ToFloat(dot), Scale(t, i * kSuperBlocks + sub / kParts), part[t]);
+    };
+    if constexpr (kAtOnce) {
+      // Formats finish the 32 columns of a scale of activations in their order, and their first
+      // sub-block first.
+      EachPiece(in, i, dots,
+                [&](int sub) { LLMRUN_UNROLL for (int t = 0; t < T; ++t) add(sub, t); });
+    } else {
       LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
-        I& dot = dots[sub][t];
-        dot = Isa::MulInts(dot, subs[sub / 4].v[sub % 4]);
-        if (sub % kParts != kParts - 1) continue;
-        if constexpr (kParts == 2) dot = Isa::AddInts(dots[sub - 1][t], dot);
-        part[t] = Isa::Fma(Isa::ToFloat(dot), Scale(t, i * kSuperBlocks + sub / kParts), part[t]);
+        LLMRUN_UNROLL for (int sub = 0; sub < Block::kSubs; ++sub) add(sub, t);
       }
-    });
+    }
     LLMRUN_UNROLL for (int t = 0; t < T; ++t) acc[t] = Isa::Fma(part[t], Format::Scale(in), acc[t]);
   }
   LLMRUN_INLINE void Dots(const In& in, int i, I (&dots)[Block::kSubs][T]) const {
-    EachPiece(in, i, dots, [](int /*sub*/) {});
+    if constexpr (kLooksUp) {
+      LookUpDots(in, i, dots);
+    } else {
+      EachPiece(in, i, dots, [](int /*sub*/) {});
+    }
   }
   // Calls done(sub) after the last piece of each sub-block.
   template <class Done>
@@ -146,28 +152,6 @@ struct PackedTile {
         sum = Isa::AddShorts(sum, Isa::ShortDot(w[g], Isa::SpreadFour(from + g * kGroupCols)));
       }
       return Isa::AddPairsOfShorts(dot, sum);
-    }
-  }
-  LLMRUN_INLINE void AddSuperblock(const In& in, int i, I (&dots)[Block::kSubs][T],
-                                   F (&acc)[T]) const {
-    if constexpr (Format::kHasSubs) {
-      typename In::Ints subs[Block::kSubs / 4];
-      PutSubs(in, i, subs, acc);
-      LLMRUN_UNROLL for (int s = 0; s < Block::kSubs; ++s) {
-        LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
-          dots[s][t] = Isa::MulInts(dots[s][t], subs[s / 4].v[s % 4]);
-        }
-      }
-    }
-    constexpr int kParts = kQuantBlock / Format::kSubCols;
-    LLMRUN_UNROLL for (int t = 0; t < T; ++t) {
-      F part = Isa::Zero();
-      LLMRUN_UNROLL for (int b = 0; b < kSuperBlocks; ++b) {
-        I sum = dots[b * kParts][t];
-        if constexpr (kParts == 2) sum = Isa::AddInts(sum, dots[b * kParts + 1][t]);
-        part = Isa::Fma(Isa::ToFloat(sum), Scale(t, i * kSuperBlocks + b), part);
-      }
-      acc[t] = Isa::Fma(part, Format::Scale(in), acc[t]);
     }
   }
   // Scales of sub-blocks; minimums, if there are any, are added to acc.

@@ -38,6 +38,8 @@ struct BlockOf {
   static constexpr int kGroups = kCols / kGroupCols;
   static constexpr int kSubs = kCols / Format::kSubCols;
   static constexpr int kClasses = Format::kSuper ? 4 : 16;
+  // Those of n blocks of a section.
+  static constexpr int ClassesOf(int n) { return n < kClasses ? n : kClasses; }
   // Where the i-th of n blocks of a section stands in a strip.
   static constexpr int Place(int i, int n) {
     const int of_class = i % kClasses;
@@ -51,7 +53,8 @@ template <class Format>
 inline constexpr int kWeightBytes = Format::kOffset == 128 && Format::kUsesWords ? 2 : 1;
 // Whether sub-blocks are scaled as words.
 template <class Format>
-inline constexpr bool kScalesWords = Format::kUsesWords&& Format::kHasSubs&& Format::kOffset != 128;
+inline constexpr bool kScalesWords = (Format::kUsesWords && Format::kHasSubs &&
+                                      Format::kOffset != 128);
 
 // A section of P panels, side by side: the weights, plus the offset of the format, and their
 // scales.

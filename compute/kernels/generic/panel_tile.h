@@ -21,13 +21,6 @@
 
 namespace llmrun::generic {
 
-// The steps ahead of a tile: a class each.
-template <class Format>
-constexpr int StepsOfTile(int blocks) {
-  constexpr int kClasses = BlockOf<Format>::kClasses;
-  return blocks < kClasses ? blocks : kClasses;
-}
-
 template <class Isa, class Format, int P, int T>
 struct PanelTile : PanelDots<Isa, Format, P, T> {
   using Dots = PanelDots<Isa, Format, P, T>;
@@ -41,8 +34,8 @@ struct PanelTile : PanelDots<Isa, Format, P, T> {
   using I = typename Isa::I;
   using Block = BlockOf<Format>;
 
-  int blocks;  // of memory, in the section
-  StepsAhead* ahead;
+  int blocks;         // of memory, in the section
+  StepsAhead* ahead;  // a step for each class
   alignas(64) float total[P][T][kPanelRows];
 
   // The results so far, 0 for the first section, go on in out.
@@ -52,7 +45,7 @@ struct PanelTile : PanelDots<Isa, Format, P, T> {
       Isa::Store(total[p][t], first ? Isa::Zero() : Isa::Load(from));
     });
     int place = 0;
-    for (int c = 0; c < Block::kClasses && c < blocks; ++c) {
+    for (int c = 0; c < Block::ClassesOf(blocks); ++c) {
       F acc[P][T];
       ForResults([&](int p, int t) { acc[p][t] = Isa::Zero(); });
       ahead->Step();

@@ -128,12 +128,23 @@ struct PackedRows : RowLanes<Isa> {
     return Isa::GatherHalves(Rows(offset), 4);
   }
   LLMRUN_INLINE typename Isa::I Bytes(int offset) const { return Isa::WidenBytes(Rows(offset)); }
-  LLMRUN_INLINE B Bits(int offset) const {
-    return Isa::LoadBytes(reinterpret_cast<const int8_t*>(Rows(offset)));
-  }
+  LLMRUN_INLINE B Bits(int offset) const { return Load(Rows(offset)); }
   LLMRUN_INLINE Pieces FourPowers(int offset) const { return RowLanes<Isa>::Powers(Bits(offset)); }
 
+  // n pieces that follow each other in packed rows, from `begin` on there.
+  template <int n>
+  LLMRUN_INLINE void PiecesFrom(int begin, Pieces (&pieces)[n]) const {
+    LLMRUN_UNROLL for (int i = 0; i < n; ++i) {
+      LLMRUN_UNROLL for (int k = 0; k < 4; ++k) {
+        pieces[i].v[k] = Load(at + 16 * (begin + 16 * i + 4 * k));
+      }
+    }
+  }
+
  private:
+  LLMRUN_INLINE static B Load(const std::byte* from) {
+    return Isa::LoadBytes(reinterpret_cast<const int8_t*>(from));
+  }
   LLMRUN_INLINE const std::byte* Rows(int offset) const { return at + 16 * Order::At(offset); }
 };
 

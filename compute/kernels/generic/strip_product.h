@@ -24,7 +24,7 @@ struct StripProduct {
   static void Tokens(const MatmulArgs& args, const Strip<Format, P>* strips, int n, int64_t col,
                      int blocks, const WeightsAhead& ahead, float* out, int64_t out_stride) {
     const int64_t tiles = (args.n_tokens + kMostTokens - 1) / kMostTokens;
-    StepsAhead steps(ahead, tiles * n * StepsOfTile<Format>(blocks));
+    StepsAhead steps(ahead, tiles * n * BlockOf<Format>::ClassesOf(blocks));
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t begin = args.n_tokens * i / tiles;
       const int64_t end = args.n_tokens * (i + 1) / tiles;

@@ -42,7 +42,7 @@ class TileStrip {
       Put(&total_, p, t, first ? Isa::Zero() : Isa::Load(from));
     });
     int place = 0;
-    for (int c = 0; c < Block::kClasses && c < blocks; ++c) {
+    for (int c = 0; c < Block::ClassesOf(blocks); ++c) {
       ahead->Step();
       ForResults([&](int p, int t) { Put(&class_, p, t, Isa::Zero()); });
       for (int i = c; i < blocks; i += Block::kClasses, ++place) {
@@ -166,7 +166,7 @@ struct TileProduct {
   static void Tokens(const MatmulArgs& args, const Strip<Format, P>* strips, int n, int64_t col,
                      int blocks, const WeightsAhead& ahead, float* out, int64_t out_stride) {
     const int64_t tiles = (args.n_tokens + Tiles::kTokens - 1) / Tiles::kTokens;
-    StepsAhead steps(ahead, tiles * n * StepsOfTile<Format>(blocks));
+    StepsAhead steps(ahead, tiles * n * Block::ClassesOf(blocks));
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t begin = args.n_tokens * i / tiles;
       const auto tokens = static_cast<int>(args.n_tokens * (i + 1) / tiles - begin);
