@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -52,6 +53,57 @@ TEST(Packing, FieldsOfSixteenRowsLieTogether) {
       for (size_t offset = 2; offset < 18; offset += 4) {
         EXPECT_EQ(std::memcmp(panel + 16 * offset + 4 * row, raw + offset, 4), 0);
       }
+    }
+  }
+}
+
+// The bytes that share the bits of fields: of row `row`, byte `c` of the `set`-th 16.
+std::array<int, 3> SharedBytesOf(const std::vector<std::byte>& packed, size_t set, size_t row,
+                                 size_t c) {
+  std::array<int, 3> bytes;
+  for (size_t i = 0; i < 3; ++i) {
+    bytes[i] = static_cast<int>(packed[16 * (set * 48 + i * 16 + c / 4 * 4) + 4 * row + c % 4]);
+  }
+  return bytes;
+}
+
+// As kernels/generic/shared_bytes.h says it.
+TEST(Packing, ThreeBitsShareBytes) {
+  std::mt19937 random(5);
+  const auto rows = testing::RandomWeights(DType::kQ3_K, 16, 256, random);
+  std::vector<std::byte> packed = rows;
+  PackRows(DType::kQ3_K, 256, packed);
+  for (size_t row = 0; row < 16; ++row) {
+    const auto raw = [&](size_t at) { return static_cast<int>(rows[row * 110 + at]); };
+    for (size_t c = 0; c < 32; ++c) {
+      std::array<int, 8> v;  // of columns c, c + 32, ...
+      for (size_t i = 0; i < 8; ++i) {
+        const int low = raw(32 + i / 4 * 32 + c) >> 2 * (i % 4) & 3;
+        v[i] = low | (raw(c) >> i & 1) << 2;
+      }
+      const auto b = SharedBytesOf(packed, c / 16, row, c % 16);
+      EXPECT_EQ(b[0], v[0] | v[1] << 3 | (v[6] & 3) << 6);
+      EXPECT_EQ(b[1], v[2] | v[3] << 3 | (v[7] & 3) << 6);
+      EXPECT_EQ(b[2], v[4] | v[5] << 3 | v[6] >> 2 << 6 | v[7] >> 2 << 7);
+    }
+  }
+}
+TEST(Packing, SixBitsShareBytes) {
+  std::mt19937 random(5);
+  const auto rows = testing::RandomWeights(DType::kQ6_K, 16, 256, random);
+  std::vector<std::byte> packed = rows;
+  PackRows(DType::kQ6_K, 256, packed);
+  for (size_t row = 0; row < 16; ++row) {
+    const auto raw = [&](size_t at) { return static_cast<int>(rows[row * 210 + at]); };
+    for (size_t c = 0; c < 64; ++c) {
+      const size_t part = c / 32;  // of 128 columns
+      std::array<int, 4> v;        // of columns c % 32, c % 32 + 32, ... of the part
+      for (size_t i = 0; i < 4; ++i) {
+        const int nibbles = raw(part * 64 + i % 2 * 32 + c % 32);
+        v[i] = (nibbles >> 4 * (i / 2) & 15) | (raw(128 + c) >> 2 * i & 3) << 4;
+      }
+      const auto b = SharedBytesOf(packed, c / 16, row, c % 16);
+      for (size_t i = 0; i < 3; ++i) EXPECT_EQ(b[i], v[i] | (v[3] >> 2 * i & 3) << 6);
     }
   }
 }
