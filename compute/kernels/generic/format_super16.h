@@ -39,6 +39,7 @@ struct Q6_K : OfSuperblocks<Isa, 208> {
       }
     }
   }
+  // Packed, fields share bytes.
   template <class Emit>
   LLMRUN_INLINE static void Quants(const PackedRows<Isa, Order>& in, Emit emit) {
     LLMRUN_UNROLL for (int i = 0; i < 4; ++i) {
@@ -117,6 +118,7 @@ struct Q3_K : OfSuperblocks<Isa, 108> {
       Part<1>(Ops::Held(in.Piece(64 + half * 16)), high, half, emit);
     }
   }
+  // Packed, fields share bytes.
   template <class Emit>
   LLMRUN_INLINE static void Quants(const PackedRows<Isa, Order>& in, Emit emit) {
     LLMRUN_UNROLL for (int half = 0; half < 2; ++half) {

@@ -134,10 +134,8 @@ struct PackedRows : RowLanes<Isa> {
   // n pieces that follow each other in packed rows, from `begin` on there.
   template <int n>
   LLMRUN_INLINE void PiecesFrom(int begin, Pieces (&pieces)[n]) const {
-    LLMRUN_UNROLL for (int i = 0; i < n; ++i) {
-      LLMRUN_UNROLL for (int k = 0; k < 4; ++k) {
-        pieces[i].v[k] = Load(at + 16 * (begin + 16 * i + 4 * k));
-      }
+    LLMRUN_UNROLL for (int i = 0; i < 4 * n; ++i) {
+      pieces[i / 4].v[i % 4] = Load(at + 16 * (begin + 4 * i));
     }
   }
 
