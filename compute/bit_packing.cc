@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "compute/kernels/generic/unroll.h"
+#include "compute/packing.h"
 
 namespace llmrun {
 namespace {
@@ -70,7 +71,7 @@ LLMRUN_INLINE void MoveAllBits(const Words* from, Words* to, std::index_sequence
 // kSets times kSharingBytes streams, one behind the other: 16 bytes of each of 16 rows.
 template <const auto& kAll, bool kPack, int kSets>
 void MoveBlockBits(std::byte* block) {
-  constexpr int kStream = 16 * 16;
+  constexpr int64_t kStream = 16 * kPackedPanelRows;
   for (int set = 0; set < kSets; ++set) {
     std::byte* const first = block + set * kSharingBytes * kStream;
     for (std::byte* at = first; at < first + kStream; at += sizeof(Words)) {
@@ -89,15 +90,9 @@ void MoveBlockBits(std::byte* block) {
 
 }  // namespace
 
-BitMoves BitMovesOf(DType type) {
-  switch (type) {
-    case DType::kQ3_K:
-      return {MoveBlockBits<kThreeBits, true, 2>, MoveBlockBits<kThreeBits, false, 2>};
-    case DType::kQ6_K:
-      return {MoveBlockBits<kSixBits, true, 4>, MoveBlockBits<kSixBits, false, 4>};
-    default:
-      return {};
-  }
-}
+void PackThreeBits(std::byte* block) { MoveBlockBits<kThreeBits, true, 2>(block); }
+void UnpackThreeBits(std::byte* block) { MoveBlockBits<kThreeBits, false, 2>(block); }
+void PackSixBits(std::byte* block) { MoveBlockBits<kSixBits, true, 4>(block); }
+void UnpackSixBits(std::byte* block) { MoveBlockBits<kSixBits, false, 4>(block); }
 
 }  // namespace llmrun

@@ -4,8 +4,6 @@
 
 #include <cstddef>
 
-#include "memory/dtype.h"
-
 namespace llmrun {
 
 // What happens to a packed block of 16 rows, in place, once its bytes are where they belong, and
@@ -14,6 +12,11 @@ struct BitMoves {
   void (*pack)(std::byte* block) = nullptr;
   void (*unpack)(std::byte* block) = nullptr;
 };
-BitMoves BitMovesOf(DType type);
+// Of Q3_K.
+void PackThreeBits(std::byte* block);
+void UnpackThreeBits(std::byte* block);
+// Of Q6_K.
+void PackSixBits(std::byte* block);
+void UnpackSixBits(std::byte* block);
 
 }  // namespace llmrun

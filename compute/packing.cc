@@ -25,6 +25,7 @@ struct BlockFields {
   DType type;
   std::array<Fields, 2> fields;
   int (*packed_at)(int offset) = generic::OrderOfFile::At;
+  BitMoves bits = {};
 };
 constexpr BlockFields kFields[] = {
     {DType::kQ8_0, {{{1, 2}, {8, 4}}}},
@@ -35,10 +36,10 @@ constexpr BlockFields kFields[] = {
     {DType::kIQ4_NL, {{{1, 2}, {4, 4}}}},
     {DType::kMXFP4, {{{1, 1}, {4, 4}}}},
     {DType::kQ2_K, {{{20, 4}, {2, 2}}}},
-    {DType::kQ3_K, {{{27, 4}, {1, 2}}}, generic::OrderOfQ3K::At},
+    {DType::kQ3_K, {{{27, 4}, {1, 2}}}, generic::OrderOfQ3K::At, {PackThreeBits, UnpackThreeBits}},
     {DType::kQ4_K, {{{2, 2}, {35, 4}}}},
     {DType::kQ5_K, {{{2, 2}, {43, 4}}}, generic::OrderOfQ5K::At},
-    {DType::kQ6_K, {{{52, 4}, {1, 2}}}, generic::OrderOfQ6K::At},
+    {DType::kQ6_K, {{{52, 4}, {1, 2}}}, generic::OrderOfQ6K::At, {PackSixBits, UnpackSixBits}},
     {DType::kIQ4_XS, {{{34, 4}, {0, 0}}}},
     {DType::kTQ1_0, {{{13, 4}, {1, 2}}}},
     {DType::kTQ2_0, {{{16, 4}, {1, 2}}}},
@@ -178,7 +179,8 @@ void MovePanel(const Moves& moves, int64_t block_bytes, uint32_t head_bytes, int
 template <bool kPack>
 void MovePanels(DType type, int64_t n_cols, std::span<std::byte> rows) {
   CHECK(CanPack(type, n_cols));
-  const Moves moves = {MovesOf(*FieldsOf(type)), BitMovesOf(type)};
+  const BlockFields& layout = *FieldsOf(type);
+  const Moves moves = {MovesOf(layout), layout.bits};
   const int64_t block_bytes = moves.bytes.back().offset + moves.bytes.back().width;
   const uint32_t head_bytes = TraitsOf(type).row_head_bytes;
   CHECK(head_bytes == 0 || head_bytes == sizeof(float));
