@@ -2,7 +2,7 @@
 //   decode/TYPE/ISA/threads:N   one token, weights larger than any cache: GB/s of weights, %read
 //   decode-lookup/...           the same by looking sums up in tables, the making of these included
 //   few/TYPE/ISA/threads:N      four tokens, the same weights: GB/s of weights, %read
-//   prompt/TYPE/ISA/threads:N   256 tokens, 4096 columns: GMAC/s, %peak
+//   prompt/TYPE/ISA/threads:N   256 tokens, 4096 x 4096 weights: GMAC/s, %peak
 //   decode-raw/..., prompt-raw/...  the same of types that are packed, from rows as in the file
 //   read/threads:N              the roof of decode alone, GB/s
 //   peak/int8|f32/ISA/threads:N the roof of prompts alone, GMAC/s
@@ -29,7 +29,7 @@ namespace {
 
 constexpr int64_t kCols = 4096;
 constexpr uint64_t kDecodeBytes = 512 * kMiB;
-constexpr int64_t kPromptRows = 512;
+constexpr int64_t kPromptRows = 4096;
 constexpr int64_t kPromptTokens = 256;
 constexpr int64_t kFewTokens = 4;
 constexpr uint16_t kHalfScale = 0x1400;  // 2^-10

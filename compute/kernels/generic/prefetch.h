@@ -17,7 +17,8 @@ struct WeightsAhead {
 };
 
 // They come evenly over many small steps of what is worked on now: of a burst, processors have only
-// the first twenty or so under way and wait for these.
+// the first twenty or so under way and wait for these. As many at each step, so that its branches
+// are foreseen: a wrong guess costs what is under way in products.
 class StepsAhead {
  public:
   // As many steps as there will be.
@@ -25,12 +26,13 @@ class StepsAhead {
       : piece_(weights.first),
         stride_(weights.stride),
         piece_lines_((weights.bytes + kLineBytes - 1) / kLineBytes),
-        lines_(piece_lines_ * weights.pieces),
-        steps_(steps) {}
+        left_(piece_lines_ * weights.pieces),
+        of_step_((left_ + steps - 1) / steps) {}
 
   LLMRUN_INLINE void Step() {
-    due_ += lines_;
-    for (; due_ >= steps_; due_ -= steps_) {
+    if (left_ < of_step_) return;  // fewer lines than steps behind the last whole step are left out
+    left_ -= of_step_;
+    for (int64_t i = 0; i < of_step_; ++i) {
       __builtin_prefetch(piece_ + line_ * kLineBytes);
       if (++line_ < piece_lines_) continue;
       line_ = 0;
@@ -43,10 +45,9 @@ class StepsAhead {
   const std::byte* piece_;
   const int64_t stride_;
   const int64_t piece_lines_;
-  const int64_t lines_;
-  const int64_t steps_;
+  int64_t left_;  // lines
+  const int64_t of_step_;
   int64_t line_ = 0;  // of the piece
-  int64_t due_ = 0;   // of a line, in parts of steps_
 };
 
 // kBytes that will be worked on later, in kSteps parts, one at each step of what is worked on now.

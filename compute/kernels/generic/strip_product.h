@@ -48,9 +48,6 @@ struct StripProduct {
                            args.n_cols / kQuantBlock, args.xq.sums + at / kSumBlock};
     TokenSums<Format, T> sums;
     SumsOfTokens<Isa, Format>::Put(x.sums, x, blocks, T, &sums);
-    if (token + 2 * T <= args.n_tokens) {
-      Prefetch<T>(x.q + T * args.n_cols, args.n_cols, blocks * Block::kCols);
-    }
     if constexpr (kWeightBytes<Format> == 2) {
       WideTokens<Isa, T> wide;
       const TokenSource words = wide.Put(x, blocks * Block::kCols);
@@ -66,13 +63,6 @@ struct StripProduct {
     for (int i = 0; i < n; ++i) {
       PanelTile<Isa, Format, P, T> tile{{strips[i], x, sums}, blocks, ahead, {}};
       tile.Run(col == 0, out + i * P * kPanelRows, out_stride);
-    }
-  }
-  // The next tokens' activations come from afar, in runs too short for the processor to foresee.
-  template <int T>
-  static void Prefetch(const int8_t* q, int64_t stride, int cols) {
-    for (int t = 0; t < T; ++t) {
-      for (int i = 0; i < cols; i += 64) __builtin_prefetch(q + t * stride + i, 0, 2);
     }
   }
 };
