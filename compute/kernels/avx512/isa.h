@@ -17,7 +17,7 @@ struct Isa : Peak {
   static constexpr int kFewTokens = 4;
   static constexpr int kFewTilesOfSuperblocks = 2;
   static constexpr bool kScalesAtOnce = false;
-  static constexpr bool kPrefetchesAll = false;
+  static constexpr bool kPrefetchesAll = true;
   static constexpr int kQueryRows = 8;
   static constexpr int QueryVectors(int rows) { return rows == 8 ? 2 : 4; }
 };
