@@ -30,12 +30,14 @@ TEST(ReadRate, SumsAllWords) {
   uint64_t sum = 0;
   for (size_t i = 0; i < words.size(); ++i) sum += words[i] = i * 0x0123'4567'89AB'CDEF;
   const auto bytes = std::as_bytes(std::span(words));
-  EXPECT_EQ(SumWords(bytes), sum);
-  EXPECT_EQ(SumWords({}), 0U);
   // The bytes after the last word are one that ends in zeros.
   uint64_t last = 0;
   std::memcpy(&last, bytes.data() + 8, 3);
-  EXPECT_EQ(SumWords(bytes.first(11)), words[0] + last);
+  for (const auto read : {SumWords, SumWordsAhead}) {
+    EXPECT_EQ(read(bytes), sum);
+    EXPECT_EQ(read({}), 0U);
+    EXPECT_EQ(read(bytes.first(11)), words[0] + last);
+  }
 }
 
 TEST(ReadRate, SharesAreEqualAndOfTheNearest) {
