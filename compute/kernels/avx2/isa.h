@@ -13,6 +13,8 @@ struct Isa : Peak {
   static constexpr int kFloatRows = 3;
   static constexpr int kFloatTokens = 4;
   static constexpr int kFloatStripRows = 60;
+  static constexpr int StreamRows(int /*tokens*/) { return 1; }
+  static constexpr int kFloatAheadBytes = 2048;
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 3; }
   static constexpr int kFewTokens = 4;

@@ -12,6 +12,8 @@ struct Isa : Peak {
   static constexpr int kFloatRows = 4;
   static constexpr int kFloatTokens = 6;
   static constexpr int kFloatStripRows = 128;
+  static constexpr int StreamRows(int tokens) { return tokens == 1 ? 1 : 4; }
+  static constexpr int kFloatAheadBytes = 4096;
   static constexpr int kPanels = 2;
   static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 4 : 6; }
   static constexpr int kFewTokens = 4;

@@ -34,9 +34,10 @@ struct SumLanes<Isa, false> {
 };
 
 // T tokens; R rows at a time; kSteps along a row before the next rows.
-template <class Isa, class Lanes, template <class> class Element, int R, int T, int kSteps>
+template <class Isa, bool kStream, template <class> class Element, int R, int T, int kSteps>
 class FloatStrip {
  public:
+  using Lanes = SumLanes<Isa, kStream>;
   using V = typename Lanes::V;
   using Step = FloatStep<V, Element<V>>;
 
@@ -70,8 +71,7 @@ class FloatStrip {
   static constexpr int64_t kBytes = int64_t{Step::kCols} * Element<V>::kBytes;  // of a step
 
   // F32 loses a sixth by it.
-  static constexpr bool kPrefetches = Isa::kPrefetchesAll && R == 1 && Element<V>::kBytes == 2;
-  static constexpr int64_t kAheadBytes = 2048;
+  static constexpr bool kPrefetches = Isa::kPrefetchesAll && kStream && Element<V>::kBytes == 2;
 
   alignas(64) std::byte x_[kSteps][T][kStepBytes];
   alignas(64) float sums_[Isa::kFloatStripRows][T][kLanes];  // of rows that have further sections
@@ -114,7 +114,13 @@ class FloatStrip {
       const int64_t at = p * (kBytes / Lanes::kParts);
       const std::byte* x = x_[0][0] + p * (kStepBytes / Lanes::kParts);
       for (int i = 0; i < whole; ++i) {
-        if constexpr (kPrefetches) __builtin_prefetch(w + i * kBytes + kAheadBytes);
+        if constexpr (kPrefetches) {
+          // What follows on a row's end is the beginning of that N further on.
+          int64_t ahead = i * kBytes + Isa::kFloatAheadBytes;
+          if (ahead >= whole * kBytes) ahead += N * row_bytes - whole * kBytes;
+          const std::byte* next = w + ahead;
+          LLMRUN_UNROLL for (int n = 0; n < N; ++n) __builtin_prefetch(next + n * row_bytes);
+        }
         AddStep<N>(w + i * kBytes + at, row_bytes, x + i * T * kStepBytes, acc);
       }
       if (rest != 0) AddStep<N>(padded[0] + at, kBytes, x + whole * T * kStepBytes, acc);
@@ -183,9 +189,9 @@ struct FloatMatmul {
     if constexpr (T > kLeast) {
       if (tokens < T) return Tile<kStream, T - 1, kLeast>(args, token, tokens);
     }
-    constexpr int kRows = kStream ? 1 : Isa::kFloatRows;
+    constexpr int kRows = kStream ? Isa::StreamRows(T) : Isa::kFloatRows;
     constexpr int kSteps = kStream ? kStepsOfStream / T : kStepsInCache;
-    FloatStrip<Isa, SumLanes<Isa, kStream>, Element, kRows, T, kSteps> strip;
+    FloatStrip<Isa, kStream, Element, kRows, T, kSteps> strip;
     for (int64_t row = args.row_begin; row < args.row_end; row += Isa::kFloatStripRows) {
       const int64_t rest = args.row_end - row;
       strip.Run(args, row, rest < Isa::kFloatStripRows ? rest : Isa::kFloatStripRows, token);

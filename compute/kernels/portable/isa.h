@@ -15,6 +15,10 @@ struct Isa : Peak {
   static constexpr int kFloatRows = 1;
   static constexpr int kFloatTokens = 4;
   static constexpr int kFloatStripRows = 128;
+  // The rows at a time for up to kFloatTokens, which come in one stream from memory; and how far
+  // ahead this is prefetched (kPrefetchesAll).
+  static constexpr int StreamRows(int /*tokens*/) { return 1; }
+  static constexpr int kFloatAheadBytes = 2048;
 
   // Panels (generic/panel.h): the most of them side by side, the most tokens of a tile.
   static constexpr int kPanels = 1;
