@@ -18,7 +18,7 @@ struct Isa : Peak {
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 3; }
   static constexpr int kFewTokens = 4;
-  static constexpr int kFewTilesOfSuperblocks = 1;
+  static constexpr int FewTiles(bool superblocks) { return superblocks ? 1 : 2; }
   static constexpr bool kScalesAtOnce = true;
   static constexpr bool kPrefetchesAll = true;
   static constexpr int kQueryRows = 4;

@@ -17,7 +17,7 @@ struct Isa : Peak {
   static constexpr int kPanels = 2;
   static constexpr int PanelTokens(int sub_cols) { return sub_cols == 16 ? 4 : 6; }
   static constexpr int kFewTokens = 4;
-  static constexpr int kFewTilesOfSuperblocks = 2;
+  static constexpr int FewTiles(bool /*superblocks*/) { return 4; }
   static constexpr bool kScalesAtOnce = false;
   static constexpr bool kPrefetchesAll = true;
   static constexpr int kQueryRows = 8;

@@ -18,7 +18,7 @@ struct PackedMatmul {
   using Panels = PackedPanels<Isa, Format>;
 
   static constexpr int kFewTokens = Isa::kFewTokens;  // of a tile
-  static constexpr int kTiles = Format::kSuper ? Isa::kFewTilesOfSuperblocks : 2;
+  static constexpr int kTiles = Isa::FewTiles(Format::kSuper);
   static constexpr int kMostTokens = kFewTokens * kTiles;
 
   // Whole panels and at most kMostTokens, or rows of one panel and any number of tokens.
@@ -50,7 +50,7 @@ struct PackedMatmul {
   static void WholePanels(const MatmulArgs& args) {
     constexpr int64_t kCols = kSections * kSectionCols;
     Tile tiles[kTiles];
-    const int n = args.n_tokens <= kFewTokens ? 1 : kTiles;
+    const auto n = static_cast<int>((args.n_tokens + kFewTokens - 1) / kFewTokens);
     for (int i = 0; i < n; ++i) {
       tiles[i].begin = args.n_tokens * i / n;
       tiles[i].tokens = static_cast<int>(args.n_tokens * (i + 1) / n - tiles[i].begin);

@@ -24,10 +24,10 @@ struct Isa : Peak {
   static constexpr int kPanels = 1;
   static constexpr int PanelTokens(int /*sub_cols*/) { return 4; }
 
-  // Packed rows (generic/packed_matmul.h): the most tokens of a tile, and of superblocks how many
-  // tiles; what is more goes through panels.
+  // Packed rows (generic/packed_matmul.h): the most tokens of a tile, and how many tiles; what is
+  // more goes through panels.
   static constexpr int kFewTokens = 1;
-  static constexpr int kFewTilesOfSuperblocks = 2;
+  static constexpr int FewTiles(bool /*superblocks*/) { return 2; }
   // Whether the sums of a superblock are scaled one by one as they come, which takes fewer
   // registers, or all together.
   static constexpr bool kScalesAtOnce = false;
