@@ -1,7 +1,8 @@
 // What is taken of one member's home in a step, so that several can take pieces of it: each piece
 // is a third of what is left (guided self-scheduling: Polychronopoulos and Kuck 1987), down to a
-// twelfth of the home, or one grain. It is stamped with the number of the step (and stage), so that
-// nothing has to be reset between two.
+// twelfth of the home, or one grain. Pieces of four grains and more end at multiples of four:
+// products of many tokens take 64 rows at a time. What is taken is stamped with the number of the
+// step (and stage), so that nothing has to be reset between two.
 //
 // Threads: Thread-safe. Orders are relaxed: whoever takes a piece has seen the end of the step
 // before by other means, and publishes what it writes by other means (sched/team_progress.h).
@@ -37,7 +38,8 @@ class alignas(kNoSharingBytes) BasicPieceCursor {
       if (next >= grains) return std::nullopt;
       const int64_t rest = grains - next;
       const int64_t least = std::max<int64_t>(1, grains / kMostOfHome);
-      const int64_t end = next + std::min(rest, std::max(least, rest / kPiecesOfRest));
+      int64_t end = next + std::min(rest, std::max(least, rest / kPiecesOfRest));
+      if (end < grains && end - next >= kTogether) end -= end % kTogether;
       const uint64_t taken = step << kGrainBits | static_cast<uint64_t>(end);
       if (at_.compare_exchange_weak(seen, taken, std::memory_order_relaxed,
                                     std::memory_order_relaxed)) {
@@ -52,6 +54,7 @@ class alignas(kNoSharingBytes) BasicPieceCursor {
   // The beginning of a piece costs about a microsecond: with smaller ones decode of ternary types
   // takes 4 % longer.
   static constexpr int64_t kMostOfHome = 12;
+  static constexpr int64_t kTogether = 4;
 
   typename Platform::template Atomic<uint64_t> at_{0};  // step << kGrainBits | grains taken
 };
