@@ -21,6 +21,7 @@ struct Isa : Peak {
   static constexpr int FewTiles(bool superblocks) { return superblocks ? 1 : 2; }
   static constexpr bool kScalesAtOnce = true;
   static constexpr bool kPrefetchesAll = true;
+  static constexpr int kSuperblockAheadBytes = 6144;
   static constexpr int kQueryRows = 4;
   static constexpr int QueryVectors(int rows) { return 4 / rows; }
 };

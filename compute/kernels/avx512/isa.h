@@ -20,6 +20,7 @@ struct Isa : Peak {
   static constexpr int FewTiles(bool /*superblocks*/) { return 4; }
   static constexpr bool kScalesAtOnce = false;
   static constexpr bool kPrefetchesAll = true;
+  static constexpr int kSuperblockAheadBytes = 10240;
   static constexpr int kQueryRows = 8;
   static constexpr int QueryVectors(int rows) { return rows == 8 ? 2 : 4; }
 };

@@ -45,7 +45,7 @@ struct PackedTile {
 
  private:
   static constexpr bool kPrefetches = Format::kSuper || Isa::kPrefetchesAll;
-  static constexpr int kAheadBytes = 6144;
+  static constexpr int kAheadBytes = Format::kSuper ? Isa::kSuperblockAheadBytes : 6144;
   using Ahead = StreamAhead<Format::kBytes * kPanelRows, Block::kCols / 16>;
 
   LLMRUN_INLINE F Scale(int t, int block) const {

@@ -32,8 +32,10 @@ struct Isa : Peak {
   // registers, or all together.
   static constexpr bool kScalesAtOnce = false;
   // Whether few tokens prefetch weights of blocks of 32 columns and of 16-bit floats, too. They
-  // always prefetch superblocks: the instructions of one fill the processor's window by themselves.
+  // always prefetch superblocks: the instructions of one fill the processor's window by themselves;
+  // and how far ahead.
   static constexpr bool kPrefetchesAll = false;
+  static constexpr int kSuperblockAheadBytes = 6144;
 
   // Attention: the most queries of a tile, and the vectors of positions or elements beside so many.
   static constexpr int kQueryRows = 1;
