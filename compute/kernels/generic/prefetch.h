@@ -18,7 +18,7 @@ struct WeightsAhead {
 
 // They come evenly over many small steps of what is worked on now: of a burst, processors have only
 // the first twenty or so under way and wait for these. As many at each step, so that its branches
-// are foreseen: a wrong guess costs what is under way in products.
+// can be foreseen: a wrong guess costs what is under way in products.
 class StepsAhead {
  public:
   // As many steps as there will be.
