@@ -30,7 +30,7 @@ class StepsAhead {
         of_step_((left_ + steps - 1) / steps) {}
 
   LLMRUN_INLINE void Step() {
-    if (left_ < of_step_) return;  // fewer lines than steps behind the last whole step are left out
+    if (left_ < of_step_) return;  // the last few are left out
     left_ -= of_step_;
     for (int64_t i = 0; i < of_step_; ++i) {
       __builtin_prefetch(piece_ + line_ * kLineBytes);
